@@ -1,0 +1,105 @@
+// Package channel is typed channels that are shared by name.
+//
+// A channel is a rendezvous: Send returns when a receiver has the value,
+// Receive when a sender gave one. Any number of goroutines, tasklets and peers
+// may send and receive on one name. These rules hold:
+//
+//  1. A value whose Send returned nil was received exactly once.
+//  2. A value whose Send returned any other error was never received, with
+//     one exception: [ErrInDoubt], when the peer that was taking the value was
+//     lost in the act. Nothing is ever received twice.
+//  3. Values from one goroutine arrive in the order in which it sent them, as
+//     seen by one receiver.
+//  4. A context that ends withdraws the operation. If it had already been
+//     matched, the true outcome is returned instead of the context's error.
+//
+// Between goroutines of one process a value is handed over as it is, like on
+// a Go channel: what it points to is shared. Between processes it travels as
+// gob, or raw if the type is []byte.
+//
+// The package knows no network. It compiles for GOOS=wasip1, and the same
+// source line opens a channel in a native program, where the space is a
+// *dstackless.Peer, and in a moving one, where it is guest.Space().
+package channel
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// A Channel is a typed end of a named channel. It is safe for concurrent use.
+type Channel[T any] struct {
+	name Name
+	end  Endpoint
+
+	// Values are passed through recycled boxes, so that a rendezvous within
+	// a process allocates nothing.
+	outgoing sync.Pool
+	incoming sync.Pool
+}
+
+// Open returns the channel called name in space, for values of type T. All
+// who use the name should open it with one type; a receiver that is sent
+// another gets a [TypeError].
+func Open[T any](ctx context.Context, space Space, name Name) (*Channel[T], error) {
+	if err := name.Validate(); err != nil {
+		return nil, fmt.Errorf("channel: open %.40q: %w", string(name), err)
+	}
+	end, err := space.Open(ctx, name)
+	if err != nil {
+		return nil, fmt.Errorf("channel: open %q: %w", string(name), err)
+	}
+	return &Channel[T]{name: name, end: end}, nil
+}
+
+// Name returns the channel's name.
+func (c *Channel[T]) Name() Name { return c.name }
+
+// Send waits until a receiver has v.
+//
+// When ctx ends before a receiver was found, v is withdrawn and Send returns
+// ctx's error: it was not and will not be received. When ctx ends while a
+// receiver at another peer is taking v, Send waits a few seconds more for the
+// outcome; if none comes, the error is an [InDoubtError].
+func (c *Channel[T]) Send(ctx context.Context, v T) error {
+	box, _ := c.outgoing.Get().(*outgoing[T])
+	if box == nil {
+		box = new(outgoing[T])
+	}
+	box.value = v
+	err := c.end.Send(ctx, box)
+	*box = outgoing[T]{}
+	c.outgoing.Put(box)
+	if err != nil {
+		return fmt.Errorf("channel: send on %q: %w", string(c.name), err)
+	}
+	return nil
+}
+
+// Receive waits until a sender gives a value.
+//
+// When ctx ends first, no value is taken and Receive returns ctx's error. A
+// value that cannot be decoded as T is spent, and Receive returns a
+// [TypeError].
+func (c *Channel[T]) Receive(ctx context.Context) (T, error) {
+	box, _ := c.incoming.Get().(*incoming[T])
+	if box == nil {
+		box = new(incoming[T])
+	}
+	err := c.end.Receive(ctx, box)
+	var v T
+	if err == nil {
+		v, err = box.take()
+	}
+	*box = incoming[T]{}
+	c.incoming.Put(box)
+	if err != nil {
+		return v, fmt.Errorf("channel: receive on %q: %w", string(c.name), err)
+	}
+	return v, nil
+}
+
+// Leave gives this end up: its waiting operations and later ones return
+// [ErrClosed]. The channel goes on for everyone else.
+func (c *Channel[T]) Leave() error { return c.end.Leave() }

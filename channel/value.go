@@ -1,0 +1,97 @@
+package channel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"github.com/dstackless/dstackless/codec"
+)
+
+// MaxValue is the size of the largest value that can be sent to another peer,
+// in encoded bytes: 16 MiB. A larger value's Send returns [ErrTooLarge].
+const MaxValue = 16 << 20
+
+// maxType bounds a type's name inside an encoded value.
+const maxType = 255
+
+// outgoing is a payload that knows its Go value.
+type outgoing[T any] struct{ value T }
+
+// Encode writes the name of the type, for the receiver's error message, and
+// the value: raw for []byte, gob for all else.
+func (o *outgoing[T]) Encode() ([]byte, error) {
+	name := typeName[T]()
+	head := binary.AppendUvarint(make([]byte, 0, 2+len(name)), uint64(len(name)))
+	head = append(head, name...)
+	raw, isRaw := any(o.value).([]byte)
+	if !isRaw {
+		var err error
+		if raw, err = codec.Marshal(&o.value, MaxValue-len(head)); err != nil {
+			if errors.Is(err, codec.ErrTooLarge) {
+				err = fmt.Errorf("%w: %w", ErrTooLarge, err)
+			}
+			return nil, err
+		}
+	}
+	if len(head)+len(raw) > MaxValue {
+		return nil, fmt.Errorf("%w: %d bytes; the limit is %d", ErrTooLarge, len(raw), MaxValue-len(head))
+	}
+	return append(head, raw...), nil
+}
+
+// incoming is a sink that wants a T.
+type incoming[T any] struct {
+	value   T
+	encoded []byte
+	err     error
+}
+
+// Accept copies a Go value of the same type as it is, and keeps the bytes of
+// any other for the receiver to decode in its own time.
+func (i *incoming[T]) Accept(p Payload) {
+	if o, ok := p.(*outgoing[T]); ok {
+		i.value = o.value
+		return
+	}
+	i.encoded, i.err = p.Encode()
+}
+
+// take returns what was accepted.
+func (i *incoming[T]) take() (T, error) {
+	if i.encoded == nil || i.err != nil {
+		return i.value, i.err
+	}
+	got, data, err := split(i.encoded)
+	if err != nil {
+		return i.value, err
+	}
+	want := typeName[T]()
+	if raw, ok := any(&i.value).(*[]byte); ok && got == want {
+		*raw = data
+		return i.value, nil
+	} else if ok || got == typeName[[]byte]() {
+		return i.value, &TypeError{Want: want, Got: got}
+	}
+	var value T // a failed decode leaves nothing half written behind
+	if err := codec.Unmarshal(data, &value); err != nil {
+		return i.value, &TypeError{Want: want, Got: got, Err: err}
+	}
+	return value, nil
+}
+
+// split parts an encoded value into the name of its type and its data.
+func split(encoded []byte) (string, []byte, error) {
+	size, n := binary.Uvarint(encoded)
+	if n <= 0 || size > maxType || size > uint64(len(encoded)-n) {
+		return "", nil, fmt.Errorf("channel: encoded value is %w", codec.ErrMalformed)
+	}
+	rest := encoded[n:]
+	return string(rest[:size]), rest[size:], nil
+}
+
+func typeName[T any]() string {
+	name := reflect.TypeFor[T]().String()
+	return name[:min(len(name), maxType)]
+}
