@@ -1,0 +1,126 @@
+package dht
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	kad "github.com/libp2p/go-libp2p-kad-dht"
+	"github.com/libp2p/go-libp2p-kad-dht/records"
+	"github.com/libp2p/go-libp2p/core/routing"
+
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// prefix keeps this network apart from IPFS's.
+const prefix = "/dstackless"
+
+// ErrClosed is returned by every call after [DHT.Close].
+var ErrClosed = errors.New("dht is closed")
+
+// A DHT is this peer's part in the table. Make it with [Start]; end it with
+// [DHT.Close], before its node. Its methods may be called from several
+// goroutines at once.
+type DHT struct {
+	node     *p2p.Node
+	kad      *kad.IpfsDHT
+	table    *table
+	interval time.Duration
+	slots    chan struct{} // one for each announcement under way
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+
+	mu     sync.Mutex // held to start work, so that Close misses none
+	closed bool
+	work   sync.WaitGroup
+
+	closing  sync.Once
+	closeErr error
+}
+
+// Start joins node to the table. A nil opts is valid and means all defaults. It
+// connects to nobody: the table grows by itself with the peers that the node is
+// connected to, now or later.
+func Start(node *p2p.Node, opts *Options) (*DHT, error) {
+	o, err := opts.checked()
+	if err != nil {
+		return nil, err
+	}
+	mode := kad.ModeAutoServer
+	if o.Client {
+		mode = kad.ModeClient
+	}
+	t := newTable()
+	// No option filters addresses: private networks and loopback ones work as
+	// the public one does. Only kad-dht's "dual" table would tell them apart.
+	k, err := kad.New(t.watched(node.Host()),
+		kad.ProtocolPrefix(prefix),
+		kad.Mode(mode),
+		kad.DisableValues(), // peers and providers are all that's needed
+		kad.ProviderManagerOpts(
+			records.ProvideValidity(o.RecordTTL),
+			records.ProviderAddrTTL(o.RecordTTL),
+			records.CleanupInterval(max(o.RecordTTL/4, time.Second)),
+		),
+	)
+	if err != nil {
+		return nil, fmt.Errorf("dht: start: %w", err)
+	}
+	d := &DHT{
+		node:     node,
+		kad:      k,
+		table:    t,
+		interval: o.Interval,
+		slots:    make(chan struct{}, maxAnnouncing),
+	}
+	d.ctx, d.cancel = context.WithCancel(context.Background())
+	d.work.Go(func() { t.tell(d.ctx) })
+	return d, nil
+}
+
+// Size returns how many peers are in the routing table. 0 is a peer alone.
+func (d *DHT) Size() int { return d.kad.RoutingTable().Size() }
+
+// Routing returns the table in libp2p's terms, for the packages of this module
+// that hand it to another library. It finds and provides; it holds no values.
+func (d *DHT) Routing() routing.Routing { return d.kad }
+
+// Close leaves the table and waits for what runs: announcements, searches and
+// calls of [DHT.Joined]'s functions. It may be called more than once, but not
+// from such a function. The records that others hold of this peer stay until
+// they expire.
+func (d *DHT) Close() error {
+	d.closing.Do(func() {
+		d.mu.Lock()
+		d.closed = true
+		d.mu.Unlock()
+		d.cancel()
+		d.work.Wait()
+		if err := d.kad.Close(); err != nil {
+			d.closeErr = fmt.Errorf("dht: close: %w", err)
+		}
+	})
+	return d.closeErr
+}
+
+// begin counts one piece of work that Close waits for, and reports whether the
+// table is still open. The caller must call d.work.Done when it is.
+func (d *DHT) begin() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false
+	}
+	d.work.Add(1)
+	return true
+}
+
+// until returns a context that ends with ctx or with Close.
+func (d *DHT) until(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(d.ctx, cancel)
+	return ctx, func() { stop(); cancel() }
+}

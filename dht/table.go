@@ -1,0 +1,160 @@
+package dht
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/host"
+
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// settle is the least time between two calls of a Joined function: peers come
+// in bursts.
+const settle = 200 * time.Millisecond
+
+// table learns which peers are in kad-dht's routing table.
+//
+// The routing table has fields for that, functions that it calls, but they
+// can't be set without a race once it runs, and kad-dht runs it before it
+// returns. What kad-dht's own functions do is tag the peer in the host's
+// connection manager, so table stands between the two and reads the tags.
+type table struct {
+	mu      sync.Mutex
+	members map[p2p.ID]bool
+	filled  chan struct{} // closed, and replaced, when members is no longer empty
+	calls   []*func()
+
+	joined chan struct{} // holds one token after a peer came
+}
+
+func newTable() *table {
+	return &table{
+		members: make(map[p2p.ID]bool),
+		filled:  make(chan struct{}),
+		joined:  make(chan struct{}, 1),
+	}
+}
+
+func (t *table) add(id p2p.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.members[id] {
+		return
+	}
+	t.members[id] = true
+	if len(t.members) == 1 {
+		close(t.filled)
+		t.filled = make(chan struct{})
+	}
+	select {
+	case t.joined <- struct{}{}:
+	default:
+	}
+}
+
+func (t *table) remove(id p2p.ID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.members, id)
+}
+
+// fills returns a channel that is closed the next time the table goes from
+// empty to not empty.
+func (t *table) fills() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.filled
+}
+
+// tell calls the Joined functions after peers came, until ctx ends.
+func (t *table) tell(ctx context.Context) {
+	pause := time.NewTimer(settle)
+	defer pause.Stop()
+	for {
+		select {
+		case <-t.joined:
+		case <-ctx.Done():
+			return
+		}
+		t.mu.Lock()
+		calls := slices.Clone(t.calls)
+		t.mu.Unlock()
+		for _, f := range calls {
+			t.mu.Lock()
+			current := slices.Contains(t.calls, f)
+			t.mu.Unlock()
+			if current && ctx.Err() == nil {
+				(*f)()
+			}
+		}
+		pause.Reset(settle)
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Joined has f called each time a peer has entered the routing table: what was
+// not found before may be found now. The first call comes at once, later ones
+// at most 5 times a second, each for all peers that came since. Register before
+// searching, so as to miss nobody. f should return soon: it delays the others.
+//
+// The returned stop ends it; it doesn't wait for a call that runs.
+func (d *DHT) Joined(f func()) (stop func()) {
+	t := d.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.calls = append(t.calls, &f)
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.calls = slices.DeleteFunc(t.calls, func(x *func()) bool { return x == &f })
+	}
+}
+
+// watched returns h with a connection manager that tells t.
+func (t *table) watched(h host.Host) host.Host {
+	return &watchedHost{h, &watchedManager{h.ConnManager(), t}}
+}
+
+type watchedHost struct {
+	host.Host
+	manager *watchedManager
+}
+
+func (h *watchedHost) ConnManager() connmgr.ConnManager { return h.manager }
+
+// memberTag is kad-dht's tag for the peers in its routing table.
+const memberTag = "kbucket"
+
+type watchedManager struct {
+	connmgr.ConnManager
+	table *table
+}
+
+func (m *watchedManager) Protect(id p2p.ID, tag string) {
+	m.ConnManager.Protect(id, tag)
+	if tag == memberTag {
+		m.table.add(id)
+	}
+}
+
+func (m *watchedManager) TagPeer(id p2p.ID, tag string, value int) {
+	m.ConnManager.TagPeer(id, tag, value)
+	if tag == memberTag {
+		m.table.add(id)
+	}
+}
+
+func (m *watchedManager) UntagPeer(id p2p.ID, tag string) {
+	m.ConnManager.UntagPeer(id, tag)
+	if tag == memberTag {
+		m.table.remove(id)
+	}
+}

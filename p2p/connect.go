@@ -1,0 +1,83 @@
+package p2p
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/sec"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Connect connects to the peer at addr, a full multiaddr that ends in /p2p/ and
+// the peer's ID, such as one of [Node.Addrs]; an address that begins with
+// /dnsaddr or /dns4 is looked up. It returns the peer's ID. When the two are
+// connected already it does nothing.
+//
+// # Errors
+//
+// [ErrSelf] for this node's own ID, [ErrUnreachable] when nothing answers there
+// or another peer does, [ErrClosed], or the context's error. A malformed
+// address has no sentinel.
+func (n *Node) Connect(ctx context.Context, addr string) (ID, error) {
+	info, err := parseFull(addr)
+	if err != nil {
+		return "", err
+	}
+	if info.ID == n.ID() {
+		return "", fmt.Errorf("p2p: connect to %s: %w", addr, ErrSelf)
+	}
+	if err := n.usable(ctx); err != nil {
+		return "", fmt.Errorf("p2p: connect to %s: %w", addr, err)
+	}
+	// Who asks for an address by hand wants a try now, not the rest of the
+	// pause after an earlier failure.
+	if s, ok := n.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(info.ID)
+	}
+	ctx = network.WithAllowLimitedConn(ctx, "connect")
+	if err := n.host.Connect(ctx, *info); err != nil {
+		return "", fmt.Errorf("p2p: connect to %s: %w", addr, n.reason(ctx, err))
+	}
+	return info.ID, nil
+}
+
+// parseFull reads a multiaddr with a /p2p/ part at its end.
+func parseFull(text string) (*peer.AddrInfo, error) {
+	const example = "want one such as /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3KooW..."
+	a, err := ma.NewMultiaddr(text)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: %q is not a multiaddr, %s: %w", text, example, err)
+	}
+	if _, last := ma.SplitLast(a); last == nil || last.Code() != ma.P_P2P {
+		return nil, fmt.Errorf("p2p: address %q does not say which peer is there, %s", text, example)
+	}
+	info, err := peer.AddrInfoFromP2pAddr(a)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: address %q: %w", text, err)
+	}
+	if len(info.Addrs) == 0 {
+		return nil, fmt.Errorf("p2p: address %q says which peer but not where it is, %s", text, example)
+	}
+	return info, nil
+}
+
+// reason turns an error of a dial into one of this package's: what the caller
+// may branch on, and libp2p's words on one line.
+func (n *Node) reason(ctx context.Context, err error) error {
+	if closed := n.usable(ctx); closed != nil {
+		return closed
+	}
+	var mismatch sec.ErrPeerIDMismatch
+	switch {
+	case errors.As(err, &mismatch):
+		return fmt.Errorf("%w: another peer answers there, %s", ErrUnreachable, mismatch.Actual)
+	case errors.Is(err, swarm.ErrNoAddresses), errors.Is(err, network.ErrNoRemoteAddrs):
+		return ErrUnknownPeer
+	}
+	return fmt.Errorf("%w: %s", ErrUnreachable, strings.Join(strings.Fields(err.Error()), " "))
+}

@@ -1,0 +1,66 @@
+package p2p
+
+import (
+	"net/netip"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/network"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+)
+
+const (
+	// fewConnections is how many connections are kept when there are more than
+	// manyConnections; protected peers are never dropped. libp2p's own 160 and
+	// 192 would have a busy channel's home drop its members.
+	fewConnections, manyConnections = 768, 1024
+	// perAddress is how many connections one IP address, so one NAT, may have
+	// open here. libp2p's own 8 is less than one office has peers. Loopback is
+	// not limited.
+	perAddress = 128
+)
+
+// resourceManager returns libp2p's resource limits, which grow with the
+// machine's memory, with more room where channels need it: libp2p takes at most
+// 64 streams of one protocol from one peer at a time, and on a machine of 8 GB
+// 128 connections from outside.
+func resourceManager() (network.ResourceManager, error) {
+	limits := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&limits)
+	streams := func(l *rcmgr.BaseLimit, n int) {
+		l.StreamsInbound, l.StreamsOutbound, l.Streams = n, n, 2*n
+	}
+	streams(&limits.SystemBaseLimit, 16384)
+	streams(&limits.ProtocolBaseLimit, 8192)
+	streams(&limits.PeerBaseLimit, 2048)
+	streams(&limits.ProtocolPeerBaseLimit, 1024)
+	limits.ProtocolPeerBaseLimit.Memory = limits.PeerBaseLimit.Memory
+	limits.SystemBaseLimit.ConnsInbound = manyConnections
+	limits.SystemBaseLimit.ConnsOutbound = manyConnections
+	limits.SystemBaseLimit.Conns = 2 * manyConnections
+	limits.SystemBaseLimit.FD = manyConnections
+	return rcmgr.NewResourceManager(
+		rcmgr.NewFixedLimiter(limits.AutoScale()),
+		rcmgr.WithMetricsDisabled(),
+		rcmgr.WithLimitPerSubnet(
+			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perAddress, PrefixLength: 32}},
+			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perAddress, PrefixLength: 56}},
+		),
+		rcmgr.WithNetworkPrefixLimit(
+			[]rcmgr.NetworkPrefixLimit{{Network: netip.MustParsePrefix("127.0.0.0/8"), ConnCount: 1 << 30}},
+			[]rcmgr.NetworkPrefixLimit{{Network: netip.MustParsePrefix("::1/128"), ConnCount: 1 << 30}},
+		),
+	)
+}
+
+func connectionManager() (*connmgr.BasicConnMgr, error) {
+	return connmgr.NewConnManager(fewConnections, manyConnections)
+}
+
+// Protect keeps connections to a peer from being closed when the node has more
+// than 1,024 of them and drops the least useful, until [Node.Unprotect] with
+// the same tag. It doesn't connect.
+func (n *Node) Protect(id ID, tag string) { n.host.ConnManager().Protect(id, tag) }
+
+// Unprotect takes back one [Node.Protect]. It closes nothing.
+func (n *Node) Unprotect(id ID, tag string) { n.host.ConnManager().Unprotect(id, tag) }

@@ -1,0 +1,176 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// A Node is a peer on the network: one key, its listeners, its connections.
+// Make it with [Start]; end it with [Node.Close].
+type Node struct {
+	host  host.Host
+	watch *watcher
+
+	mu       sync.Mutex
+	closed   bool
+	handlers sync.WaitGroup // running stream handlers
+
+	closing  sync.Once
+	closeErr error
+}
+
+// Start makes a node, reads or creates its key, and listens. A nil opts is
+// valid and means all defaults.
+func Start(opts *Options) (*Node, error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	l, err := o.listening()
+	if err != nil {
+		return nil, err
+	}
+	key, err := identity(o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	resources, err := resourceManager()
+	if err != nil {
+		return nil, fmt.Errorf("p2p: resource limits: %w", err)
+	}
+	connections, err := connectionManager()
+	if err != nil {
+		resources.Close()
+		return nil, fmt.Errorf("p2p: connection limits: %w", err)
+	}
+	options := []libp2p.Option{
+		libp2p.Identity(key),
+		libp2p.UserAgent("dstackless"),
+		libp2p.ListenAddrs(l.addrs...),
+		libp2p.ResourceManager(resources),
+		libp2p.ConnectionManager(connections),
+		libp2p.DisableRelay(),
+		libp2p.DisableMetrics(),
+		libp2p.Ping(false),
+	}
+	if l.quic {
+		options = append(options, libp2p.Transport(libp2pquic.NewTransport))
+	}
+	if l.tcp {
+		options = append(options, libp2p.Transport(tcp.NewTCPTransport))
+	}
+	h, err := libp2p.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: start: %w", err)
+	}
+	if l.all {
+		if err := listens(h, l.addrs); err != nil {
+			h.Close()
+			return nil, err
+		}
+	}
+	watch, err := watch(h)
+	if err != nil {
+		h.Close()
+		return nil, fmt.Errorf("p2p: start: %w", err)
+	}
+	return &Node{host: h, watch: watch}, nil
+}
+
+// listens reports the first of the wanted addresses that h doesn't listen on:
+// libp2p is content when one of them works.
+func listens(h host.Host, wanted []ma.Multiaddr) error {
+	have := h.Network().ListenAddresses()
+	for _, want := range wanted {
+		found := false
+		for _, a := range have {
+			found = found || sameListener(want, a)
+		}
+		if found {
+			continue
+		}
+		// Once more, to learn why.
+		if err := h.Network().Listen(want); err != nil {
+			return fmt.Errorf("p2p: listen on %s: %w", want, err)
+		}
+	}
+	return nil
+}
+
+// sameListener reports whether a listener at got is what want asked for, where
+// port 0 asks for any.
+func sameListener(want, got ma.Multiaddr) bool {
+	if len(want) != len(got) {
+		return false
+	}
+	for i, w := range want {
+		anyPort := (w.Code() == ma.P_TCP || w.Code() == ma.P_UDP) && w.Value() == "0"
+		if w.Code() != got[i].Code() || !anyPort && w.Value() != got[i].Value() {
+			return false
+		}
+	}
+	return true
+}
+
+// ID returns the node's own ID.
+func (n *Node) ID() ID { return n.host.ID() }
+
+// Addrs returns the addresses at which this node listens, each a full multiaddr
+// that ends in /p2p/ID and that another peer can give to [Node.Connect]. An
+// unspecified listen address is resolved to those of the machine's interfaces,
+// loopback included.
+func (n *Node) Addrs() []string {
+	addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Addrs()})
+	if err != nil {
+		return nil // the node's own ID is valid
+	}
+	return texts(addrs)
+}
+
+// Host returns the libp2p host, for the packages of this module that speak
+// protocols which other libraries implement. It is not for users.
+func (n *Node) Host() host.Host { return n.host }
+
+// Close ends the node: it stops listening, resets every stream, closes every
+// connection and waits for the handlers that run. It may be called more than
+// once, but not from a handler. Later calls of other methods return
+// [ErrClosed], or nothing.
+func (n *Node) Close() error {
+	n.closing.Do(func() {
+		n.mu.Lock()
+		n.closed = true
+		n.mu.Unlock()
+		if err := n.host.Close(); err != nil {
+			n.closeErr = fmt.Errorf("p2p: close: %w", err)
+		}
+		n.handlers.Wait()
+		n.watch.close()
+	})
+	return n.closeErr
+}
+
+// usable returns the context's error, or ErrClosed once the node is closed.
+func (n *Node) usable(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return ErrClosed
+	}
+	return ctx.Err()
+}
+
+func texts(addrs []ma.Multiaddr) []string {
+	out := make([]string, len(addrs))
+	for i, a := range addrs {
+		out[i] = a.String()
+	}
+	return out
+}

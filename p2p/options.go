@@ -1,0 +1,66 @@
+package p2p
+
+import (
+	"fmt"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Options configure a [Node]. The zero value, or a nil pointer, is a node with
+// a key of its own for this run, listening everywhere.
+type Options struct {
+	// DataDir is the folder that keeps the peer's key, in the file identity.key.
+	// Folder and key are created when missing, readable by their owner only.
+	// Default: "", a new key for this run, kept nowhere.
+	//
+	// One running node per folder: two peers with one key confuse a network.
+	DataDir string
+
+	// Listen holds the multiaddrs to listen on, such as
+	// "/ip4/0.0.0.0/udp/4001/quic-v1" or "/ip4/127.0.0.1/tcp/0"; port 0 means
+	// any free one. Every one of them must work, or [Start] fails. A node that
+	// listens on one transport alone, QUIC or TCP, dials with that one alone.
+	//
+	// Default: QUIC and TCP on a free port each, on all IPv4 and IPv6
+	// interfaces. A machine without IPv6 is no error then.
+	Listen []string
+}
+
+// anywhere is the default of Options.Listen.
+var anywhere = [...]string{
+	"/ip4/0.0.0.0/udp/0/quic-v1",
+	"/ip6/::/udp/0/quic-v1",
+	"/ip4/0.0.0.0/tcp/0",
+	"/ip6/::/tcp/0",
+}
+
+// listening is a checked Options.Listen.
+type listening struct {
+	addrs     []ma.Multiaddr
+	quic, tcp bool
+	all       bool // every address must work
+}
+
+// listening checks the listen addresses.
+func (o *Options) listening() (*listening, error) {
+	texts, l := o.Listen, &listening{all: true}
+	if len(texts) == 0 {
+		texts, l.all = anywhere[:], false
+	}
+	for _, text := range texts {
+		a, err := ma.NewMultiaddr(text)
+		if err != nil {
+			return nil, fmt.Errorf("p2p: listen address %q: want one such as /ip4/0.0.0.0/udp/0/quic-v1: %w", text, err)
+		}
+		switch last := a[len(a)-1]; {
+		case last.Code() == ma.P_QUIC_V1:
+			l.quic = true
+		case last.Code() == ma.P_TCP:
+			l.tcp = true
+		default:
+			return nil, fmt.Errorf("p2p: listen address %q: only /udp/PORT/quic-v1 and /tcp/PORT are supported", text)
+		}
+		l.addrs = append(l.addrs, a)
+	}
+	return l, nil
+}
