@@ -79,5 +79,22 @@ func (n *Node) reason(ctx context.Context, err error) error {
 	case errors.Is(err, swarm.ErrNoAddresses), errors.Is(err, network.ErrNoRemoteAddrs):
 		return ErrUnknownPeer
 	}
-	return fmt.Errorf("%w: %s", ErrUnreachable, strings.Join(strings.Fields(err.Error()), " "))
+	return fmt.Errorf("%w: %s", ErrUnreachable, oneLine(err))
+}
+
+// oneLine says what went wrong in a dial, without what libp2p's several lines
+// repeat.
+func oneLine(err error) string {
+	var dial *swarm.DialError
+	if !errors.As(err, &dial) {
+		return strings.Join(strings.Fields(err.Error()), " ")
+	}
+	var parts []string
+	for _, e := range dial.DialErrors {
+		parts = append(parts, fmt.Sprintf("%s: %v", e.Address, e.Cause))
+	}
+	if dial.Cause != nil && len(parts) == 0 {
+		parts = append(parts, dial.Cause.Error())
+	}
+	return strings.Join(strings.Fields(strings.Join(parts, "; ")), " ")
 }

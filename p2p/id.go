@@ -25,11 +25,11 @@ type Stream = network.Stream
 // the key.
 func ParseID(text string) (ID, error) {
 	if text == "" {
-		return "", fmt.Errorf("p2p: empty peer ID: want a text such as 12D3KooW...")
+		return "", fmt.Errorf("p2p: peer ID is empty, want a text such as 12D3KooW")
 	}
 	id, err := peer.Decode(text)
 	if err != nil {
-		return "", fmt.Errorf("p2p: %q is not a peer ID (want a text such as 12D3KooW...): %w", text, err)
+		return "", fmt.Errorf("p2p: %q is not a peer ID, want a text such as 12D3KooW: %w", text, err)
 	}
 	return id, nil
 }

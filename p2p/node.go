@@ -38,6 +38,9 @@ func Start(opts *Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := l.free(); err != nil {
+		return nil, err
+	}
 	key, err := identity(o.DataDir)
 	if err != nil {
 		return nil, err

@@ -2,8 +2,10 @@ package p2p
 
 import (
 	"fmt"
+	"net"
 
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // Options configure a [Node]. The zero value, or a nil pointer, is a node with
@@ -63,4 +65,25 @@ func (o *Options) listening() (*listening, error) {
 		l.addrs = append(l.addrs, a)
 	}
 	return l, nil
+}
+
+// free returns an error when another program listens on one of the TCP ports.
+// libp2p would not: it shares ports, so as to dial from the one it listens on,
+// and the kernel would deal each connection to one of the two programs.
+func (l *listening) free() error {
+	for _, a := range l.addrs {
+		network, addr, err := manet.DialArgs(a)
+		if err != nil || (network != "tcp4" && network != "tcp6") {
+			continue // not TCP, or a name: libp2p will tell
+		}
+		probe, err := net.Listen(network, addr)
+		if err != nil {
+			if l.all {
+				return fmt.Errorf("p2p: listen on %s: %w", a, err)
+			}
+			continue
+		}
+		probe.Close()
+	}
+	return nil
 }

@@ -46,8 +46,7 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol) (Stream, e
 	if len(protocols) == 0 {
 		return nil, errors.New("no protocol given")
 	}
-	if n.host.Network().Connectedness(to) != network.Connected && len(n.host.Network().ConnsToPeer(to)) == 0 &&
-		len(n.host.Peerstore().Addrs(to)) == 0 {
+	if n.host.Network().Connectedness(to) == network.NotConnected && len(n.host.Peerstore().Addrs(to)) == 0 {
 		return nil, ErrUnknownPeer
 	}
 	// Without this a relayed connection blocks until ctx ends.
