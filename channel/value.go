@@ -55,7 +55,9 @@ func (i *incoming[T]) Accept(p Payload) {
 		i.value = o.value
 		return
 	}
-	i.encoded, i.err = p.Encode()
+	if i.encoded, i.err = p.Encode(); i.encoded == nil {
+		i.encoded = []byte{} // nil stands for a value that came unencoded
+	}
 }
 
 // take returns what was accepted.

@@ -1,0 +1,225 @@
+package network
+
+import (
+	"context"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+)
+
+const (
+	// searchTime is how long a channel that was opened waits for a home to
+	// be found before this peer becomes it.
+	searchTime = 2 * time.Second
+
+	// rejoinTime is how long a lost home is sought before this peer takes
+	// its place.
+	rejoinTime = time.Second
+)
+
+// begin looks for the channel's home; if there is none, this peer becomes it.
+func (m *member) begin() {
+	ctx, cancel := context.WithTimeout(m.space.ctx, searchTime)
+	defer cancel()
+	m.seek(ctx)
+	m.mu.Lock()
+	defer m.unlock()
+	if m.claim.home == "" && !m.gone {
+		m.adopt(claim{1, m.self()}, nil)
+	}
+}
+
+// seek says hello to the peers that announced the channel's key, until one of
+// them has told who the home is.
+func (m *member) seek(ctx context.Context) {
+	for id := range m.space.dht.Find(ctx, m.record) {
+		sn, err := m.space.dial(id)
+		if err != nil {
+			continue // a stale record
+		}
+		m.mu.Lock()
+		if t := m.tie(sn); t != nil {
+			m.greet(sn, t)
+		}
+		m.mu.Unlock()
+		select {
+		case <-m.claimed:
+		case <-m.answers:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// greet tells the other side of s whom this one takes for the home.
+func (m *member) greet(s *session, t *tie) {
+	t.said, t.claim = true, m.claim
+	f := frame{
+		kind: hello, number: m.number, claim: m.claim,
+		key: m.key, proof: prove(m.secret, m.self(), s.peer),
+	}
+	if m.claim.home != "" && !m.isHome() {
+		f.addrs = m.space.node.AddrsOf(m.claim.home)
+	}
+	s.send(f)
+}
+
+// greetOnce makes sure that the other side knows this one's number.
+func (m *member) greetOnce(s *session) {
+	if t := m.tie(s); t != nil && !t.said {
+		m.greet(s, t)
+	}
+}
+
+// onHello: another peer has the channel open. Whoever knows of a better claim
+// tells the other.
+func (m *member) onHello(s *session, f *frame) {
+	m.mu.Lock()
+	defer m.unlock()
+	t := m.tie(s)
+	if t == nil {
+		return
+	}
+	m.answered()
+	if f.claim.home != "" && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
+		m.adopt(f.claim, f.addrs)
+	}
+	if !t.said || f.claim != m.claim && t.claim != m.claim {
+		m.greet(s, t)
+	}
+	t.joins = m.isHome() && f.claim == m.claim || t.joins && m.isHome()
+	if m.claim.home == s.peer && m.home == nil {
+		m.join(s, t)
+	}
+}
+
+// answered wakes seek.
+func (m *member) answered() {
+	select {
+	case m.answers <- struct{}{}:
+	default:
+	}
+}
+
+// onUnknown: the other side does not have the channel open.
+func (m *member) onUnknown(s *session) {
+	m.mu.Lock()
+	defer m.unlock()
+	m.answered()
+	if t := m.ties[s]; t != nil {
+		m.onLeave(s, t)
+	}
+}
+
+// onLeave: the other side has nothing more to do with the channel. What it
+// did not answer, it did not take.
+func (m *member) onLeave(s *session, t *tie) {
+	delete(m.ties, s)
+	s.untie(m)
+	m.dissolve(s, t)
+	wasHome := m.home == s || m.home == nil && m.claim.home == s.peer
+	if m.home == s {
+		m.home = nil
+		m.unregisterAll()
+	}
+	if wasHome && !m.gone {
+		m.succeed()
+	}
+	for _, op := range m.exposed {
+		if !op.offered || op.offer.via != s {
+			continue
+		}
+		if op.offer.again { // it may have been taken before the session broke
+			m.finish(op, &channel.InDoubtError{Peer: s.peer.String()})
+		} else {
+			m.reoffer(op)
+		}
+	}
+}
+
+// adopt changes to a better claim.
+func (m *member) adopt(c claim, addrs []string) {
+	wasHome, first := m.isHome(), m.claim.home == ""
+	m.claim = c
+	if first {
+		close(m.claimed)
+	}
+	m.home = nil
+	m.unregisterAll()
+	if wasHome {
+		m.stopAnnouncing()
+		for s, t := range m.ties {
+			m.dissolve(s, t)
+		}
+		clear(m.pairs)
+	}
+	for s, t := range m.ties {
+		if t.said {
+			m.greet(s, t)
+		}
+	}
+	m.space.log.Debug("channel home", "channel", m.name, "home", c.home, "generation", c.generation)
+	if m.isHome() {
+		m.announce()
+	} else {
+		m.space.node.AddAddrs(c.home, addrs)
+		m.rejoin()
+	}
+}
+
+// join submits to the home, at the other end of s, what waits here.
+func (m *member) join(s *session, t *tie) {
+	m.home = s
+	if !t.said || t.claim != m.claim {
+		m.greet(s, t)
+	}
+	m.registerAll()
+}
+
+// rejoin seeks the home that the claim names.
+func (m *member) rejoin() {
+	if m.joining || m.gone {
+		return
+	}
+	m.joining = true
+	m.space.spawn(func() {
+		start, sought := time.Now(), claim{}
+		for wait := 20 * time.Millisecond; ; wait *= 2 {
+			m.mu.Lock()
+			if m.home != nil || m.isHome() || m.gone || m.space.ctx.Err() != nil {
+				m.joining = false
+				m.unlock()
+				return
+			}
+			if m.claim != sought {
+				start, sought = time.Now(), m.claim
+			}
+			m.mu.Unlock()
+
+			sn, err := m.space.dial(sought.home)
+
+			m.mu.Lock()
+			switch {
+			case m.claim != sought || m.gone:
+			case err == nil:
+				if t := m.tie(sn); t != nil && m.home == nil {
+					m.join(sn, t)
+				}
+			case time.Since(start) > rejoinTime:
+				m.succeed()
+			}
+			m.mu.Unlock()
+			if err != nil {
+				select {
+				case <-time.After(wait):
+				case <-m.space.ctx.Done():
+				}
+			}
+		}
+	})
+}
+
+// succeed makes this peer the home in place of one that is lost.
+func (m *member) succeed() {
+	m.adopt(claim{m.claim.generation + 1, m.self()}, nil)
+}

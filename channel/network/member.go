@@ -1,0 +1,236 @@
+package network
+
+import (
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/dht"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// A member is this peer's part in one channel: its own operations, and the
+// matchmaking for others while the peer is the channel's home.
+//
+// Its methods take m.mu if they are exported to sessions and endpoints (on...,
+// handle, submit...); all others want it held. None of them blocks: what has
+// to be waited for runs in a goroutine of the space.
+type member struct {
+	space  *Space
+	name   channel.Name
+	key    hash
+	secret hash
+	record dht.Key // what the table is asked for
+	number uint64  // of the channel in frames that this peer sends
+
+	mu   sync.Mutex
+	ends map[*endpoint]struct{}
+	gone bool
+
+	// As owner of operations.
+	lastID   uint64
+	sends    queue // that wait, and are offered to nobody
+	receives queue // that wait
+	exposed  map[uint64]*operation
+	pending  int // operations that are not done
+
+	// As one of the channel's members.
+	claim   claim           // the best that was heard
+	claimed chan struct{}   // closed when there is one
+	home    *session        // to the home, where operations are registered
+	joining bool            // a goroutine seeks the home
+	resumes map[p2p.ID]bool // a goroutine seeks a peer that has an offer
+	answers chan struct{}   // capacity 1: somebody answered a hello
+	search  schedule        // of other homes, while this peer is home
+	ties    map[*session]*tie
+
+	// As home.
+	remoteSends    queue
+	remoteReceives queue
+	pairs          map[remoteID]remoteID // the receive of each match under way, by send
+	withdrawKey    func()                // ends the announcement of the key
+}
+
+// A tie is what a member and a session have to do with each other.
+type tie struct {
+	said  bool  // hello
+	claim claim // what was said then
+	joins bool  // the peer takes this one for the home
+	ops   map[uint64]*operation
+}
+
+// A remoteID names an operation, of another peer if it has an owner.
+type remoteID struct {
+	owner *session
+	id    uint64
+}
+
+func newMember(s *Space, name channel.Name, number uint64) *member {
+	key := keyOf(name)
+	return &member{
+		space: s, name: name, key: key, secret: secretOf(name), number: number,
+		record:  dht.KeyOf(key[:]),
+		ends:    map[*endpoint]struct{}{},
+		lastID:  rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
+		exposed: map[uint64]*operation{},
+		claimed: make(chan struct{}),
+		resumes: map[p2p.ID]bool{},
+		answers: make(chan struct{}, 1),
+		ties:    map[*session]*tie{},
+		pairs:   map[remoteID]remoteID{},
+	}
+}
+
+func (m *member) self() p2p.ID { return m.space.node.ID() }
+
+// isHome reports whether this peer makes the matches.
+func (m *member) isHome() bool { return m.claim.home == m.self() }
+
+func (m *member) info() Info {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	i := Info{Name: m.name, Sends: m.sends.length, Receives: m.receives.length}
+	if m.claim.home != "" {
+		i.Home = m.claim.home.String()
+	}
+	for _, op := range m.exposed {
+		if op.offered {
+			i.Sends++
+		}
+	}
+	for _, t := range m.ties {
+		if t.joins {
+			i.Members++
+		}
+	}
+	return i
+}
+
+// tie returns what m and s have to do with each other, or nil if s has ended.
+func (m *member) tie(s *session) *tie {
+	t := m.ties[s]
+	if t == nil && !m.gone && s.tie(m) {
+		t = &tie{ops: map[uint64]*operation{}}
+		m.ties[s] = t
+	}
+	return t
+}
+
+// handle takes a frame from s. An error ends the session: its peer does not
+// keep to the protocol.
+func (m *member) handle(s *session, f *frame) error {
+	m.mu.Lock()
+	defer m.unlock()
+	t := m.tie(s)
+	if t == nil {
+		return nil
+	}
+	switch f.kind {
+	case leave:
+		m.onLeave(s, t)
+	case send:
+		return m.onSend(s, t, f)
+	case receive:
+		return m.onReceive(s, t, f)
+	case withdraw:
+		m.onWithdraw(t, f.send)
+	case settle:
+		m.onSettle(s, f)
+	case queued:
+		m.onQueued(s, f.send)
+	case match:
+		m.onMatch(s, f)
+	case deliver:
+		m.onDeliver(s, f)
+	case accept, refuse:
+		m.onAnswer(s, f)
+	}
+	return nil
+}
+
+// unlock unlocks m.mu, and lets go of the member if nobody needs it.
+func (m *member) unlock() {
+	over := len(m.ends) == 0 && !m.gone && !m.inFlight()
+	m.mu.Unlock()
+	if over {
+		m.space.remove(m)
+	}
+}
+
+// inFlight reports whether an outcome is awaited.
+func (m *member) inFlight() bool {
+	for _, op := range m.exposed {
+		if op.offered {
+			return true
+		}
+	}
+	return false
+}
+
+// retire says goodbye to all sessions. As home it hands the matchmaking to the
+// member closest to the key.
+func (m *member) retire() {
+	m.gone = true
+	if m.isHome() {
+		var next claim
+		for s, t := range m.ties {
+			c := claim{m.claim.generation + 1, s.peer}
+			if t.joins && (next.home == "" || c.better(next, m.key)) {
+				next = c
+			}
+		}
+		if next.home != "" {
+			m.claim = next
+			for s, t := range m.ties {
+				m.greet(s, t)
+			}
+		}
+	}
+	m.stopAnnouncing()
+	for s := range m.ties {
+		s.send(frame{kind: leave, number: m.number})
+		s.untie(m)
+	}
+	clear(m.ties)
+	m.home = nil
+}
+
+// close ends all operations that wait, because the space is shut down.
+func (m *member) close() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.endWaiting(func(*operation) bool { return true })
+	clear(m.ends)
+	if !m.gone {
+		m.retire()
+	}
+}
+
+// giveUp ends the operations whose outcome will not be heard any more.
+func (m *member) giveUp() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, op := range m.exposed {
+		if op.offered {
+			m.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
+		}
+	}
+}
+
+// endWaiting ends with ErrClosed the waiting operations that match.
+func (m *member) endWaiting(which func(*operation) bool) {
+	for _, q := range []*queue{&m.sends, &m.receives} {
+		for op := q.first; op != nil; {
+			next := op.next
+			if which(op) {
+				m.finish(op, channel.ErrClosed)
+			}
+			op = next
+		}
+	}
+}
+
+// grace is how long the caller of an offered send whose context has ended
+// waits for the true outcome.
+const grace = 5 * time.Second

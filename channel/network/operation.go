@@ -1,0 +1,103 @@
+package network
+
+import (
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// An operation is a send or a receive that waits. One with a session is owned
+// by the peer at its other end; this peer, the home, only knows its id.
+type operation struct {
+	id    uint64
+	owner *session // nil: this peer
+
+	// What follows is for the owner alone.
+	payload channel.Payload // of a send
+	encoded []byte          // the payload, once it was encoded
+	sink    channel.Sink    // of a receive
+	end     *endpoint
+	done    chan struct{} // capacity 1: a signal, so that operations are recycled
+	err     error
+
+	exposed   bool  // other peers may know the id
+	abandoned error // the context's error of a caller who gave up on an offered send
+
+	// registered says that the home has the operation in its queue.
+	registered bool
+	// promised says that a receive was set aside for a send of another peer.
+	promised bool
+
+	// An offered send is out of the queue until its outcome is known.
+	offered bool
+	offer   offer
+
+	// Links of the queue that holds the operation.
+	in         *queue
+	prev, next *operation
+}
+
+// An offer is where an offered send went.
+type offer struct {
+	to      p2p.ID   // who decides over it
+	via     *session // where the frame went; nil while a session is sought
+	run     uint64   // which life of that peer saw it
+	receive uint64   // the receive that it is for
+	open    bool     // for no receive in particular: the home may choose
+	matcher *session // the home that made the match; nil: nobody to tell
+	again   bool     // its session was lost, and it is sought again
+}
+
+// A queue holds operations in the order of their ids, which is that of their
+// arrival for operations of one owner. The zero queue is empty.
+type queue struct {
+	first, last *operation
+	length      int
+}
+
+// push puts op at the end.
+func (q *queue) push(op *operation) { q.insert(op, q.last) }
+
+// restore puts op back where it was among the operations of its owner.
+func (q *queue) restore(op *operation) {
+	after := q.last
+	for after != nil && (after.owner != op.owner || after.id > op.id) {
+		after = after.prev
+	}
+	q.insert(op, after)
+}
+
+// insert puts op behind after; nil means first.
+func (q *queue) insert(op, after *operation) {
+	op.in, op.prev = q, after
+	if after == nil {
+		op.next, q.first = q.first, op
+	} else {
+		op.next, after.next = after.next, op
+	}
+	if op.next == nil {
+		q.last = op
+	} else {
+		op.next.prev = op
+	}
+	q.length++
+}
+
+// remove takes op out of the queue that holds it, if one does.
+func (op *operation) remove() {
+	q := op.in
+	if q == nil {
+		return
+	}
+	if op.prev == nil {
+		q.first = op.next
+	} else {
+		op.prev.next = op.next
+	}
+	if op.next == nil {
+		q.last = op.prev
+	} else {
+		op.next.prev = op.prev
+	}
+	op.in, op.prev, op.next = nil, nil, nil
+	q.length--
+}

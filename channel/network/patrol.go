@@ -1,0 +1,131 @@
+package network
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// A schedule says when a home looks for others next: often at first, because
+// two peers may have opened the channel at once, then less.
+type schedule struct {
+	next time.Time
+	wait time.Duration
+}
+
+const (
+	firstPatrol = 250 * time.Millisecond
+	lastPatrol  = time.Minute
+	// patrols is how many channels are looked for at a time.
+	patrols = 8
+)
+
+// announce makes this peer, the home, findable.
+func (m *member) announce() {
+	m.stopAnnouncing()
+	m.withdrawKey = m.space.dht.Announce(m.record)
+	m.search = schedule{next: time.Now().Add(firstPatrol), wait: firstPatrol}
+	m.space.hurry()
+	// Whoever waits here may have been waiting for a home.
+	for _, q := range []*queue{&m.sends, &m.receives} {
+		for op := q.first; op != nil; op = op.next {
+			op.registered = false
+		}
+	}
+}
+
+func (m *member) stopAnnouncing() {
+	if stop := m.withdrawKey; stop != nil {
+		m.withdrawKey = nil
+		m.space.spawn(stop)
+	}
+}
+
+// hurry has the patrol look at its schedule.
+func (s *Space) hurry() {
+	select {
+	case s.patrolNow <- struct{}{}:
+	default:
+	}
+}
+
+// patrol looks for other homes of the channels whose home is here: on
+// schedule, and whenever peers have joined the network.
+func (s *Space) patrol() {
+	joined := make(chan struct{}, 1)
+	stop := s.dht.Joined(func() {
+		select {
+		case joined <- struct{}{}:
+		default:
+		}
+	})
+	defer stop()
+	timer := time.NewTimer(lastPatrol)
+	defer timer.Stop()
+	for {
+		all := false
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-joined:
+			all = true
+		case <-s.patrolNow:
+		case <-timer.C:
+		}
+		due, next := s.due(all)
+		var wg sync.WaitGroup
+		room := make(chan struct{}, patrols)
+		for _, m := range due {
+			room <- struct{}{}
+			wg.Go(func() {
+				ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+				defer cancel()
+				m.meet(ctx)
+				<-room
+			})
+		}
+		wg.Wait()
+		timer.Reset(time.Until(next))
+	}
+}
+
+// due returns the channels to look for now, and when to look again.
+func (s *Space) due(all bool) (due []*member, next time.Time) {
+	now := time.Now()
+	next = now.Add(lastPatrol)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.members {
+		m.mu.Lock()
+		if m.isHome() {
+			if all {
+				m.search = schedule{next: now, wait: firstPatrol}
+			}
+			if !m.search.next.After(now) {
+				due = append(due, m)
+				m.search.wait = min(2*m.search.wait, lastPatrol)
+				m.search.next = now.Add(m.search.wait)
+			}
+			if m.search.next.Before(next) {
+				next = m.search.next
+			}
+		}
+		m.mu.Unlock()
+	}
+	return due, next
+}
+
+// meet says hello to all who announced the channel's key.
+func (m *member) meet(ctx context.Context) {
+	for id := range m.space.dht.Find(ctx, m.record) {
+		sn, err := m.space.dial(id)
+		if err != nil {
+			continue
+		}
+		m.mu.Lock()
+		if t := m.tie(sn); t != nil && (!t.said || t.claim != m.claim) {
+			m.greet(sn, t)
+		}
+		m.unlock()
+	}
+}

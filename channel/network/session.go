@@ -1,0 +1,275 @@
+package network
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/dstackless/dstackless/codec"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+const (
+	// writeTimeout is how long a peer may leave its end of a stream unread
+	// before it is given up.
+	writeTimeout = 30 * time.Second
+
+	// maxReplies is how many bytes of answers may wait for a peer that asks
+	// and does not read.
+	maxReplies = 4 << 20
+
+	// copied is the size up to which values are copied behind each other,
+	// to leave in one packet.
+	copied = 4 << 10
+)
+
+// A session is one stream to a peer, on which all channels that both use are
+// multiplexed. What is said on a session ends with it. Two peers that dial
+// each other at once have two, which does no harm.
+type session struct {
+	space  *Space
+	peer   p2p.ID
+	run    uint64 // differs each time the peer at the other end starts
+	stream p2p.Stream
+
+	// For the reader alone.
+	numbers map[uint64]*member // by the other side's number
+
+	mu      sync.Mutex
+	out     [][]byte // what the writer writes next
+	open    bool     // the last of out may be appended to
+	spare   []byte
+	replies int // bytes of out beside values
+	dead    bool
+	wake    chan struct{} // capacity 1
+	ties    map[*member]struct{}
+
+	// Accepts that were sent and which the other side has not yet said to
+	// have heard, in order; and how many of its own were heard.
+	accepts []uint64
+	dropped uint64 // how many accepts left the front
+	heard   uint64
+
+	closing  bool          // no more will be sent
+	flushed  chan struct{} // the writer has ended
+	finished chan struct{} // the reader has ended
+}
+
+// greet exchanges the first bytes of a stream: which life of each peer it is.
+func greet(stream p2p.Stream, run uint64) (uint64, error) {
+	deadline := time.Now().Add(writeTimeout)
+	if err := stream.SetDeadline(deadline); err != nil {
+		return 0, err
+	}
+	var b [8]byte
+	binary.LittleEndian.PutUint64(b[:], run)
+	if _, err := stream.Write(b[:]); err != nil {
+		return 0, err
+	}
+	if _, err := io.ReadFull(stream, b[:]); err != nil {
+		return 0, err
+	}
+	return binary.LittleEndian.Uint64(b[:]), stream.SetDeadline(time.Time{})
+}
+
+// send queues f for the writer. It never blocks; on a dead session it does
+// nothing, because the members tied to it learn of its end.
+func (s *session) send(f frame) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead {
+		return
+	}
+	switch f.kind {
+	case send, deliver:
+		f.heard = s.heard
+	case accept:
+		if f.peer == "" {
+			s.accepts = append(s.accepts, f.send)
+		}
+	}
+	if !s.open {
+		s.out = append(s.out, s.spare[:0])
+		s.spare, s.open = nil, true
+	}
+	last := &s.out[len(s.out)-1]
+	before := len(*last)
+	*last = appendHead(*last, &f)
+	s.replies += len(*last) - before
+	switch {
+	case len(f.value) > copied:
+		s.out, s.open = append(s.out, f.value), false
+	default:
+		*last = append(*last, f.value...)
+	}
+	if s.replies > maxReplies || len(s.accepts) > maxReplies/8 {
+		s.dead = true
+		s.stream.Reset() // the reader ends and cleans up
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// appendHead appends f as a frame, without its value.
+func appendHead(dst []byte, f *frame) []byte {
+	var body [512]byte
+	head := f.append(body[:0])
+	dst = binary.AppendUvarint(dst, uint64(len(head)+len(f.value)))
+	return append(dst, head...)
+}
+
+// write writes what send queued until the session ends.
+func (s *session) write() {
+	defer close(s.flushed)
+	for {
+		select {
+		case <-s.wake:
+		case <-s.finished:
+			return
+		}
+		s.mu.Lock()
+		out := s.out
+		s.out, s.open, s.replies = nil, false, 0
+		closing := s.closing
+		s.mu.Unlock()
+		s.stream.SetWriteDeadline(time.Now().Add(writeTimeout))
+		for _, b := range out {
+			if _, err := s.stream.Write(b); err != nil {
+				s.stream.Reset()
+				return
+			}
+		}
+		if closing {
+			s.stream.CloseWrite()
+			return
+		}
+		if len(out) > 0 && cap(out[0]) <= 16*copied {
+			s.mu.Lock()
+			s.spare = out[0][:0]
+			s.mu.Unlock()
+		}
+	}
+}
+
+// read hands each frame to the member it is for until the stream ends.
+func (s *session) read() error {
+	r := bufio.NewReaderSize(s.stream, 64<<10)
+	for {
+		b, err := codec.ReadFrame(r, maxFrame)
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		f, err := parseFrame(b)
+		if err != nil {
+			return err
+		}
+		if err := s.handle(&f); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) handle(f *frame) error {
+	switch f.kind {
+	case hello:
+		m := s.space.byKey(f.key)
+		if m == nil || f.proof != prove(m.secret, s.peer, s.space.node.ID()) {
+			s.send(frame{kind: unknown, key: f.key})
+			return nil
+		}
+		if old := s.numbers[f.number]; old != nil && old != m {
+			return fmt.Errorf("channel number %d given twice", f.number)
+		}
+		s.numbers[f.number] = m
+		m.onHello(s, f)
+		return nil
+	case unknown:
+		if m := s.space.byKey(f.key); m != nil {
+			m.onUnknown(s)
+		}
+		return nil
+	case send, deliver:
+		if err := s.forget(f.heard); err != nil {
+			return err
+		}
+	case accept:
+		if f.peer == "" {
+			s.mu.Lock()
+			s.heard++
+			s.mu.Unlock()
+		}
+	}
+	// A frame for a channel that was left meanwhile: its sender knows soon.
+	if m := s.numbers[f.number]; m != nil {
+		if f.kind == leave {
+			delete(s.numbers, f.number)
+		}
+		return m.handle(s, f)
+	}
+	return nil
+}
+
+// forget drops the first accepts, which the other side has heard.
+func (s *session) forget(heard uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := heard - s.dropped
+	if n > uint64(len(s.accepts)) {
+		return errors.New("peer heard more than was said")
+	}
+	s.accepts, s.dropped = s.accepts[n:], heard
+	return nil
+}
+
+// tie records that m is to be told when s ends. It reports false if it has.
+func (s *session) tie(m *member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.dead {
+		s.ties[m] = struct{}{}
+	}
+	return !s.dead
+}
+
+func (s *session) untie(m *member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.ties, m)
+}
+
+// drain lets the writer write what is queued, and end.
+func (s *session) drain(timeout time.Duration) {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	select {
+	case <-s.flushed:
+	case <-time.After(timeout):
+	}
+}
+
+// serve runs the session until its stream ends, and then tells the members.
+func (s *session) serve() {
+	defer s.space.wg.Done()
+	s.space.spawn(s.write)
+	err := s.read()
+	s.stream.Reset()
+	s.space.drop(s)
+	close(s.finished)
+	if err != nil {
+		s.space.log.Debug("channel session ended", "peer", s.peer, "reason", err)
+	}
+}

@@ -1,0 +1,167 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+)
+
+var errShutdown = errors.New("the space is shut down")
+
+// accept serves a stream that another peer opened.
+func (s *Space) accept(stream p2p.Stream) {
+	run, err := greet(stream, s.run)
+	if err != nil {
+		stream.Reset()
+		return
+	}
+	if sn, err := s.begin(stream, run); err == nil {
+		sn.serve()
+	}
+}
+
+// begin makes a session of a greeted stream.
+func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
+	sn := &session{
+		space: s, peer: stream.Conn().RemotePeer(), run: run, stream: stream,
+		numbers: map[uint64]*member{}, ties: map[*member]struct{}{},
+		wake: make(chan struct{}, 1), flushed: make(chan struct{}), finished: make(chan struct{}),
+	}
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	if s.ended {
+		stream.Reset()
+		return nil, errShutdown
+	}
+	s.sessions[sn.peer] = append(s.sessions[sn.peer], sn)
+	s.wg.Add(1) // until serve returns
+	return sn, nil
+}
+
+// drop ends sn: keeps what its peer may ask for, and tells the members.
+func (s *Space) drop(sn *session) {
+	s.sessionsMu.Lock()
+	list := slices.DeleteFunc(s.sessions[sn.peer], func(o *session) bool { return o == sn })
+	if s.sessions[sn.peer] = list; len(list) == 0 {
+		delete(s.sessions, sn.peer)
+	}
+	sn.mu.Lock()
+	sn.dead = true
+	ties := sn.ties
+	sn.ties = nil
+	for _, id := range sn.accepts {
+		s.unsettled[sn.peer] = append(s.unsettled[sn.peer], taken{id, time.Now().Add(remember)})
+	}
+	sn.accepts = nil
+	sn.mu.Unlock()
+	s.sessionsMu.Unlock()
+	for m := range ties {
+		m.onLost(sn)
+	}
+}
+
+// wasTaken reports whether a send that is offered again was accepted before.
+func (s *Space) wasTaken(peer p2p.ID, id uint64) bool {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	for _, t := range s.unsettled[peer] {
+		if t.send == id {
+			return true
+		}
+	}
+	for _, sn := range s.sessions[peer] {
+		sn.mu.Lock()
+		found := slices.Contains(sn.accepts, id)
+		sn.mu.Unlock()
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+// keepTaken remembers an accept that goes back by way of a home.
+func (s *Space) keepTaken(peer p2p.ID, id uint64) {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	s.unsettled[peer] = append(s.unsettled[peer], taken{id, time.Now().Add(remember)})
+}
+
+// to returns a session to peer that is open, or nil.
+func (s *Space) to(peer p2p.ID) *session {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	if list := s.sessions[peer]; len(list) > 0 {
+		return list[0]
+	}
+	return nil
+}
+
+func (s *Space) live() []*session {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	var all []*session
+	for _, list := range s.sessions {
+		all = append(all, list...)
+	}
+	return all
+}
+
+// dialTimeout bounds one attempt to open a session.
+const dialTimeout = 5 * time.Second
+
+// A dialing is an attempt that several callers wait for.
+type dialing struct {
+	done    chan struct{}
+	session *session
+	err     error
+}
+
+// dial returns an open session to peer, or opens one.
+func (s *Space) dial(peer p2p.ID) (*session, error) {
+	s.sessionsMu.Lock()
+	if list := s.sessions[peer]; len(list) > 0 {
+		s.sessionsMu.Unlock()
+		return list[0], nil
+	}
+	d := s.dialing[peer]
+	if d != nil {
+		s.sessionsMu.Unlock()
+		<-d.done
+		return d.session, d.err
+	}
+	d = &dialing{done: make(chan struct{})}
+	s.dialing[peer] = d
+	s.sessionsMu.Unlock()
+
+	d.session, d.err = s.connect(peer)
+	s.sessionsMu.Lock()
+	delete(s.dialing, peer)
+	s.sessionsMu.Unlock()
+	close(d.done)
+	return d.session, d.err
+}
+
+func (s *Space) connect(peer p2p.ID) (*session, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, dialTimeout)
+	defer cancel()
+	stream, err := s.node.Open(ctx, peer, Protocol)
+	if err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { stream.Reset() })
+	run, err := greet(stream, s.run)
+	if !stop() || err != nil {
+		stream.Reset()
+		return nil, errors.Join(err, ctx.Err())
+	}
+	sn, err := s.begin(stream, run)
+	if err != nil {
+		return nil, err
+	}
+	go sn.serve() // begin counted it
+	return sn, nil
+}

@@ -1,0 +1,224 @@
+// Package network is the space of channels that connected peers share.
+//
+// # How a value finds its receiver
+//
+// The peer whose goroutine or tasklet started an operation owns it: a send is
+// done only when its owner heard from the owner of the receive that accepted
+// the value. A receive accepts one value; a send is offered to one receive at
+// a time.
+//
+// One of the peers that use a channel is its home. It queues who waits, pairs
+// a send with a receive, and tells the owner of the send where to deliver. The
+// value goes straight from owner to owner, or by way of the home where the two
+// cannot reach each other. What the home knows is soft: its members can tell
+// it again, to it or to another.
+//
+// The peer that opens a channel first becomes home and announces the channel's
+// key; later ones find it through the distributed hash table. Homes that meet
+// agree by [claim]: the loser redirects its members, which submit again what
+// still waits. Operations of one peer meet there, whoever the home is, and
+// nothing is encoded or sent.
+package network
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/dht"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// Protocol is the libp2p protocol of channels.
+const Protocol p2p.Protocol = "/dstackless/channel/1.0.0"
+
+// MaxChannels is how many channels a space may have open: 65,536.
+const MaxChannels = 1 << 16
+
+// MaxPending is how many operations of one peer may wait on one channel: 4096.
+const MaxPending = 4096
+
+// A Space is this peer's part of the space of channels. It implements
+// [channel.Space].
+type Space struct {
+	node *p2p.Node
+	dht  *dht.DHT
+	log  *slog.Logger
+	run  uint64
+
+	ctx       context.Context // ends at Close
+	stop      context.CancelFunc
+	patrolNow chan struct{} // capacity 1
+	wg        sync.WaitGroup
+
+	mu      sync.Mutex // before the mutex of a member
+	members map[hash]*member
+	next    uint64 // the last channel's number
+	closed  bool
+
+	sessionsMu sync.Mutex // after the mutex of a member
+	sessions   map[p2p.ID][]*session
+	dialing    map[p2p.ID]*dialing
+	unsettled  map[p2p.ID][]taken
+	ended      bool
+}
+
+// A taken is a value that was accepted from a peer which may not have heard so.
+type taken struct {
+	send  uint64
+	until time.Time
+}
+
+// remember is how long a peer that lost its session may come back and ask.
+const remember = time.Minute
+
+// Start joins the space of the peers that node connects to. Channels are found
+// through d. A nil logger means silence.
+func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &Space{
+		node: node, dht: d, log: log, run: rand.Uint64(),
+		ctx: ctx, stop: stop, patrolNow: make(chan struct{}, 1),
+		members:   map[hash]*member{},
+		sessions:  map[p2p.ID][]*session{},
+		dialing:   map[p2p.ID]*dialing{},
+		unsettled: map[p2p.ID][]taken{},
+	}
+	node.Handle(Protocol, s.accept)
+	s.spawn(s.patrol)
+	return s
+}
+
+// Open implements [channel.Space].
+func (s *Space) Open(ctx context.Context, name channel.Name) (channel.Endpoint, error) {
+	if err := name.Validate(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, channel.ErrClosed
+	}
+	key := keyOf(name)
+	m := s.members[key]
+	if m == nil {
+		if len(s.members) >= MaxChannels {
+			return nil, fmt.Errorf("%w: %d channels are open", channel.ErrLimit, MaxChannels)
+		}
+		s.next++
+		m = newMember(s, name, s.next)
+		s.members[key] = m
+		s.spawn(m.begin)
+	}
+	e := &endpoint{member: m}
+	m.mu.Lock()
+	m.ends[e] = struct{}{}
+	m.mu.Unlock()
+	return e, nil
+}
+
+// Info is what [Space.Channels] tells of a channel.
+type Info struct {
+	Name     channel.Name `json:"name"`
+	Home     string       `json:"home"`     // peer ID; empty while it is sought
+	Sends    int          `json:"sends"`    // of this peer, waiting
+	Receives int          `json:"receives"` // of this peer, waiting
+	Members  int          `json:"members"`  // other peers, as far as the home is here
+}
+
+// Channels lists the open channels by name.
+func (s *Space) Channels() []Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	infos := make([]Info, 0, len(s.members))
+	for _, m := range s.members {
+		infos = append(infos, m.info())
+	}
+	slices.SortFunc(infos, func(a, b Info) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return infos
+}
+
+// Close leaves all channels and waits for the space's goroutines. Operations
+// that wait return [channel.ErrClosed]. Close is idempotent.
+func (s *Space) Close() error {
+	s.mu.Lock()
+	first := !s.closed
+	s.closed = true
+	members := s.all()
+	s.mu.Unlock()
+	if !first {
+		s.wg.Wait()
+		return nil
+	}
+	s.node.Unhandle(Protocol)
+	for _, m := range members {
+		m.close()
+	}
+	for _, sn := range s.live() {
+		sn.drain(time.Second)
+	}
+	s.stop()
+	s.sessionsMu.Lock()
+	s.ended = true
+	for _, list := range s.sessions {
+		for _, sn := range list {
+			sn.stream.Reset()
+		}
+	}
+	s.sessionsMu.Unlock()
+	s.wg.Wait()
+	for _, m := range members {
+		m.giveUp()
+	}
+	return nil
+}
+
+// all returns the members. The caller holds s.mu.
+func (s *Space) all() []*member {
+	list := make([]*member, 0, len(s.members))
+	for _, m := range s.members {
+		list = append(list, m)
+	}
+	return list
+}
+
+func (s *Space) byKey(key hash) *member {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.members[key]
+}
+
+// remove forgets m unless it was opened again.
+func (s *Space) remove(m *member) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.ends) > 0 || m.inFlight() {
+		return false
+	}
+	delete(s.members, m.key)
+	m.retire()
+	return true
+}
+
+// spawn runs f in a goroutine for which Close waits.
+func (s *Space) spawn(f func()) {
+	s.wg.Go(f)
+}
