@@ -12,12 +12,7 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m,
-		// libp2p's rate limiters and caches have no end of their own.
-		goleak.IgnoreAnyFunction("github.com/ipfs/go-log/v2.(*PipeReader).run"),
-	)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
 
