@@ -1,0 +1,191 @@
+// Package dstackless lets programs on different machines share channels by
+// name and move running tasklets to each other, with no server in the middle.
+package dstackless
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/gofrs/flock"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/channel/network"
+	"github.com/dstackless/dstackless/dht"
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+// ErrDataDir says that another running peer uses the data folder.
+var ErrDataDir = errors.New("data folder is in use by another running peer")
+
+// AcceptAny, in [Options.Accept], accepts tasklets from every peer.
+const AcceptAny = "any"
+
+// Options are the settings of a peer. The zero value is a peer of its own that
+// keeps nothing and accepts nobody's tasklets.
+type Options struct {
+	// DataDir is the folder that keeps the peer's key, programs and compiled
+	// code. It is created if need be, and only one running peer may use it.
+	// Default: none. The peer then has a new key each time it starts.
+	DataDir string
+
+	// Listen are the multiaddrs to listen on. Default: QUIC and TCP on free
+	// ports of all interfaces.
+	Listen []string
+
+	// Bootstrap are full multiaddrs, with /p2p/, of peers to connect to at
+	// the start. Default: none; the peer is the first of its network.
+	Bootstrap []string
+
+	// Accept are the IDs of the peers whose tasklets may come here, or
+	// [AcceptAny]. A tasklet that was started here may always come back.
+	// Default: nobody's.
+	Accept []string
+
+	// MemoryLimit is how much memory a tasklet that runs here may have, in
+	// bytes. Default: 256 MiB.
+	MemoryLimit uint64
+
+	// Logger takes what an operator may want to know. Default: silence.
+	Logger *slog.Logger
+}
+
+// A Peer is a member of the network: it has channels, and hosts tasklets. It
+// is a [channel.Space]. All methods are safe for concurrent use.
+type Peer struct {
+	node     *p2p.Node
+	table    *dht.DHT
+	channels *network.Space
+	tasklets *tasklet.Host
+	lock     *flock.Flock
+	close    sync.Once
+	closed   error
+}
+
+// Start starts a peer and connects it to its bootstrap peers. It fails if none
+// of them can be reached before ctx ends; later, ctx has no effect. Nil opts
+// stand for the defaults.
+func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	p := &Peer{}
+	defer func() {
+		if err != nil {
+			p.Close()
+			err = fmt.Errorf("dstackless: start: %w", err)
+		}
+	}()
+	if o.DataDir != "" {
+		if err := p.claim(o.DataDir); err != nil {
+			return nil, err
+		}
+	}
+	if p.node, err = p2p.Start(&p2p.Options{DataDir: o.DataDir, Listen: o.Listen}); err != nil {
+		return nil, err
+	}
+	if p.table, err = dht.Start(p.node, nil); err != nil {
+		return nil, err
+	}
+	p.channels = network.Start(p.node, p.table, o.Logger)
+	return p, p.bootstrap(ctx, o.Bootstrap)
+}
+
+// claim takes the data folder for this peer alone.
+func (p *Peer) claim(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	lock := flock.New(filepath.Join(dir, "lock"))
+	switch ok, err := lock.TryLock(); {
+	case err != nil:
+		return err
+	case !ok:
+		return fmt.Errorf("%w: %s", ErrDataDir, dir)
+	}
+	p.lock = lock
+	return nil
+}
+
+func (p *Peer) bootstrap(ctx context.Context, addrs []string) error {
+	var failed []error
+	for _, addr := range addrs {
+		if _, err := p.node.Connect(ctx, addr); err != nil {
+			failed = append(failed, fmt.Errorf("bootstrap: %w", err))
+		}
+	}
+	if len(addrs) > 0 && len(failed) == len(addrs) {
+		return errors.Join(failed...)
+	}
+	return nil
+}
+
+// ID returns the peer's ID: its key, under which others know it.
+func (p *Peer) ID() string { return p.node.ID().String() }
+
+// Addrs returns the full multiaddrs, with /p2p/, under which the peer can be
+// reached.
+func (p *Peer) Addrs() []string { return p.node.Addrs() }
+
+// Connect connects to the peer at addr, a full multiaddr with /p2p/, and
+// returns its ID.
+func (p *Peer) Connect(ctx context.Context, addr string) (string, error) {
+	id, err := p.node.Connect(ctx, addr)
+	if err != nil {
+		return "", err
+	}
+	return id.String(), nil
+}
+
+// Peers lists the connected peers.
+func (p *Peer) Peers() []p2p.PeerInfo { return p.node.Peers() }
+
+// Open implements [channel.Space]; use [channel.Open].
+func (p *Peer) Open(ctx context.Context, name channel.Name) (channel.Endpoint, error) {
+	return p.channels.Open(ctx, name)
+}
+
+// Channels lists the channels that are open on this peer.
+func (p *Peer) Channels() []network.Info { return p.channels.Channels() }
+
+// Spawn starts a program on this peer, as a tasklet. Wasm is an ordinary Go
+// program built with GOOS=wasip1 GOARCH=wasm; args are its arguments, without
+// the program's name.
+func (p *Peer) Spawn(ctx context.Context, wasm []byte, args ...string) (*tasklet.Tasklet, error) {
+	return p.tasklets.Spawn(ctx, wasm, args...)
+}
+
+// Tasklet returns a handle on the tasklet whose ID is, or alone begins with,
+// prefix, among those that this peer started or hosts.
+func (p *Peer) Tasklet(prefix string) (*tasklet.Tasklet, error) { return p.tasklets.Find(prefix) }
+
+// Tasklets lists the tasklets that this peer started or hosts.
+func (p *Peer) Tasklets() []tasklet.Info { return p.tasklets.List() }
+
+// Close shuts the peer down and waits until it is. The tasklets that run on it
+// end. It is idempotent.
+func (p *Peer) Close() error {
+	p.close.Do(func() {
+		var errs []error
+		if p.channels != nil {
+			errs = append(errs, p.channels.Close())
+		}
+		if p.table != nil {
+			errs = append(errs, p.table.Close())
+		}
+		if p.node != nil {
+			errs = append(errs, p.node.Close())
+		}
+		if p.lock != nil {
+			errs = append(errs, p.lock.Unlock())
+		}
+		p.closed = errors.Join(errs...)
+	})
+	return p.closed
+}
