@@ -1,0 +1,42 @@
+package program
+
+// imageUnit is what an image's length is a multiple of.
+const imageUnit = 4096
+
+// image returns the contents that the data segments give to the memory.
+func (m *module) image() ([]byte, error) {
+	type segment struct {
+		offset uint64
+		data   []byte
+	}
+	var segments []segment
+	var end uint64
+	size := uint64(m.pages) * PageSize
+	r := &reader{data: m.sections[secData]}
+	for range r.count(5) {
+		if !r.skip(0, 0x41) {
+			return nil, refuse(BadData, "a segment that is not at a fixed address")
+		}
+		offset := uint64(uint32(r.signed(32)))
+		if !r.skip(0x0b) {
+			return nil, refuse(BadData, "a segment that is not at a fixed address")
+		}
+		data := r.bytes(r.u32())
+		if offset+uint64(len(data)) > size {
+			return nil, refuse(BadData, "a segment beyond the end of the memory")
+		}
+		segments = append(segments, segment{offset, data})
+		end = max(end, offset+uint64(len(data)))
+	}
+	if err := r.end("the data section"); err != nil {
+		return nil, err
+	}
+	if end > MaxImage {
+		return nil, refuse(TooLarge, "its data ends at %d; the limit is %d", end, MaxImage)
+	}
+	image := make([]byte, (end+imageUnit-1)/imageUnit*imageUnit)
+	for _, s := range segments {
+		copy(image[s.offset:], s.data)
+	}
+	return image, nil
+}

@@ -1,0 +1,178 @@
+package program
+
+import "bytes"
+
+// Section numbers of the WebAssembly core specification, chapter 5.5.
+const (
+	secCustom = iota
+	secType
+	secImport
+	secFunction
+	secTable
+	secMemory
+	secGlobal
+	secExport
+	secStart
+	secElement
+	secCode
+	secData
+	secCount
+)
+
+// module is a module taken apart, checked no further than its own structure.
+type module struct {
+	sections [secCount][]byte
+	names    []byte // the custom section "name"
+	version  string // Go version by the section "producers"
+
+	types   []funcType
+	imports []importFunc
+	funcs   []uint32 // type of each function of the module's own
+	bodies  [][]byte
+	pages   uint32
+	loop    uint32 // wasm_pc_f_loop, index without imports
+	pauses  map[uint32]int
+}
+
+// funcType is a function's signature, one byte per value.
+type funcType struct{ params, results string }
+
+type importFunc struct {
+	module, name string
+	kind         byte
+	typ          uint32
+}
+
+var magic = []byte("\x00asm\x01\x00\x00\x00")
+
+// parse splits a module into its sections and reads those whose contents do
+// not depend on its being a Go program.
+func parse(wasm []byte) (*module, error) {
+	if len(wasm) > MaxModule {
+		return nil, refuse(TooLarge, "%d bytes; the limit is %d", len(wasm), MaxModule)
+	}
+	if !bytes.HasPrefix(wasm, magic) {
+		if len(wasm) > 0 && len(wasm) < len(magic) && bytes.HasPrefix(magic, wasm) {
+			return nil, refuse(Truncated, "%d bytes", len(wasm))
+		}
+		return nil, refuse(NotWasm, "it does not begin with \\0asm and version 1")
+	}
+	m := new(module)
+	r := &reader{data: wasm[len(magic):]}
+	last, producers := byte(0), []byte(nil)
+	for len(r.data) > 0 {
+		id := r.byte()
+		body := r.bytes(r.u32())
+		if err := r.err("the list of sections"); err != nil {
+			return nil, err
+		}
+		switch {
+		case id == secCustom:
+			c := &reader{data: body}
+			switch c.name() {
+			case "producers":
+				producers = c.data
+			case "name":
+				m.names = c.data
+			}
+			if c.bad {
+				return nil, c.err("a custom section")
+			}
+		case id >= secCount || id == secStart:
+			return nil, refuse(BadStructure, "section %d", id)
+		case id <= last:
+			return nil, refuse(BadStructure, "section %d after section %d", id, last)
+		default:
+			last = id
+			m.sections[id] = body
+		}
+	}
+	var err error
+	if m.version, err = readProducers(producers); err != nil {
+		return nil, err
+	}
+	for id := secType; id < secCount; id++ {
+		if m.sections[id] == nil && id != secStart {
+			return nil, refuse(BadStructure, "section %d is missing", id)
+		}
+	}
+	return m, m.read()
+}
+
+// readProducers returns the Go version that a producers section names. The
+// section is described in the WebAssembly tool conventions.
+func readProducers(section []byte) (string, error) {
+	if section == nil {
+		return "", refuse(NotGo, `there is no section "producers"`)
+	}
+	version := ""
+	r := &reader{data: section}
+	for range r.count(2) {
+		field := r.name()
+		for range r.count(2) {
+			value, v := r.name(), r.name()
+			if field == "language" && value == "Go" {
+				version = v
+			}
+		}
+	}
+	if err := r.end(`section "producers"`); err != nil {
+		return "", err
+	}
+	if version == "" {
+		return "", refuse(NotGo, `section "producers" does not name Go`)
+	}
+	return version, nil
+}
+
+// read decodes the sections that list functions.
+func (m *module) read() error {
+	r := &reader{data: m.sections[secType]}
+	for range r.count(3) {
+		if r.byte() != 0x60 {
+			r.fail()
+		}
+		params := string(r.bytes(r.u32()))
+		m.types = append(m.types, funcType{params, string(r.bytes(r.u32()))})
+	}
+	if err := r.end("the type section"); err != nil {
+		return err
+	}
+
+	r = &reader{data: m.sections[secImport]}
+	for range r.count(4) {
+		imp := importFunc{module: r.name(), name: r.name(), kind: r.byte()}
+		if imp.kind != 0 {
+			return refuse(BadImport, "%q %q", imp.module, imp.name)
+		}
+		imp.typ = r.u32()
+		if uint64(imp.typ) >= uint64(len(m.types)) {
+			r.fail()
+		}
+		m.imports = append(m.imports, imp)
+	}
+	if err := r.end("the import section"); err != nil {
+		return err
+	}
+
+	r = &reader{data: m.sections[secFunction]}
+	for range r.count(1) {
+		typ := r.u32()
+		if uint64(typ) >= uint64(len(m.types)) {
+			r.fail()
+		}
+		m.funcs = append(m.funcs, typ)
+	}
+	if err := r.end("the function section"); err != nil {
+		return err
+	}
+
+	r = &reader{data: m.sections[secCode]}
+	for range r.count(2) {
+		m.bodies = append(m.bodies, r.bytes(r.u32()))
+	}
+	if len(m.bodies) != len(m.funcs) {
+		r.fail()
+	}
+	return r.end("the code section")
+}

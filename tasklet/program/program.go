@@ -1,0 +1,105 @@
+package program
+
+// PageSize is the unit of a program's memory, in bytes.
+const PageSize = 64 << 10
+
+// Limits on what [Load] reads. Go programs stay far below them; a module over
+// one is refused with [TooLarge].
+const (
+	// MaxModule is the size of the largest module, in bytes: 256 MiB.
+	MaxModule = 256 << 20
+	// MaxImage is the size of the largest initial memory contents, in
+	// bytes: 256 MiB.
+	MaxImage = 256 << 20
+)
+
+// Names under which the rewritten module exports what is needed to leave and
+// re-enter it.
+const (
+	// ExportLoop is the runtime's wasm_pc_f_loop, a function of no
+	// arguments that carries the program on.
+	ExportLoop = "dstackless.loop"
+	// ExportMemory is the linear memory, as Go exports it.
+	ExportMemory = "memory"
+	// ExportStart starts the program, as Go exports it.
+	ExportStart = "_start"
+)
+
+// The globals of a Go program, by their index.
+const (
+	GlobalSP    = 0 // stack pointer, i32
+	GlobalCtxt  = 1 // closure context
+	GlobalG     = 2 // current goroutine
+	GlobalPause = 7 // asks the program to unwind, i32
+	Globals     = 8 // how many there are; 3 to 6 are return values
+)
+
+// ExportGlobal returns the name under which the rewritten module exports the
+// i-th of its globals.
+func ExportGlobal(i int) string { return "dstackless.global" + string(rune('0'+i)) }
+
+// An Import names a function that a program expects of its host.
+type Import struct {
+	Module string
+	Name   string
+}
+
+// A Program is a Go program that can be stopped and carried on. It is
+// immutable.
+type Program struct {
+	code    []byte
+	image   []byte
+	pages   uint32
+	version string
+	imports []Import
+}
+
+// Load checks that wasm is a Go program of a kind that can be stopped and
+// carried on, and rewrites it. It does not keep wasm.
+//
+// The error is an [*UnsupportedError] for whatever is not such a program.
+func Load(wasm []byte) (*Program, error) {
+	m, err := parse(wasm)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.check(); err != nil {
+		return nil, err
+	}
+	image, err := m.image()
+	if err != nil {
+		return nil, err
+	}
+	code, err := m.rewrite()
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{code: code, image: image, pages: m.pages, version: m.version}
+	for _, imp := range m.imports {
+		p.imports = append(p.imports, Import{imp.module, imp.name})
+	}
+	return p, nil
+}
+
+// Code returns the rewritten module. It has no data section: an instance's
+// memory is to be filled from [Program.Image] before the program starts. The
+// same module always gives the same code. The caller must not change it.
+func (p *Program) Code() []byte { return p.code }
+
+// Image returns the memory contents with which the program starts, from
+// address 0, without the zeros at the end; its length is a multiple of 4096.
+// The caller must not change it.
+func (p *Program) Image() []byte { return p.image }
+
+// Pages returns the size of memory with which the program starts, in units of
+// PageSize. A Go program sets no maximum.
+func (p *Program) Pages() uint32 { return p.pages }
+
+// GoVersion returns the version of Go that built the program, such as
+// "go1.26.1".
+func (p *Program) GoVersion() string { return p.version }
+
+// Imports returns the functions that the program expects of its host, in
+// order. A function that is declared in several of the program's packages is
+// there several times.
+func (p *Program) Imports() []Import { return append([]Import(nil), p.imports...) }

@@ -1,0 +1,88 @@
+package sandbox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/dstackless/dstackless/tasklet/program"
+)
+
+// DefaultMemoryLimit is how much memory an instance may have when its Config
+// does not say: 256 MiB.
+const DefaultMemoryLimit = 256 << 20
+
+// A Config is what one instance is given.
+type Config struct {
+	// Args are the program's arguments; the first is its name.
+	Args []string
+
+	// MemoryLimit is how much memory the program may have, in bytes, its
+	// code excluded. The default is DefaultMemoryLimit, the maximum 4 GiB.
+	// A program that wants more ends with Go's "out of memory" and exit
+	// status 2, and Exit returns ErrMemory.
+	MemoryLimit uint64
+
+	// Output gets what the program writes to its standard output and error.
+	// The guest's own goroutine calls it, and waits. It must not keep p, nor
+	// call methods of the instance that wait. By default output is dropped.
+	Output func(p []byte)
+
+	// Calls gets the program's requests. By default all are refused.
+	Calls Handler
+}
+
+// Code is a compiled program. It is safe for concurrent use.
+type Code struct {
+	engine  wazero.Runtime
+	module  wazero.CompiledModule
+	program *program.Program
+	image   *image
+}
+
+// Program returns what was compiled.
+func (c *Code) Program() *program.Program { return c.program }
+
+// Close frees the code. All its instances must be closed before.
+func (c *Code) Close() error {
+	c.image.close()
+	return c.module.Close(context.Background())
+}
+
+// New makes an instance with the memory that the program starts with. It does
+// not run yet: see [Instance.Start] and [Instance.Resume].
+func (c *Code) New(cfg Config) (*Instance, error) {
+	if cfg.MemoryLimit == 0 {
+		cfg.MemoryLimit = DefaultMemoryLimit
+	}
+	limit := min(cfg.MemoryLimit, 1<<32) / program.PageSize * program.PageSize
+	if need := uint64(c.program.Pages()) * program.PageSize; need > limit {
+		return nil, fmt.Errorf("%w: the program starts with %d bytes; its limit is %d", ErrMemory, need, cfg.MemoryLimit)
+	}
+	mem, err := newMemory(limit)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: reserve %d bytes: %w", limit, err)
+	}
+	i := &Instance{cfg: cfg, mem: mem, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
+	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
+	i.module, err = c.engine.InstantiateModule(
+		experimental.WithMemoryAllocator(i.ctx, mem), c.module,
+		wazero.NewModuleConfig().WithName("").WithStartFunctions())
+	if err == nil {
+		err = mem.load(c.image)
+	}
+	if err != nil {
+		if i.module != nil {
+			i.module.Close(i.ctx)
+		}
+		mem.free()
+		return nil, fmt.Errorf("sandbox: instantiate: %w", err)
+	}
+	for n := range i.globals {
+		i.globals[n] = i.module.ExportedGlobal(program.ExportGlobal(n)).(api.MutableGlobal)
+	}
+	return i, nil
+}

@@ -1,0 +1,208 @@
+package sandbox_test
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/dstackless/dstackless/tasklet/program"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+// The guests in testdata are built and compiled once per run.
+var (
+	workdir string
+	engine  *sandbox.Runtime
+	guests  = map[string]func() (*sandbox.Code, error){}
+)
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if workdir, err = os.MkdirTemp("", "sandbox"); err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(workdir)
+		if engine, err = sandbox.NewRuntime(context.Background(), nil); err != nil {
+			panic(err)
+		}
+		dirs, _ := filepath.Glob("testdata/*/main.go")
+		for _, d := range dirs {
+			name := filepath.Base(filepath.Dir(d))
+			guests[name] = sync.OnceValues(func() (*sandbox.Code, error) { return build(name) })
+		}
+		status := m.Run()
+		engine.Close()
+		if err := goleak.Find(); err != nil && status == 0 {
+			println(err.Error())
+			return 1
+		}
+		return status
+	}())
+}
+
+func build(name string) (*sandbox.Code, error) {
+	out := filepath.Join(workdir, name+".wasm")
+	cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Run(); err != nil {
+		return nil, err
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	p, err := program.Load(wasm)
+	if err != nil {
+		return nil, err
+	}
+	return engine.Compile(context.Background(), p)
+}
+
+// guest returns the code of a program in testdata.
+func guest(t testing.TB, name string) *sandbox.Code {
+	t.Helper()
+	code, err := guests[name]()
+	if err != nil {
+		t.Fatalf("build guest %q: %v", name, err)
+	}
+	return code
+}
+
+// output collects what a guest writes.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) write(p []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}
+
+// start runs a guest and closes it when the test ends.
+func start(t testing.TB, name string, cfg sandbox.Config) *sandbox.Instance {
+	t.Helper()
+	i, err := guest(t, name).New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { i.Close() })
+	if err := i.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// wait waits for a guest's end.
+func wait(t testing.TB, i *sandbox.Instance) (int, error) {
+	t.Helper()
+	select {
+	case <-i.Done():
+	case <-time.After(time.Minute):
+		t.Fatal("the guest did not come to its end within a minute")
+	}
+	return i.Exit()
+}
+
+// within returns a context for what must not take long.
+func within(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// move pauses i and carries its state on in a new instance.
+func move(t testing.TB, code *sandbox.Code, i *sandbox.Instance, cfg sandbox.Config, edit func(*sandbox.State)) *sandbox.Instance {
+	t.Helper()
+	s, err := i.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := code.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { next.Close() })
+	if err := next.Grow(s.Pages); err != nil {
+		t.Fatal(err)
+	}
+	copy(next.Memory(), i.Memory())
+	if err := i.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if edit != nil {
+		edit(&s)
+	}
+	if err := next.Resume(s); err != nil {
+		t.Fatal(err)
+	}
+	return next
+}
+
+func TestMoveAtRandomMoments(t *testing.T) {
+	code := guest(t, "mix")
+	var want output
+	i := start(t, "mix", sandbox.Config{Args: []string{"mix", "30"}, Output: want.write})
+	began := time.Now()
+	if status, err := wait(t, i); status != 0 || err != nil {
+		t.Fatalf("uncaptured: status %d, %v\n%s", status, err, &want)
+	}
+	t.Logf("uncaptured run: %v", time.Since(began))
+
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rnd := rand.New(rand.NewPCG(seed, 0))
+	var got output
+	cfg := sandbox.Config{Args: []string{"mix", "30"}, Output: got.write}
+	i = start(t, "mix", cfg)
+	moves, inPlace := 0, 0
+	for {
+		select {
+		case <-i.Done():
+		case <-time.After(time.Duration(rnd.IntN(1000)) * time.Microsecond):
+		}
+		err := i.Pause(within(t))
+		if err == sandbox.ErrExited {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if rnd.IntN(4) == 0 {
+			inPlace++
+			if err := i.Continue(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		i = move(t, code, i, cfg, nil)
+		moves++
+	}
+	if status, err := i.Exit(); status != 0 || err != nil {
+		t.Errorf("status %d, %v", status, err)
+	}
+	if got.String() != want.String() {
+		t.Errorf("output after %d moves:\n%s\nwant:\n%s", moves, &got, &want)
+	}
+	t.Logf("%d moves, %d pauses in place", moves, inPlace)
+	if moves < 100 {
+		t.Errorf("only %d moves: the test proves little", moves)
+	}
+}

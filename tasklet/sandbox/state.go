@@ -1,0 +1,189 @@
+package sandbox
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/dstackless/dstackless/tasklet/program"
+)
+
+// A State is, with the memory, all that a paused guest is.
+type State struct {
+	// Globals are the program's registers.
+	Globals [program.Globals]uint64
+	// G0 is the address of the goroutine that runs the scheduler.
+	G0 uint64
+	// Pages is the size of memory, in units of program.PageSize.
+	Pages uint32
+
+	// Mono is the guest's monotonic clock, in nanoseconds.
+	Mono int64
+	// Wall is when the state was taken, by this host's clock, in nanoseconds
+	// since 1970. What passes until the guest goes on is added to Mono.
+	Wall int64
+
+	// Args are the program's arguments.
+	Args []string
+	// Calls are the requests that have no reply yet, in the order in which
+	// they were made.
+	Calls []Call
+	// Inbox holds replies that the guest has not read yet.
+	Inbox []byte
+}
+
+// State returns what a paused guest is, besides its memory. A reply that comes
+// while the guest is paused changes its state: a state is up to date when all
+// that might reply has been stopped.
+func (i *Instance) State() (State, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err := i.is(paused); err != nil {
+		return State{}, err
+	}
+	mono, wall := i.clock.read()
+	s := State{
+		G0:    i.g0,
+		Pages: uint32(len(i.mem.bytes()) / program.PageSize),
+		Mono:  mono,
+		Wall:  wall,
+		Args:  slices.Clone(i.cfg.Args),
+		Calls: i.outstanding(),
+		Inbox: slices.Clone(i.inbox),
+	}
+	for n, g := range i.globals {
+		s.Globals[n] = g.Get()
+	}
+	return s, nil
+}
+
+// outstanding returns the calls without reply in order. The lock is held.
+func (i *Instance) outstanding() []Call {
+	all := make([]pending, 0, len(i.calls))
+	for _, p := range i.calls {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b pending) int { return cmp.Compare(a.seq, b.seq) })
+	calls := make([]Call, len(all))
+	for n, p := range all {
+		calls[n] = p.Call
+	}
+	return calls
+}
+
+// Memory returns the guest's memory while it is paused or not started, and nil
+// otherwise. The slice is valid, and may be written, until the guest goes on, or
+// its memory grows, or the instance is closed.
+func (i *Instance) Memory() []byte {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.closed || i.phase != created && i.phase != paused {
+		return nil
+	}
+	return i.mem.bytes()
+}
+
+// Grow gives the guest pages pages of memory in all, before it is started. New
+// memory is zero. The error wraps ErrMemory if that is over its limit.
+func (i *Instance) Grow(pages uint32) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err := i.is(created); err != nil {
+		return err
+	}
+	have := uint32(len(i.mem.bytes()) / program.PageSize)
+	if pages < have {
+		return fmt.Errorf("%w: %d pages; the program starts with %d", ErrInvalidState, pages, have)
+	}
+	if _, ok := i.module.Memory().Grow(pages - have); !ok {
+		i.mem.refused = false
+		return fmt.Errorf("%w: %d pages of %d bytes; the limit is %d bytes", ErrMemory, pages, program.PageSize, i.cfg.MemoryLimit)
+	}
+	return nil
+}
+
+// Resume carries on what another instance of the same program was when it
+// was paused. The instance must be new, and its memory must have been grown to
+// s.Pages and filled with the other's. The arguments are those of s.
+//
+// All of s.Calls are given to the instance's Handler, by the caller's
+// goroutine, before the guest runs.
+func (i *Instance) Resume(s State) error {
+	i.mu.Lock()
+	if err := i.is(created); err != nil {
+		i.mu.Unlock()
+		return err
+	}
+	if err := i.adopt(s); err != nil {
+		i.mu.Unlock()
+		return err
+	}
+	return i.goOn()
+}
+
+// adopt makes s the instance's own. The lock is held.
+func (i *Instance) adopt(s State) error {
+	if have := len(i.mem.bytes()) / program.PageSize; uint64(s.Pages) != uint64(have) {
+		return fmt.Errorf("%w: it is of %d pages of memory, and there are %d", ErrInvalidState, s.Pages, have)
+	}
+	if len(s.Calls) > MaxCalls || uint64(len(s.Inbox)) > i.inboxLimit() || s.Globals[program.GlobalPause] != 0 || s.G0 == 0 {
+		return fmt.Errorf("%w: calls, inbox or registers", ErrInvalidState)
+	}
+	calls, size := make(map[uint64]pending, len(s.Calls)), 0
+	for n, c := range s.Calls {
+		if _, twice := calls[c.ID]; twice || c.ID == 0 {
+			return fmt.Errorf("%w: call %d", ErrInvalidState, c.ID)
+		}
+		if size += len(c.Payload); size > MaxCallBytes {
+			return fmt.Errorf("%w: calls of more than %d bytes", ErrInvalidState, MaxCallBytes)
+		}
+		c.Payload = slices.Clone(c.Payload)
+		calls[c.ID] = pending{Call: c, seq: uint64(n)}
+	}
+	i.calls, i.bytes, i.nextSeq = calls, size, uint64(len(calls))
+	i.inbox = slices.Clone(s.Inbox)
+	i.cfg.Args = slices.Clone(s.Args)
+	i.g0, i.ready = s.G0, true
+	i.clock = carriedClock(s.Mono, s.Wall)
+	for n, g := range i.globals {
+		v := s.Globals[n]
+		if n == program.GlobalSP || n == program.GlobalPause {
+			v = uint64(uint32(v))
+		}
+		g.Set(v)
+	}
+	return nil
+}
+
+// Continue carries a paused guest on where it is, as when its move has failed.
+// All calls without reply are given to the Handler again, by the caller's
+// goroutine, before the guest runs: whoever paused it has withdrawn them, or
+// replied to those that could not be withdrawn.
+func (i *Instance) Continue() error {
+	i.mu.Lock()
+	if err := i.is(paused); err != nil {
+		i.mu.Unlock()
+		return err
+	}
+	return i.goOn()
+}
+
+// goOn hands out the calls and launches the guest. The lock is held, and
+// released.
+func (i *Instance) goOn() error {
+	calls := i.outstanding()
+	i.phase = running // nobody else may carry it on
+	i.group.Add(1)    // Close waits
+	i.ticking = false
+	i.resumed = true
+	i.mu.Unlock()
+	if h := i.cfg.Calls; h != nil {
+		for _, c := range calls {
+			h.Call(c)
+		}
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.launch(program.ExportLoop)
+	return nil
+}
