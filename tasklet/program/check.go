@@ -108,6 +108,7 @@ func (m *module) checkExports() error {
 			return refuse(Library, "it exports %q", name)
 		case name == ExportStart && kind == 0 && !start:
 			start = true
+			m.start = index
 			i := int64(index) - int64(len(m.imports))
 			if i < 0 || i >= int64(len(m.funcs)) || m.types[m.funcs[i]] != (funcType{}) {
 				return refuse(Exports, "%q is not a start function", name)

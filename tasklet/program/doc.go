@@ -22,8 +22,8 @@
 // call again, in this instance or in another one with the same memory and
 // globals.
 //
-// Loops ask too, see [Program.Code]: a program that computes for long without
-// calling its host gives it the chance to do something else now and then.
+// Loops count their turns, see [TurnsPerYield]: a program that computes for long
+// without calling its host lets it in now and then.
 //
 // # What is accepted
 //

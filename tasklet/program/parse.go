@@ -30,8 +30,9 @@ type module struct {
 	funcs   []uint32 // type of each function of the module's own
 	bodies  [][]byte
 	pages   uint32
-	loop    uint32 // wasm_pc_f_loop, index without imports
-	pauses  map[uint32]int
+	start   uint32         // _start
+	loop    uint32         // wasm_pc_f_loop, its number without imports
+	pauses  map[uint32]int // where each wrapper's import call ends, by its number without imports
 }
 
 // funcType is a function's signature, one byte per value.

@@ -32,10 +32,27 @@ const (
 	GlobalG     = 2 // current goroutine
 	GlobalPause = 7 // asks the program to unwind, i32
 	Globals     = 8 // how many there are; 3 to 6 are return values
+
+	// GlobalTurns is added to them: it counts down the turns of loops and is
+	// no part of what a program is doing.
+	GlobalTurns = 8
+)
+
+// The function that the rewritten module imports besides those that the
+// program does. It has no arguments and no result, and is called from the heads
+// of loops, once in TurnsPerYield turns, where the program cannot be left.
+//
+// It is what lets the host's own Go scheduler in: a goroutine that runs
+// WebAssembly is in machine code which that scheduler cannot interrupt, so that
+// without it every garbage collection of the host would wait for the guest.
+const (
+	YieldModule   = "dstackless"
+	YieldName     = "yield"
+	TurnsPerYield = 1 << 18 // some tenths of a millisecond
 )
 
 // ExportGlobal returns the name under which the rewritten module exports the
-// i-th of its globals.
+// i-th of its globals, GlobalTurns included.
 func ExportGlobal(i int) string { return "dstackless.global" + string(rune('0'+i)) }
 
 // An Import names a function that a program expects of its host.

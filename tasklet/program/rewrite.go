@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// rewrite returns the module with the exports and the pauses added, and without
-// its data.
+// rewrite returns the module with the import, the exports, the pauses and the
+// turns added, and without its data.
 func (m *module) rewrite() ([]byte, error) {
 	out := slices.Clone(magic)
 	for id := secType; id < secCount; id++ {
@@ -14,70 +14,140 @@ func (m *module) rewrite() ([]byte, error) {
 		switch id {
 		case secStart, secData:
 			continue
+		case secType:
+			body = m.typeSection()
+		case secImport:
+			body = m.importSection()
+		case secGlobal:
+			body = m.globalSection()
 		case secExport:
-			body = m.exports()
+			body = m.exportSection()
+		case secElement:
+			body = m.elementSection()
 		case secCode:
-			body = m.code()
+			var err error
+			if body, err = m.codeSection(); err != nil {
+				return nil, err
+			}
 		}
 		out = appendSection(out, byte(id), body)
 	}
-	if m.names != nil {
-		out = appendSection(out, secCustom, append([]byte("\x04name"), m.names...))
+	if names := m.nameSection(); names != nil {
+		out = appendSection(out, secCustom, names)
 	}
 	return out, nil
 }
 
-func appendSection(out []byte, id byte, body []byte) []byte {
-	out = append(out, id)
-	out = binary.AppendUvarint(out, uint64(len(body)))
-	return append(out, body...)
+// The rewritten module has one import more than the original, behind the
+// others. It takes the number of the module's first own function, so that all
+// of these move up by one. Program counters do not: they do not count imports.
+
+// moved returns the new number of function i.
+func (m *module) moved(i uint32) uint32 {
+	if i >= uint32(len(m.imports)) {
+		i++
+	}
+	return i
 }
 
-// exports returns the export section with the loop and the globals added.
-func (m *module) exports() []byte {
-	r := &reader{data: m.sections[secExport]}
-	out := binary.AppendUvarint(nil, uint64(r.u32())+1+Globals)
-	out = append(out, r.data...)
-	add := func(name string, kind byte, index uint32) {
-		out = binary.AppendUvarint(out, uint64(len(name)))
-		out = append(out, name...)
-		out = append(out, kind)
+// yield returns the number of the added import.
+func (m *module) yield() uint32 { return uint32(len(m.imports)) }
+
+// typeSection adds the type of yield, func().
+func (m *module) typeSection() []byte {
+	return m.add(secType, 1, func(out []byte) []byte { return append(out, 0x60, 0, 0) })
+}
+
+func (m *module) importSection() []byte {
+	return m.add(secImport, 1, func(out []byte) []byte {
+		out = appendName(out, YieldModule)
+		out = appendName(out, YieldName)
+		return binary.AppendUvarint(append(out, 0), uint64(len(m.types)))
+	})
+}
+
+// globalSection adds the counter of turns.
+func (m *module) globalSection() []byte {
+	return m.add(secGlobal, 1, func(out []byte) []byte {
+		out = append(out, i32, 1, 0x41)
+		return append(appendSigned(out, TurnsPerYield), 0x0b)
+	})
+}
+
+// exportSection adds the loop and the globals.
+func (m *module) exportSection() []byte {
+	out := binary.AppendUvarint(nil, uint64(2+1+Globals+1))
+	export := func(name string, kind byte, index uint32) {
+		out = append(appendName(out, name), kind)
 		out = binary.AppendUvarint(out, uint64(index))
 	}
-	add(ExportLoop, 0, uint32(len(m.imports))+m.loop)
-	for i := range Globals {
-		add(ExportGlobal(i), 3, uint32(i))
+	export(ExportStart, 0, m.moved(m.start))
+	export(ExportMemory, 2, 0)
+	export(ExportLoop, 0, m.moved(uint32(len(m.imports))+m.loop))
+	for i := range Globals + 1 {
+		export(ExportGlobal(i), 3, uint32(i))
 	}
 	return out
 }
 
-// code returns the code section with a pause in every wrapper.
-func (m *module) code() []byte {
-	out := binary.AppendUvarint(make([]byte, 0, len(m.sections[secCode])+64*len(m.imports)), uint64(len(m.bodies)))
-	for i, body := range m.bodies {
-		if end, ok := m.pauses[uint32(i)]; ok {
-			body = slices.Concat(body[:end], pause(uint32(i)), body[end:])
+func (m *module) elementSection() []byte {
+	out := appendSigned([]byte{1, 0, 0x41}, funcOffset)
+	out = binary.AppendUvarint(append(out, 0x0b), uint64(len(m.funcs)))
+	for i := range m.funcs {
+		out = binary.AppendUvarint(out, uint64(m.moved(uint32(len(m.imports)+i))))
+	}
+	return out
+}
+
+func (m *module) codeSection() ([]byte, error) {
+	out := make([]byte, 0, len(m.sections[secCode])*5/4)
+	out = binary.AppendUvarint(out, uint64(len(m.bodies)))
+	var body []byte
+	for i := range m.bodies {
+		var err error
+		if body, err = m.body(body[:0], i); err != nil {
+			return nil, err
 		}
 		out = binary.AppendUvarint(out, uint64(len(body)))
 		out = append(out, body...)
 	}
-	return out
+	return out, nil
 }
 
-// pause returns the instructions behind function i's import call: if PAUSE is
-// set, make the program counter on the stack that of the function itself, so
-// that it is what runs next, and return 1, which makes all callers return.
-func pause(i uint32) []byte {
-	code := []byte{
-		0x23, GlobalPause, 0x04, 0x40, // if PAUSE
-		0x23, GlobalSP, 0x41, 8, 0x6b, // SP-8
-		0x42, // i64.const
+// nameSection returns the names of functions, for the traces of faults, or nil
+// if there are none to be had.
+func (m *module) nameSection() []byte {
+	r := &reader{data: m.names}
+	if !r.skip(1) { // subsection of function names
+		return nil
 	}
-	code = appendSigned(code, int64(funcOffset+uint64(i))<<16)
-	return append(code,
-		0x37, 3, 0, // i64.store
-		0x41, 1, 0x0f, // return 1
-		0x0b)
+	r = &reader{data: r.bytes(r.u32())}
+	n := r.count(2)
+	names := binary.AppendUvarint(nil, uint64(n))
+	for range n {
+		names = binary.AppendUvarint(names, uint64(m.moved(r.u32())))
+		names = appendName(names, r.name())
+	}
+	if r.end("names") != nil {
+		return nil
+	}
+	return appendSection(appendName(nil, "name"), 1, names)
+}
+
+// add returns a section that is a list with n elements more.
+func (m *module) add(id, n int, f func([]byte) []byte) []byte {
+	r := &reader{data: m.sections[id]}
+	out := binary.AppendUvarint(nil, uint64(r.u32())+uint64(n))
+	return f(append(out, r.data...))
+}
+
+func appendSection(out []byte, id byte, body []byte) []byte {
+	out = binary.AppendUvarint(append(out, id), uint64(len(body)))
+	return append(out, body...)
+}
+
+func appendName(out []byte, name string) []byte {
+	return append(binary.AppendUvarint(out, uint64(len(name))), name...)
 }
 
 // appendSigned appends a signed LEB128 number.

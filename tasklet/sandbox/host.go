@@ -76,6 +76,9 @@ func exportHost(ctx context.Context, engine wazero.Runtime) error {
 		}
 		b.NewFunctionBuilder().WithGoFunction(f.enter(), f.params, results).Export(imp.Name)
 	}
+	builders[program.YieldModule].NewFunctionBuilder().WithGoFunction(
+		api.GoFunc(func(ctx context.Context, _ []uint64) { ctx.Value(instanceKey{}).(*Instance).yield() }),
+		nil, nil).Export(program.YieldName)
 	for name, b := range builders {
 		if _, err := b.Instantiate(ctx); err != nil {
 			return fmt.Errorf("sandbox: host module %q: %w", name, err)

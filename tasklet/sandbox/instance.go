@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
@@ -33,7 +34,7 @@ type Instance struct {
 	ctx     context.Context
 	module  api.Module
 	mem     *memory
-	globals [program.Globals]api.MutableGlobal
+	globals [program.Globals + 1]api.MutableGlobal
 	clock   clock
 
 	wake  chan struct{} // tells a waiting guest to look around; holds one
@@ -63,9 +64,10 @@ type Instance struct {
 
 	// Of the guest's goroutine alone, or of the one that starts it.
 	g0      uint64
-	ready   bool // the Go runtime is initialized
-	resumed bool // no host call was made since the guest was carried on
-	idled   bool // the guest waited since it last looked into its inbox
+	ready   bool      // the Go runtime is initialized
+	resumed bool      // no host call was made since the guest was carried on
+	idled   bool      // the guest waited since it last looked into its inbox
+	sliced  time.Time // when a goroutine of the guest was last preempted
 }
 
 // Start runs the program from its beginning, in a goroutine of its own.

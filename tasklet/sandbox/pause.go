@@ -151,14 +151,7 @@ func (i *Instance) attend() (leave bool) {
 	if !i.ready {
 		return false
 	}
-	for len(i.atSafe) > 0 {
-		v := i.atSafe[0]
-		i.atSafe = i.atSafe[1:]
-		i.mu.Unlock()
-		v.f(i.mem.bytes())
-		close(v.done)
-		i.mu.Lock()
-	}
+	i.visits()
 	if i.killed != nil {
 		panic(sys.NewExitError(1))
 	}

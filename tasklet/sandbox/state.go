@@ -51,8 +51,8 @@ func (i *Instance) State() (State, error) {
 		Calls: i.outstanding(),
 		Inbox: slices.Clone(i.inbox),
 	}
-	for n, g := range i.globals {
-		s.Globals[n] = g.Get()
+	for n := range s.Globals {
+		s.Globals[n] = i.globals[n].Get()
 	}
 	return s, nil
 }
@@ -145,12 +145,11 @@ func (i *Instance) adopt(s State) error {
 	i.cfg.Args = slices.Clone(s.Args)
 	i.g0, i.ready = s.G0, true
 	i.clock = carriedClock(s.Mono, s.Wall)
-	for n, g := range i.globals {
-		v := s.Globals[n]
+	for n, v := range s.Globals {
 		if n == program.GlobalSP || n == program.GlobalPause {
 			v = uint64(uint32(v))
 		}
-		g.Set(v)
+		i.globals[n].Set(v)
 	}
 	return nil
 }

@@ -1,0 +1,78 @@
+// Command busy computes without end, or for a while, in different ways.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"time"
+)
+
+//go:noinline
+func fib(n int) int {
+	if n < 2 {
+		return n
+	}
+	return fib(n-1) + fib(n-2)
+}
+
+func main() {
+	n := 40
+	if len(os.Args) > 2 {
+		n, _ = strconv.Atoi(os.Args[2])
+	}
+	fmt.Println("start")
+	switch os.Args[1] {
+	case "calls": // function calls, but none of the host
+		fmt.Println(fib(n))
+	case "forever": // the same, without end
+		for fib(20) > 0 {
+		}
+	case "loop": // no calls at all
+		x := uint32(1)
+		for x != 0 {
+			x = x*1664525 | 1
+		}
+		fmt.Println(x)
+	case "memory":
+		var all [][]byte
+		for {
+			b := make([]byte, 1<<20)
+			for i := range b {
+				b[i] = 1
+			}
+			all = append(all, b)
+		}
+	case "timers": // another goroutine wants to run while this one computes
+		ticks := make(chan int)
+		go func() {
+			for k := range 5 {
+				time.Sleep(time.Millisecond)
+				ticks <- k
+			}
+			close(ticks)
+		}()
+		for open := true; open; {
+			select {
+			case _, open = <-ticks:
+			default:
+				fib(25)
+			}
+		}
+		fmt.Println("ticked")
+	case "panic":
+		panic("at the guest's")
+	case "exit":
+		os.Exit(n)
+	case "deep":
+		var dive func(int) int
+		dive = func(k int) int {
+			if k == 0 {
+				time.Sleep(time.Millisecond)
+				return 0
+			}
+			return dive(k-1) + 1
+		}
+		fmt.Println(dive(n))
+	}
+}
