@@ -18,6 +18,7 @@ import (
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/content"
 )
 
 // ErrDataDir says that another running peer uses the data folder.
@@ -61,6 +62,7 @@ type Peer struct {
 	node     *p2p.Node
 	table    *dht.DHT
 	channels *network.Space
+	content  *content.Store
 	tasklets *tasklet.Host
 	lock     *flock.Flock
 	close    sync.Once
@@ -94,7 +96,35 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 		return nil, err
 	}
 	p.channels = network.Start(p.node, p.table, o.Logger)
+	if err := p.host(&o); err != nil {
+		return nil, err
+	}
 	return p, p.bootstrap(ctx, o.Bootstrap)
+}
+
+// host makes the peer a host of tasklets.
+func (p *Peer) host(o *Options) (err error) {
+	to := tasklet.Options{DataDir: o.DataDir, MemoryLimit: o.MemoryLimit, Logger: o.Logger}
+	for _, who := range o.Accept {
+		if who == AcceptAny {
+			to.AcceptAny = true
+			continue
+		}
+		id, err := p2p.ParseID(who)
+		if err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+		to.Accept = append(to.Accept, id)
+	}
+	var blocks string
+	if o.DataDir != "" {
+		blocks = filepath.Join(o.DataDir, "blocks")
+	}
+	if p.content, err = content.Start(p.node, p.table, &content.Options{Dir: blocks}); err != nil {
+		return err
+	}
+	p.tasklets, err = tasklet.Start(p.node, p.content, p.channels, &to)
+	return err
 }
 
 // claim takes the data folder for this peer alone.
@@ -173,6 +203,12 @@ func (p *Peer) Tasklets() []tasklet.Info { return p.tasklets.List() }
 func (p *Peer) Close() error {
 	p.close.Do(func() {
 		var errs []error
+		if p.tasklets != nil {
+			errs = append(errs, p.tasklets.Close())
+		}
+		if p.content != nil {
+			errs = append(errs, p.content.Close())
+		}
 		if p.channels != nil {
 			errs = append(errs, p.channels.Close())
 		}

@@ -1,0 +1,81 @@
+package tasklet
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrKilled says that a tasklet ended because it was killed.
+	ErrKilled = errors.New("killed")
+	// ErrRefused says that a peer does not accept a tasklet.
+	ErrRefused = errors.New("refused")
+	// ErrNotFound says that no tasklet has that ID.
+	ErrNotFound = errors.New("no such tasklet")
+	// ErrAmbiguous says that several tasklets' IDs begin like that.
+	ErrAmbiguous = errors.New("ambiguous tasklet ID")
+	// ErrExited says that the tasklet has exited.
+	ErrExited = errors.New("tasklet has exited")
+	// ErrSelf says that a tasklet is already at the peer it should move to.
+	ErrSelf = errors.New("tasklet is already there")
+	// ErrUnconfirmed says that a tasklet was handed over for good, and that
+	// the peer which has it now did not answer any more.
+	ErrUnconfirmed = errors.New("handed over, but not confirmed")
+	// ErrProgram says that a module cannot be a tasklet.
+	ErrProgram = errors.New("not a program that can be a tasklet")
+	// ErrContinuation says that a continuation is not valid.
+	ErrContinuation = errors.New("continuation not valid")
+	// ErrClosed says that the host is shut down.
+	ErrClosed = errors.New("host is closed")
+)
+
+// kinds numbers the errors that keep their identity between peers. Numbers are
+// never reused: new kinds are added at the end.
+var kinds = []error{
+	1: ErrKilled, 2: ErrRefused, 3: ErrNotFound, 4: ErrExited, 5: ErrSelf,
+	6: ErrUnconfirmed, 7: ErrProgram, 8: ErrContinuation, 9: ErrClosed,
+}
+
+// A failure is an error as it travels.
+type failure struct {
+	Kind uint8 // index in kinds; 0: none of them
+	Text string
+}
+
+func failureOf(err error) *failure {
+	if err == nil {
+		return nil
+	}
+	f := &failure{Text: err.Error()}
+	for i, kind := range kinds {
+		if kind != nil && errors.Is(err, kind) {
+			f.Kind = uint8(i)
+		}
+	}
+	return f
+}
+
+// err is the inverse of failureOf.
+func (f *failure) err() error {
+	switch {
+	case f == nil:
+		return nil
+	case int(f.Kind) < len(kinds) && kinds[f.Kind] != nil:
+		return &remoteError{f.Text, kinds[f.Kind]}
+	}
+	return errors.New(f.Text)
+}
+
+// A remoteError came from another peer.
+type remoteError struct {
+	text string
+	kind error
+}
+
+func (e *remoteError) Error() string { return e.text }
+func (e *remoteError) Unwrap() error { return e.kind }
+
+// movedError tells a caller where the tasklet is that it looked for.
+type movedError struct{ departure }
+
+func (e *movedError) Error() string { return fmt.Sprintf("tasklet has moved to peer %s", e.to) }

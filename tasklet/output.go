@@ -1,0 +1,146 @@
+package tasklet
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync"
+)
+
+const (
+	// MaxUnread is how much output a host keeps for the peer that started a
+	// tasklet and cannot be reached: 4 MiB. What is older is lost.
+	MaxUnread = 4 << 20
+	// MaxOutput is how much of a tasklet's output the peer that started it
+	// keeps: 64 MiB. What is older is lost.
+	MaxOutput = 64 << 20
+)
+
+// An output is the end of what a tasklet wrote, of which readers know how far
+// they came. It is safe for concurrent use.
+type output struct {
+	limit int
+
+	mu      sync.Mutex
+	base    int64 // position of the first byte of data
+	data    []byte
+	closed  bool
+	changed chan struct{} // closed at a change, for those who wait
+}
+
+func newOutput(limit int) *output { return &output{limit: limit, changed: make(chan struct{})} }
+
+// write appends p.
+func (o *output) write(p []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.data = append(o.data, p...)
+	if over := len(o.data) - o.limit; over > o.limit/4 {
+		o.cut(over)
+	}
+	o.signal()
+}
+
+// cut drops n bytes at the front.
+func (o *output) cut(n int) {
+	o.data = append([]byte(nil), o.data[n:]...)
+	o.base += int64(n)
+}
+
+func (o *output) signal() {
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// close ends the output; what is there can still be read.
+func (o *output) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	o.signal()
+}
+
+// trim drops what is before the position to, because its reader has it.
+func (o *output) trim(to int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := to - o.base; n > 0 && n <= int64(len(o.data)) {
+		o.data = o.data[n:]
+		o.base = to
+	}
+}
+
+// tail returns what is there, and its position.
+func (o *output) tail() (base int64, data []byte) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.base, append([]byte(nil), o.data...)
+}
+
+// maxRead bounds what one read returns.
+const maxRead = 64 << 10
+
+// read returns bytes that follow the position from, and the position of the
+// first of them, which is later if some were lost. With wait it waits for
+// them. The error is io.EOF when there are none, and with wait none to come.
+func (o *output) read(ctx context.Context, from int64, wait bool) (at int64, data []byte, err error) {
+	for {
+		o.mu.Lock()
+		at = max(from, o.base)
+		if rest := o.data[min(at-o.base, int64(len(o.data))):]; len(rest) > 0 {
+			data = append(data, rest[:min(len(rest), maxRead)]...)
+			o.mu.Unlock()
+			return at, data, nil
+		}
+		closed, changed := o.closed, o.changed
+		o.mu.Unlock()
+		if closed || !wait {
+			return at, nil, io.EOF
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return at, nil, ctx.Err()
+		}
+	}
+}
+
+// lostNote stands in an output for n bytes that nobody kept.
+func lostNote(n int64) []byte { return fmt.Appendf(nil, "[%d bytes of output are lost]\n", n) }
+
+// A reader reads an output from its start.
+type reader struct {
+	ctx    context.Context
+	cancel context.CancelFunc
+	out    *output
+	follow bool
+	at     int64
+	rest   []byte
+}
+
+func (o *output) reader(ctx context.Context, follow bool) *reader {
+	ctx, cancel := context.WithCancel(ctx)
+	return &reader{ctx: ctx, cancel: cancel, out: o, follow: follow}
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		at, data, err := r.out.read(r.ctx, r.at, r.follow)
+		if err != nil {
+			return 0, err
+		}
+		if lost := at - r.at; lost > 0 {
+			r.rest = lostNote(lost)
+		}
+		r.rest = append(r.rest, data...)
+		r.at = at + int64(len(data))
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+func (r *reader) Close() error {
+	r.cancel()
+	return nil
+}

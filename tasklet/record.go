@@ -1,0 +1,198 @@
+package tasklet
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// A record is what this peer keeps of a tasklet that it started, wherever the
+// tasklet is.
+type record struct {
+	host    *Host
+	id      ID
+	program string
+	args    []string
+	started time.Time
+	out     *output
+
+	done chan struct{} // closed when it has exited
+
+	mu        sync.Mutex
+	where     p2p.ID
+	reachable bool
+	moves     []Hop
+	exit      *exit
+	position  int64 // in the tasklet's output
+}
+
+// follow collects output and moves until the tasklet has exited.
+func (r *record) follow() {
+	h := r.host
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		r.mu.Lock()
+		where := r.where
+		r.mu.Unlock()
+		before := r.heard()
+		var err error
+		if where == h.node.ID() {
+			err = r.watchHere()
+		} else {
+			err = r.watchThere(where)
+		}
+		select {
+		case <-r.done:
+			return
+		case <-h.ctx.Done():
+			return
+		default:
+		}
+		r.mu.Lock()
+		moved := r.where != where
+		r.reachable = moved
+		r.mu.Unlock()
+		if moved || r.heard() > before {
+			wait = 50 * time.Millisecond
+		}
+		if moved {
+			continue
+		}
+		h.log.Debug("tasklet's host is not answering", "tasklet", r.id, "host", where, "reason", err)
+		select {
+		case <-time.After(wait):
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
+
+// heard returns the position up to which the output has come.
+func (r *record) heard() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.position
+}
+
+func (r *record) watchHere() error {
+	h := r.host
+	h.mu.Lock()
+	p := h.processes[r.id]
+	d, left := h.departed[r.id]
+	h.mu.Unlock()
+	if p == nil {
+		if left {
+			return r.take(event{Moved: d.forward(h)})
+		}
+		return ErrNotFound
+	}
+	r.seen()
+	return p.watch(h.ctx, r.heard(), func(e event) error {
+		err := r.take(e)
+		p.out.trim(r.heard())
+		return err
+	})
+}
+
+func (r *record) watchThere(where p2p.ID) error {
+	h := r.host
+	ctx, cancel := context.WithTimeout(h.ctx, stepTimeout)
+	defer cancel()
+	c, err := h.dial(ctx, where)
+	if err != nil {
+		return err
+	}
+	defer c.stream.Reset()
+	defer context.AfterFunc(h.ctx, func() { c.stream.Reset() })()
+	if err := c.send(tagWatch, &watch{ID: r.id, From: r.heard()}); err != nil {
+		return err
+	}
+	r.seen()
+	for {
+		var e event
+		if err := c.receive(tagEvent, &e); err != nil {
+			return err
+		}
+		if err := r.take(e); err != nil {
+			return err
+		}
+		if err := c.send(tagHeard, r.heard()); err != nil {
+			return err
+		}
+		if e.Moved != nil || e.Exited != nil {
+			return c.stream.CloseWrite()
+		}
+	}
+}
+
+// seen notes that the host answers.
+func (r *record) seen() {
+	r.mu.Lock()
+	r.reachable = true
+	r.mu.Unlock()
+}
+
+// take takes an event in.
+func (r *record) take(e event) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if end := e.At + int64(len(e.Output)); end > r.position {
+		if lost := e.At - r.position; lost > 0 {
+			r.out.write(lostNote(lost))
+			r.position = e.At
+		}
+		r.out.write(e.Output[r.position-e.At:])
+		r.position = end
+	}
+	switch {
+	case e.Moved != nil:
+		to, err := p2p.ParseID(e.Moved.To)
+		if err != nil {
+			return err
+		}
+		r.host.node.AddAddrs(to, e.Moved.Addrs)
+		r.where = to
+		r.moves = appendHop(r.moves, e.Moved.Hop)
+	case e.Exited != nil:
+		r.exit = e.Exited
+		r.out.close()
+		close(r.done)
+	}
+	return nil
+}
+
+func appendHop(moves []Hop, hop Hop) []Hop {
+	moves = append(moves[:len(moves):len(moves)], hop)
+	return moves[max(0, len(moves)-maxMoves):]
+}
+
+// exited returns how it exited, or nil.
+func (r *record) exited() *exit {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.exit
+}
+
+// at returns where the tasklet was last known to be.
+func (r *record) at() p2p.ID {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.where
+}
+
+func (r *record) info() Info {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := Info{
+		ID: r.id, Program: r.program, Args: r.args, Origin: r.host.node.ID().String(), Host: r.where.String(),
+		State: Running, Started: r.started, Moves: append([]Hop(nil), r.moves...),
+	}
+	switch {
+	case r.exit != nil:
+		i.set(r.exit)
+	case !r.reachable:
+		i.State = Unknown
+	}
+	return i
+}

@@ -1,0 +1,125 @@
+package tasklet
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/program"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+// A compiled is a program that this host has run. It stays compiled.
+type compiled struct {
+	mu   sync.Mutex // held while it is being fetched and compiled
+	code *sandbox.Code
+}
+
+// Spawn starts a program on this peer, as a tasklet. Wasm is an ordinary Go
+// program, built with GOOS=wasip1 GOARCH=wasm; args are its arguments, without
+// the program's name. When ctx ends before the program runs, it is not started.
+//
+// The error wraps [ErrProgram], and says what was expected, if wasm is not such
+// a program.
+func (h *Host) Spawn(ctx context.Context, wasm []byte, args ...string) (*Tasklet, error) {
+	t, err := h.spawn(ctx, wasm, append([]string{"program"}, args...))
+	if err != nil {
+		return nil, fmt.Errorf("tasklet: spawn: %w", err)
+	}
+	return t, nil
+}
+
+func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet, error) {
+	prog, err := program.Load(wasm)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProgram, err)
+	}
+	c, err := h.store.Add(ctx, wasm)
+	if err != nil {
+		return nil, err
+	}
+	code, err := h.compile(ctx, c.String(), func() (*program.Program, error) { return prog, nil })
+	if err != nil {
+		return nil, err
+	}
+	p := h.newProcess(newID(), c.String(), h.node.ID().String(), args, time.Now())
+	if err := p.instantiate(code); err != nil {
+		return nil, err
+	}
+	r := &record{
+		host: h, id: p.id, program: p.program, args: args, started: p.started,
+		out: newOutput(MaxOutput), done: make(chan struct{}), where: h.node.ID(), reachable: true,
+	}
+	h.mu.Lock()
+	if h.closed || ctx.Err() != nil {
+		h.mu.Unlock()
+		p.inst.Close()
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return nil, ErrClosed
+	}
+	h.processes[p.id] = p
+	h.started[p.id] = r
+	h.wg.Go(p.attend)
+	h.wg.Go(r.follow)
+	h.mu.Unlock()
+	if err := p.inst.Start(); err != nil {
+		p.inst.Kill(err)
+		return nil, err
+	}
+	h.log.Info("tasklet started", "tasklet", p.id, "program", p.program)
+	return &Tasklet{p.id, h}, nil
+}
+
+// compile returns the code of the program with that CID, which load loads if
+// it has not run here yet.
+func (h *Host) compile(ctx context.Context, id string, load func() (*program.Program, error)) (*sandbox.Code, error) {
+	h.mu.Lock()
+	c := h.programs[id]
+	if c == nil {
+		c = &compiled{}
+		h.programs[id] = c
+	}
+	h.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.code != nil {
+		return c.code, nil
+	}
+	prog, err := load()
+	if err != nil {
+		return nil, err
+	}
+	c.code, err = h.runtime.Compile(ctx, prog)
+	return c.code, err
+}
+
+// fetchTimeout bounds the time to get a program from another peer.
+const fetchTimeout = 5 * time.Minute
+
+// fetch returns the code of the program with that CID, from the peer from or
+// from any other that has it.
+func (h *Host) fetch(ctx context.Context, id string, from p2p.ID) (*sandbox.Code, error) {
+	c, err := cid.Decode(id)
+	if err != nil {
+		return nil, fmt.Errorf("%w: program: %w", ErrContinuation, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	return h.compile(ctx, c.String(), func() (*program.Program, error) {
+		wasm, err := h.store.Get(ctx, c, program.MaxModule, from)
+		if err != nil {
+			return nil, err
+		}
+		prog, err := program.Load(wasm)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrProgram, err)
+		}
+		return prog, nil
+	})
+}

@@ -1,0 +1,246 @@
+package tasklet
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/dstackless/dstackless/codec"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// Protocol is the libp2p protocol between hosts of tasklets.
+const Protocol p2p.Protocol = "/dstackless/tasklet/1.0.0"
+
+// A tag says what a message is. Numbers are never reused.
+type tag uint8
+
+const (
+	tagFailure tag = iota + 1 // failure: in place of any other answer
+
+	// The first message of a stream.
+	tagOffer   // offer
+	tagWatch   // watch
+	tagControl // control
+
+	// Answers to an offer and what follows, in this order.
+	tagWelcome  // empty: the tasklet is accepted, the program is being fetched
+	tagReady    // empty: the program can run
+	tagPages    // PageList: a round while the tasklet still runs
+	tagFrozen   // Continuation: the last round
+	tagNeed     // bit map: of the pages listed, those that are missing
+	tagData     // pages, compressed
+	tagPrepared // empty: the continuation is whole
+	tagCommit   // empty: the source has given the tasklet up
+	tagRunning  // empty
+
+	tagEvent // event
+	tagHeard // position in the output up to which it was heard
+	tagReply // reply to a control
+)
+
+// An offer asks to move a tasklet.
+type offer struct {
+	ID      ID
+	Move    moveID
+	Program string // CID
+	Origin  string
+	Memory  uint64 // bytes
+	Args    []string
+}
+
+// A watch asks for output and what becomes of the tasklet.
+type watch struct {
+	ID   ID
+	From int64
+}
+
+// An event is what a watch is told. One of its parts is set.
+type event struct {
+	Output []byte
+	At     int64 // position of Output
+	Moved  *forward
+	Exited *exit
+}
+
+// A forward tells where a tasklet went.
+type forward struct {
+	To    string
+	Addrs []string
+	Hop   Hop
+}
+
+// An exit is how a tasklet came to its end.
+type exit struct {
+	Status  int
+	Failure *failure
+}
+
+// A control asks the host of a tasklet for something.
+type control struct {
+	ID   ID
+	Kill bool
+	Move string // peer to move to
+	// Outcome asks what became of a move: the destination asks the source.
+	Outcome moveID
+	// Confirm asks whether a tasklet that was handed over runs: the source
+	// asks the destination.
+	Confirm moveID
+}
+
+// A reply answers a control.
+type reply struct {
+	Moved   *forward
+	Outcome moveState
+}
+
+// smallMessage bounds the messages that are not continuations, lists or pages.
+const smallMessage = 256 << 10
+
+// stepTimeout is how long a peer may take for one step of a move.
+const stepTimeout = 30 * time.Second
+
+// A conn is a stream of messages: frames whose first byte is the tag.
+type conn struct {
+	stream p2p.Stream
+	r      *bufio.Reader
+	sent   uint64 // bytes
+}
+
+func newConn(s p2p.Stream) *conn { return &conn{stream: s, r: bufio.NewReaderSize(s, 64<<10)} }
+
+// peer is the ID at the other end, which it has proved.
+func (c *conn) peer() p2p.ID { return c.stream.Conn().RemotePeer() }
+
+// send sends v as gob; nil stands for an empty message.
+func (c *conn) send(t tag, v any) error {
+	var body []byte
+	if v != nil {
+		var err error
+		if body, err = codec.Marshal(v, maxEncoded(1<<32)); err != nil {
+			return err
+		}
+	}
+	return c.sendBytes(t, body)
+}
+
+func (c *conn) sendBytes(t tag, body []byte) error {
+	payload := append(make([]byte, 0, len(body)+1), byte(t))
+	payload = append(payload, body...)
+	c.sent += uint64(len(payload))
+	return codec.WriteFrame(c.stream, payload)
+}
+
+// fail tells the other end of an error, as far as it still listens.
+func (c *conn) fail(err error) {
+	c.send(tagFailure, failureOf(err))
+}
+
+// next returns the next message of at most limit bytes. A failure is returned
+// as the error that it stands for.
+func (c *conn) next(limit int) (tag, []byte, error) {
+	b, err := codec.ReadFrame(c.r, limit+1)
+	if err != nil {
+		return 0, nil, err
+	}
+	if len(b) == 0 {
+		return 0, nil, fmt.Errorf("tasklet: empty message: %w", codec.ErrMalformed)
+	}
+	if tag(b[0]) == tagFailure {
+		var f failure
+		if err := codec.Unmarshal(b[1:], &f); err != nil {
+			return 0, nil, err
+		}
+		return 0, nil, f.err()
+	}
+	return tag(b[0]), b[1:], nil
+}
+
+// expect returns the next message, which must be of the tag.
+func (c *conn) expect(want tag, limit int) ([]byte, error) {
+	got, body, err := c.next(limit)
+	if err == nil && got != want {
+		err = fmt.Errorf("tasklet: message %d where %d belongs: %w", got, want, codec.ErrMalformed)
+	}
+	return body, err
+}
+
+// receive decodes the next message, which must be of the tag, into v.
+func (c *conn) receive(want tag, v any) error {
+	body, err := c.expect(want, smallMessage)
+	if err != nil {
+		return err
+	}
+	return codec.Unmarshal(body, v)
+}
+
+// within gives the peer until then for what follows.
+func (c *conn) within(d time.Duration) { c.stream.SetDeadline(time.Now().Add(d)) }
+
+// batch is how many pages travel in one message.
+const batch = 256
+
+// sendPages sends the pages of s that need names.
+func (c *conn) sendPages(s *snapshot, need []byte) (n uint64, err error) {
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		return 0, err
+	}
+	defer encoder.Close()
+	raw := make([]byte, 0, batch*pageSize)
+	flush := func() error {
+		if len(raw) == 0 {
+			return nil
+		}
+		c.within(stepTimeout)
+		err := c.sendBytes(tagData, encoder.EncodeAll(raw, nil))
+		raw = raw[:0]
+		return err
+	}
+	for i := range s.list.Index {
+		if !bit(need, i) {
+			continue
+		}
+		raw = append(raw, s.page(i)...)
+		n += pageSize
+		if len(raw) == cap(raw) {
+			if err := flush(); err != nil {
+				return n, err
+			}
+		}
+	}
+	return n, flush()
+}
+
+func bit(bits []byte, i int) bool { return bits[i/8]&(1<<(i%8)) != 0 }
+
+// receivePages receives count pages and hands them to take, in order.
+func (c *conn) receivePages(count int, take func(page []byte) error) error {
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(batch*pageSize))
+	if err != nil {
+		return err
+	}
+	defer decoder.Close()
+	for count > 0 {
+		want := min(count, batch) * pageSize
+		c.within(stepTimeout)
+		body, err := c.expect(tagData, 2*batch*pageSize)
+		if err != nil {
+			return err
+		}
+		raw, err := decoder.DecodeAll(body, make([]byte, 0, want))
+		if err != nil || len(raw) != want {
+			return errors.Join(fmt.Errorf("tasklet: page data: %w", codec.ErrMalformed), err)
+		}
+		for ; len(raw) > 0; raw = raw[pageSize:] {
+			if err := take(raw[:pageSize:pageSize]); err != nil {
+				return err
+			}
+			count--
+		}
+	}
+	return nil
+}
