@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 )
 
 // eager is how many bytes of a frame are allocated on the word of its length
@@ -30,14 +31,15 @@ func WriteFrame(w io.Writer, payload []byte) error {
 //
 // It returns io.EOF at the end of the stream between two frames,
 // io.ErrUnexpectedEOF in the middle of one, and an error that wraps
-// [ErrTooLarge], before it allocates, for a frame over the limit.
+// [ErrTooLarge], before it allocates, for a frame over the limit, or
+// [ErrMalformed] for a length that [AppendFrame] does not write.
 func ReadFrame(r *bufio.Reader, limit int) ([]byte, error) {
 	size, err := readLength(r)
 	if err != nil {
 		return nil, err
 	}
-	if size > uint64(limit) {
-		return nil, tooLarge("frame", int(min(size, 1<<62)), limit)
+	if size > uint64(max(limit, 0)) {
+		return nil, tooLarge("frame", int(min(size, math.MaxInt)), limit)
 	}
 	payload := make([]byte, 0, min(size, eager))
 	for n := uint64(0); n < size; n = uint64(len(payload)) {
