@@ -23,7 +23,8 @@ const (
 // telling it until stop is called or the DHT is closed: now, whenever the
 // routing table fills after being empty, and every Options.Interval. It returns
 // at once. A failure is no error of the caller's and is never told: the table
-// of a peer alone is empty, and it is repeated until it succeeds. This peer
+// of a peer alone is empty, and then it waits for the first other; after any
+// other failure it is repeated until it succeeds. This peer
 // answers for the key itself from the first moment.
 //
 // stop waits for an announcement under way to break off; calling it again does
@@ -52,9 +53,12 @@ func (d *DHT) announce(ctx context.Context, key Key) {
 	for {
 		fills := d.table.fills()
 		wait := d.interval + time.Duration((rand.Float64()-0.5)*float64(d.interval)/5)
-		if d.provide(ctx, key) == nil {
+		switch err := d.provide(ctx, key); {
+		case err == nil:
 			retry = firstRetry
-		} else {
+		case d.table.empty():
+			// Alone: there is nothing to repeat until somebody comes.
+		default:
 			wait = min(wait, retry)
 			retry = min(2*retry, lastRetry)
 		}

@@ -90,7 +90,11 @@ func find(t testing.TB, m *member, key dht.Key, want p2p.ID) {
 	t.Helper()
 	ctx := within(t)
 	for ctx.Err() == nil {
-		if slices.Contains(slices.Collect(m.Find(ctx, key)), want) {
+		got := slices.Collect(m.Find(ctx, key))
+		if slices.Contains(got, m.ID()) {
+			t.Fatal("a peer found itself")
+		}
+		if slices.Contains(got, want) {
 			return
 		}
 	}
@@ -211,23 +215,26 @@ func TestAnnounceAgain(t *testing.T) {
 }
 
 func TestAnnounceWhenTheTableRefills(t *testing.T) {
-	m := start(t, nil)
+	// A client answers no searches: what the other finds, it was told.
+	m := start(t, &dht.Options{Client: true})
+	came, stop := joined(m)
+	defer stop()
 	key := dht.KeyOf("name")
 	m.Announce(key)
 	for range 2 {
 		peer := start(t, nil)
-		join(t, peer, m)
-		// Ask the peer's own store: m would answer for itself.
-		ctx := within(t)
-		for !stored(ctx, t, peer, key, m.ID()) {
-			if ctx.Err() != nil {
-				t.Fatal("not announced to the only other peer")
-			}
+		if _, err := m.Connect(within(t), peer.Addrs()[0]); err != nil {
+			t.Fatal(err)
 		}
+		for m.Size() == 0 {
+			wait(t, came)
+		}
+		find(t, peer, key, m.ID())
 		if err := peer.Close(); err != nil {
 			t.Fatal(err)
 		}
 		// A peer leaves the table when it fails to answer.
+		ctx := within(t)
 		for m.Size() > 0 {
 			for range m.Find(ctx, dht.KeyOf("nothing")) {
 			}
@@ -236,17 +243,6 @@ func TestAnnounceWhenTheTableRefills(t *testing.T) {
 			}
 		}
 	}
-}
-
-// stored reports whether m itself holds a record of id under key.
-func stored(ctx context.Context, t *testing.T, m *member, key dht.Key, id p2p.ID) bool {
-	t.Helper()
-	for info := range m.Routing().FindProvidersAsync(ctx, key, 1) { // 1: the local one does
-		if info.ID == id {
-			return true
-		}
-	}
-	return false
 }
 
 func TestFindStops(t *testing.T) {

@@ -62,6 +62,12 @@ func (t *table) remove(id p2p.ID) {
 	delete(t.members, id)
 }
 
+func (t *table) empty() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.members) == 0
+}
+
 // fills returns a channel that is closed the next time the table goes from
 // empty to not empty.
 func (t *table) fills() <-chan struct{} {

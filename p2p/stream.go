@@ -26,7 +26,8 @@ import (
 // # Errors
 //
 // [ErrSelf], [ErrUnknownPeer], [ErrUnreachable], [ErrProtocol], [ErrClosed], or
-// the context's error. After a failed dial the peer's addresses are left alone
+// the context's error. That nothing listens at an address is learned at once
+// over TCP, after 5 seconds over QUIC: set a deadline. After a failed dial the peer's addresses are left alone
 // for 5 seconds and more, and Open fails at once; [Node.Connect] does not wait.
 func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, error) {
 	s, err := n.open(ctx, to, protocols)

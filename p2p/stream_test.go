@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -50,7 +51,7 @@ func TestOpen(t *testing.T) {
 func TestOpenErrors(t *testing.T) {
 	a, b := start(t), start(t)
 	a.Handle(echo, serveEcho)
-	gone := start(t)
+	gone := start(t, "/ip4/127.0.0.1/tcp/0") // QUIC takes 5 s to give up
 	b.AddAddrs(gone.ID(), gone.Addrs())
 	gone.Close()
 	unknown, err := p2p.ParseID(stranger)
@@ -116,6 +117,9 @@ func TestCloseResetsStreamsAndWaits(t *testing.T) {
 				var one [1]byte
 				for {
 					if _, err := s.Read(one[:]); err != nil {
+						for range 10_000 { // give Close every chance to be early
+							runtime.Gosched()
+						}
 						over = true
 						return
 					}

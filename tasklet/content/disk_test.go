@@ -18,10 +18,10 @@ func TestDiskKeepsContent(t *testing.T) {
 	}
 	// Another run finds it, announces it, and serves it.
 	again, middle, other := start(t, dir), start(t, ""), start(t, "")
-	get(t, again, c, data)
 	connect(t, again, middle)
 	connect(t, other, middle)
 	get(t, other, c, data)
+	get(t, again, c, data)
 }
 
 func TestDamagedBlockIsFetchedAgain(t *testing.T) {

@@ -44,6 +44,7 @@ func file(t testing.TB, kind, size uint64, parts ...part) blocks.Block {
 func TestMalformed(t *testing.T) {
 	const directory, regular, symlink = 1, 2, 4
 	ten := block(t, cid.Raw, []byte("0123456789"))
+	none := block(t, cid.Raw, nil)
 	// Each block of bomb names the one below it 100 times, and each byte is
 	// there: 5 blocks that unfold into 10^8 pieces.
 	byteBlock := block(t, cid.Raw, []byte("x"))
@@ -69,7 +70,7 @@ func TestMalformed(t *testing.T) {
 		"claims less":       {file(t, regular, 0, part{ten, 10}), ten},
 		"part claims less":  {file(t, regular, 5, part{ten, 5}), ten},
 		"part claims more":  {file(t, regular, 15, part{ten, 15}), ten},
-		"empty part":        {file(t, regular, 0, part{ten, 0}), ten},
+		"empty part":        {file(t, regular, 0, part{none, 0}), none},
 		"overflowing parts": {file(t, regular, 0, part{ten, 1 << 63}, part{ten, 1 << 63}), ten},
 		"bomb":              bomb,
 		"too deep":          deep,
