@@ -14,7 +14,7 @@ const (
 	Take   = "take"
 )
 
-// Descriptor is the file descriptor on which replies are read.
+// Descriptor is the file descriptor that is readable while there are replies.
 const Descriptor = 1 << 20
 
 // TickInterval is how often a busy program looks for replies.

@@ -9,26 +9,27 @@
 //	submit(id uint64, kind uint32, payload pointer, length uint32) (errno uint32)
 //
 // of the module [Module], which does not wait. The id is the program's own
-// number for the request, not 0. The reply comes later as a record
+// number for the request, not 0. The reply comes later, in a stream of records
 //
 //	id      uint64, little endian
 //	length  uint32, little endian
 //	payload length bytes
 //
-// on the descriptor [Descriptor], a stream of such records from which one
-// goroutine reads. A request that waited would stop all the goroutines of the
-// program.
+// that the program reads with
+//
+//	take(buffer pointer, length uint32) (n uint32)
+//
+// which gives it the next bytes of the stream, or none, and does not wait
+// either. A request that waited would stop all the goroutines of the program.
+// What it waits on is the descriptor [Descriptor], which is readable while there
+// is something to take. It has no other use.
 //
 // # Busy programs
 //
 // The Go scheduler looks at descriptors only when nothing else is to do, so a
-// program that computes would not see its replies. It may therefore also call
-//
-//	take(buffer pointer, length uint32) (n uint32)
-//
-// which gives it the next bytes of the same stream, or none, without waiting.
-// A goroutine of the program, the ticker, does so every [TickInterval] while
-// requests are without reply. Lest it wake an idle program, three rules:
+// program that computes would not see its replies. It therefore also calls take
+// in a goroutine of its own, the ticker, every [TickInterval] while requests are
+// without reply. Lest that wakes an idle program, there are three rules:
 //
 //   - each submit starts the ticker, unless it runs;
 //   - take returns [Idle] if there is nothing to read and the program has waited

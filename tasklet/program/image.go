@@ -38,5 +38,10 @@ func (m *module) image() ([]byte, error) {
 	for _, s := range segments {
 		copy(image[s.offset:], s.data)
 	}
+	for _, b := range image[:min(len(image), imageUnit)] {
+		if b != 0 {
+			return nil, refuse(BadData, "the first %d bytes of memory are in use", imageUnit)
+		}
+	}
 	return image, nil
 }

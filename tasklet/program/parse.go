@@ -30,9 +30,11 @@ type module struct {
 	funcs   []uint32 // type of each function of the module's own
 	bodies  [][]byte
 	pages   uint32
-	start   uint32         // _start
-	loop    uint32         // wasm_pc_f_loop, its number without imports
-	pauses  map[uint32]int // where each wrapper's import call ends, by its number without imports
+	start   uint32 // _start
+	loop    uint32 // wasm_pc_f_loop, its number without imports
+	// By numbers without imports:
+	pauses   map[uint32]int  // where each wrapper's import call ends
+	noResume map[uint32]bool // functions that must not be left
 }
 
 // funcType is a function's signature, one byte per value.

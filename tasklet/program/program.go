@@ -39,12 +39,17 @@ const (
 )
 
 // The function that the rewritten module imports besides those that the
-// program does. It has no arguments and no result, and is called from the heads
-// of loops, once in TurnsPerYield turns, where the program cannot be left.
+// program does, func(leave i32) (resume i32). It is called from the heads of
+// loops, once in TurnsPerYield turns of all loops together.
 //
 // It is what lets the host's own Go scheduler in: a goroutine that runs
 // WebAssembly is in machine code which that scheduler cannot interrupt, so that
 // without it every garbage collection of the host would wait for the guest.
+//
+// If leave is 1 and the goroutine is not the scheduler's (GlobalG), the program
+// can be left here: the host sets GlobalPause. To carry on a program that was
+// left here, the host sets GlobalTurns to 1 before it calls ExportLoop, and
+// returns 1 from the call that it gets at once. In all other cases it returns 0.
 const (
 	YieldModule   = "dstackless"
 	YieldName     = "yield"

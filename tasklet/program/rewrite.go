@@ -53,9 +53,9 @@ func (m *module) moved(i uint32) uint32 {
 // yield returns the number of the added import.
 func (m *module) yield() uint32 { return uint32(len(m.imports)) }
 
-// typeSection adds the type of yield, func().
+// typeSection adds the type of yield, func(i32) i32.
 func (m *module) typeSection() []byte {
-	return m.add(secType, 1, func(out []byte) []byte { return append(out, 0x60, 0, 0) })
+	return m.add(secType, 1, func(out []byte) []byte { return append(out, 0x60, 1, i32, 1, i32) })
 }
 
 func (m *module) importSection() []byte {

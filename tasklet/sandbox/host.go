@@ -77,8 +77,14 @@ func exportHost(ctx context.Context, engine wazero.Runtime) error {
 		b.NewFunctionBuilder().WithGoFunction(f.enter(), f.params, results).Export(imp.Name)
 	}
 	builders[program.YieldModule].NewFunctionBuilder().WithGoFunction(
-		api.GoFunc(func(ctx context.Context, _ []uint64) { ctx.Value(instanceKey{}).(*Instance).yield() }),
-		nil, nil).Export(program.YieldName)
+		api.GoFunc(func(ctx context.Context, stack []uint64) {
+			if ctx.Value(instanceKey{}).(*Instance).yield(uint32(stack[0]) != 0) {
+				stack[0] = 1
+			} else {
+				stack[0] = 0
+			}
+		}),
+		[]api.ValueType{i32}, []api.ValueType{i32}).Export(program.YieldName)
 	for name, b := range builders {
 		if _, err := b.Instantiate(ctx); err != nil {
 			return fmt.Errorf("sandbox: host module %q: %w", name, err)

@@ -67,6 +67,7 @@ type Instance struct {
 	ready   bool      // the Go runtime is initialized
 	resumed bool      // no host call was made since the guest was carried on
 	idled   bool      // the guest waited since it last looked into its inbox
+	inLoop  bool      // the guest left, or is left, in the midst of computing
 	sliced  time.Time // when a goroutine of the guest was last preempted
 }
 
@@ -124,7 +125,7 @@ func (i *Instance) settle(err error) bool {
 	case i.killed != nil:
 		i.exit(-1, i.killed)
 	case left && i.pause == nil:
-		i.resumed = true
+		i.carryOn()
 		return true
 	case left:
 		i.phase = paused
@@ -142,6 +143,14 @@ func (i *Instance) settle(err error) bool {
 		i.exit(-1, fmt.Errorf("%w: it returned", ErrProtocol))
 	}
 	return false
+}
+
+// carryOn prepares the guest for being entered again. The lock is held.
+func (i *Instance) carryOn() {
+	i.resumed = true
+	if i.inLoop {
+		i.globals[program.GlobalTurns].Set(1)
+	}
 }
 
 // exit ends the guest's life. The lock is held.

@@ -141,25 +141,44 @@ func (i *Instance) enter(waits bool) (leave bool) {
 func (i *Instance) attend() (leave bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.leaving && i.killed == nil {
-		i.killed = fmt.Errorf("%w: it was to leave and did not", ErrProtocol)
-	}
-	if i.killed != nil {
-		i.attention.Store(false)
-		panic(sys.NewExitError(1)) // unwinds the guest; settle knows why
-	}
+	i.visits()
+	i.obey()
 	if !i.ready {
 		return false
-	}
-	i.visits()
-	if i.killed != nil {
-		panic(sys.NewExitError(1))
 	}
 	if i.pause == nil {
 		i.attention.Store(false)
 		return false
 	}
-	i.leaving = true
-	i.globals[program.GlobalPause].Set(1)
+	i.leave(false)
 	return true
+}
+
+// obey ends the guest if it is to end. The lock is held.
+func (i *Instance) obey() {
+	if i.leaving && i.killed == nil {
+		i.killed = fmt.Errorf("%w: it was to leave and did not", ErrProtocol)
+	}
+	if i.killed != nil {
+		panic(sys.NewExitError(1)) // unwinds the guest; settle knows why
+	}
+}
+
+// leave tells the guest to leave. The lock is held.
+func (i *Instance) leave(inLoop bool) {
+	i.leaving, i.inLoop = true, inLoop
+	i.globals[program.GlobalPause].Set(1)
+}
+
+// visits runs the functions that wait for a safe point. The lock is held, and
+// released meanwhile.
+func (i *Instance) visits() {
+	for len(i.atSafe) > 0 {
+		v := i.atSafe[0]
+		i.atSafe = i.atSafe[1:]
+		i.mu.Unlock()
+		v.f(i.mem.bytes())
+		close(v.done)
+		i.mu.Lock()
+	}
 }

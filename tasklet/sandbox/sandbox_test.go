@@ -156,53 +156,74 @@ func move(t testing.TB, code *sandbox.Code, i *sandbox.Instance, cfg sandbox.Con
 	return next
 }
 
+// A program that is stopped at random moments, and carried on in a new instance
+// or where it was, does what it does when it is left alone.
 func TestMoveAtRandomMoments(t *testing.T) {
-	code := guest(t, "mix")
-	var want output
-	i := start(t, "mix", sandbox.Config{Args: []string{"mix", "30"}, Output: want.write})
-	began := time.Now()
-	if status, err := wait(t, i); status != 0 || err != nil {
-		t.Fatalf("uncaptured: status %d, %v\n%s", status, err, &want)
-	}
-	t.Logf("uncaptured run: %v", time.Since(began))
-
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rnd := rand.New(rand.NewPCG(seed, 0))
-	var got output
-	cfg := sandbox.Config{Args: []string{"mix", "30"}, Output: got.write}
-	i = start(t, "mix", cfg)
-	moves, inPlace := 0, 0
-	for {
-		select {
-		case <-i.Done():
-		case <-time.After(time.Duration(rnd.IntN(1000)) * time.Microsecond):
-		}
-		err := i.Pause(within(t))
-		if err == sandbox.ErrExited {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		if rnd.IntN(4) == 0 {
-			inPlace++
-			if err := i.Continue(); err != nil {
-				t.Fatal(err)
+	for _, test := range []struct {
+		name, rounds string
+		moves        int // fewer would prove little
+	}{
+		{"mix", "60", 100},
+		{"crunch", "12", 100},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code := guest(t, test.name)
+			args := []string{test.name, test.rounds}
+			var want, got output
+			i := start(t, test.name, sandbox.Config{Args: args, Output: want.write})
+			began := time.Now()
+			if status, err := wait(t, i); status != 0 || err != nil {
+				t.Fatalf("left alone: status %d, %v\n%s", status, err, &want)
 			}
-			continue
-		}
-		i = move(t, code, i, cfg, nil)
-		moves++
-	}
-	if status, err := i.Exit(); status != 0 || err != nil {
-		t.Errorf("status %d, %v", status, err)
-	}
-	if got.String() != want.String() {
-		t.Errorf("output after %d moves:\n%s\nwant:\n%s", moves, &got, &want)
-	}
-	t.Logf("%d moves, %d pauses in place", moves, inPlace)
-	if moves < 100 {
-		t.Errorf("only %d moves: the test proves little", moves)
+			t.Logf("left alone: %v", time.Since(began))
+
+			seed := uint64(time.Now().UnixNano())
+			t.Logf("seed %d", seed)
+			rnd := rand.New(rand.NewPCG(seed, 0))
+			cfg := sandbox.Config{Args: args, Output: got.write}
+			i = start(t, test.name, cfg)
+			moves, inPlace, inLoop := 0, 0, 0
+			var waited time.Duration
+			for {
+				select {
+				case <-i.Done():
+				case <-time.After(time.Duration(rnd.IntN(2000)) * time.Microsecond):
+				}
+				began := time.Now()
+				err := i.Pause(within(t))
+				if err == sandbox.ErrExited {
+					break
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				waited += time.Since(began)
+				if s, err := i.State(); err == nil && s.InLoop {
+					inLoop++
+				}
+				if rnd.IntN(4) == 0 {
+					inPlace++
+					if err := i.Continue(); err != nil {
+						t.Fatal(err)
+					}
+					continue
+				}
+				i = move(t, code, i, cfg, nil)
+				moves++
+			}
+			if status, err := i.Exit(); status != 0 || err != nil {
+				t.Errorf("status %d, %v", status, err)
+			}
+			if got.String() != want.String() {
+				t.Errorf("output after %d moves:\n%s\nwant:\n%s", moves, &got, &want)
+			}
+			if moves+inPlace > 0 {
+				t.Logf("%d moves and %d pauses in place, %d of them in loops; mean time to stop %v",
+					moves, inPlace, inLoop, waited/time.Duration(moves+inPlace))
+			}
+			if moves < test.moves {
+				t.Errorf("only %d moves", moves)
+			}
+		})
 	}
 }

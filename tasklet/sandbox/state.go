@@ -14,6 +14,9 @@ type State struct {
 	Globals [program.Globals]uint64
 	// G0 is the address of the goroutine that runs the scheduler.
 	G0 uint64
+	// InLoop says that the program was left in the midst of computing, not in
+	// a call of its host.
+	InLoop bool
 	// Pages is the size of memory, in units of program.PageSize.
 	Pages uint32
 
@@ -43,13 +46,14 @@ func (i *Instance) State() (State, error) {
 	}
 	mono, wall := i.clock.read()
 	s := State{
-		G0:    i.g0,
-		Pages: uint32(len(i.mem.bytes()) / program.PageSize),
-		Mono:  mono,
-		Wall:  wall,
-		Args:  slices.Clone(i.cfg.Args),
-		Calls: i.outstanding(),
-		Inbox: slices.Clone(i.inbox),
+		G0:     i.g0,
+		InLoop: i.inLoop,
+		Pages:  uint32(len(i.mem.bytes()) / program.PageSize),
+		Mono:   mono,
+		Wall:   wall,
+		Args:   slices.Clone(i.cfg.Args),
+		Calls:  i.outstanding(),
+		Inbox:  slices.Clone(i.inbox),
 	}
 	for n := range s.Globals {
 		s.Globals[n] = i.globals[n].Get()
@@ -143,7 +147,7 @@ func (i *Instance) adopt(s State) error {
 	i.calls, i.bytes, i.nextSeq = calls, size, uint64(len(calls))
 	i.inbox = slices.Clone(s.Inbox)
 	i.cfg.Args = slices.Clone(s.Args)
-	i.g0, i.ready = s.G0, true
+	i.g0, i.ready, i.inLoop = s.G0, true, s.InLoop
 	i.clock = carriedClock(s.Mono, s.Wall)
 	for n, v := range s.Globals {
 		if n == program.GlobalSP || n == program.GlobalPause {
@@ -174,7 +178,7 @@ func (i *Instance) goOn() error {
 	i.phase = running // nobody else may carry it on
 	i.group.Add(1)    // Close waits
 	i.ticking = false
-	i.resumed = true
+	i.carryOn()
 	i.mu.Unlock()
 	if h := i.cfg.Calls; h != nil {
 		for _, c := range calls {

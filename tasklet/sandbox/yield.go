@@ -4,8 +4,6 @@ import (
 	"encoding/binary"
 	"time"
 
-	"github.com/tetratelabs/wazero/sys"
-
 	"github.com/dstackless/dstackless/tasklet/program"
 )
 
@@ -25,57 +23,49 @@ const (
 	stackguard0  = 16
 )
 
-// yield is called by the guest's goroutine in the midst of computing. The guest
-// cannot leave here; but it can be ended, its memory can be looked at, and it
-// can be led to its scheduler and from there to a place where it can leave.
-func (i *Instance) yield() {
-	wanted := i.attention.Load()
-	if wanted {
+// yield is called by the guest's goroutine in the midst of computing. It is a
+// safe point if leave is set, unless the scheduler itself is what computes.
+// Everywhere else the guest can be ended and its memory looked at.
+//
+// It also is what keeps one goroutine of the guest from computing while others
+// wait, as sysmon does on other platforms.
+func (i *Instance) yield(leave bool) (resume bool) {
+	if i.resumed {
+		i.resumed = false
+		if i.inLoop {
+			i.inLoop = false
+			return true
+		}
+	}
+	g := i.globals[program.GlobalG].Get()
+	own := i.ready && g != i.g0
+	if i.attention.Load() {
 		i.mu.Lock()
-		killed := i.killed
-		if killed == nil {
-			i.visits()
-			killed = i.killed
+		defer i.mu.Unlock()
+		i.visits()
+		i.obey()
+		switch {
+		case i.pause != nil && leave && own:
+			i.leave(true)
+			return false
+		case i.pause != nil:
+			i.globals[program.GlobalTurns].Set(hurriedTurns)
 		}
-		wanted = i.pause != nil
-		i.mu.Unlock()
-		if killed != nil {
-			panic(sys.NewExitError(1))
-		}
 	}
-	if !i.ready {
-		return
+	if now := time.Now(); own && now.Sub(i.sliced) >= timeSlice {
+		i.sliced = now
+		i.preempt(g)
 	}
-	now := time.Now()
-	if wanted {
-		i.globals[program.GlobalTurns].Set(hurriedTurns)
-	} else if now.Sub(i.sliced) < timeSlice {
-		return
-	}
-	i.sliced = now
-	i.preempt()
+	return false
 }
 
-// preempt makes the guest's present goroutine call its scheduler soon.
-func (i *Instance) preempt() {
-	g := i.globals[program.GlobalG].Get()
-	if g == i.g0 || g > 1<<32-1-stackguard0 {
-		return // the scheduler itself must not be preempted
+// preempt makes the guest's present goroutine g call its scheduler soon. It must
+// not be g0.
+func (i *Instance) preempt(g uint64) {
+	if g > 1<<32-1-stackguard0 {
+		return
 	}
 	if p, ok := i.mem.slice(uint32(g)+stackguard0, 8); ok {
 		binary.LittleEndian.PutUint64(p, stackPreempt)
-	}
-}
-
-// visits runs the functions that wait for a safe point. The lock is held, and
-// released meanwhile.
-func (i *Instance) visits() {
-	for len(i.atSafe) > 0 {
-		v := i.atSafe[0]
-		i.atSafe = i.atSafe[1:]
-		i.mu.Unlock()
-		v.f(i.mem.bytes())
-		close(v.done)
-		i.mu.Lock()
 	}
 }

@@ -1,0 +1,88 @@
+package abi_test
+
+import (
+	"bytes"
+	"testing"
+
+	"github.com/dstackless/dstackless/tasklet/abi"
+)
+
+func TestRecords(t *testing.T) {
+	stream := abi.AppendRecord(nil, 7, []byte("seven"))
+	stream = abi.AppendRecord(stream, abi.Tick, nil)
+	for n := range abi.RecordHead + 5 {
+		if _, _, _, ok := abi.CutRecord(stream[:n]); ok {
+			t.Errorf("a record was cut from its first %d bytes", n)
+		}
+	}
+	id, payload, rest, ok := abi.CutRecord(stream)
+	if !ok || id != 7 || string(payload) != "seven" {
+		t.Errorf("first record: %d %q %v", id, payload, ok)
+	}
+	if id, payload, rest, ok = abi.CutRecord(rest); !ok || id != abi.Tick || len(payload) != 0 || len(rest) != 0 {
+		t.Errorf("second record: %d %q %q %v", id, payload, rest, ok)
+	}
+}
+
+func TestPayloads(t *testing.T) {
+	name, value, err := abi.ParseSend(abi.AppendSend(nil, "jobs", []byte("value")))
+	if name != "jobs" || string(value) != "value" || err != nil {
+		t.Errorf("send: %q %q %v", name, value, err)
+	}
+	if id, err := abi.ParseCancel(abi.AppendCancel(nil, 1<<40)); id != 1<<40 || err != nil {
+		t.Errorf("cancel: %d %v", id, err)
+	}
+	code, body, err := abi.ParseReply(abi.AppendReply(nil, 3, []byte("body")))
+	if code != 3 || string(body) != "body" || err != nil {
+		t.Errorf("reply: %d %q %v", code, body, err)
+	}
+}
+
+func TestMalformed(t *testing.T) {
+	long := abi.AppendString(nil, string(make([]byte, abi.MaxString+1)))
+	for what, b := range map[string][]byte{
+		"empty": nil, "short": {3, 'a', 'b'}, "long form": {0x81, 0, 'a'}, "too long": long,
+		"overflow": bytes.Repeat([]byte{0xff}, 11), "trailing": {1, 'a', 'b'},
+	} {
+		if s, err := abi.ParseString(b); err == nil {
+			t.Errorf("%s: parsed as %q", what, s)
+		}
+	}
+	if _, err := abi.ParseCancel(make([]byte, 9)); err == nil {
+		t.Error("a cancel of 9 bytes was parsed")
+	}
+	if _, _, err := abi.ParseReply(nil); err == nil {
+		t.Error("an empty reply was parsed")
+	}
+}
+
+// FuzzPayloads checks that what a decoder accepts is exactly what its encoder
+// makes.
+func FuzzPayloads(f *testing.F) {
+	f.Add(abi.AppendString(nil, "greetings"))
+	f.Add(abi.AppendSend(nil, "greetings", []byte("hello")))
+	f.Add(abi.AppendCancel(nil, 12))
+	f.Add(abi.AppendRecord(nil, 1, abi.AppendReply(nil, 0, []byte("x"))))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		same := func(what string, again []byte) {
+			if !bytes.Equal(again, b) {
+				t.Errorf("%s: %x became %x", what, b, again)
+			}
+		}
+		if s, err := abi.ParseString(b); err == nil {
+			same("string", abi.AppendString(nil, s))
+		}
+		if name, value, err := abi.ParseSend(b); err == nil {
+			same("send", abi.AppendSend(nil, name, value))
+		}
+		if id, err := abi.ParseCancel(b); err == nil {
+			same("cancel", abi.AppendCancel(nil, id))
+		}
+		if code, body, err := abi.ParseReply(b); err == nil {
+			same("reply", abi.AppendReply(nil, code, body))
+		}
+		if id, payload, rest, ok := abi.CutRecord(b); ok {
+			same("record", append(abi.AppendRecord(nil, id, payload), rest...))
+		}
+	})
+}
