@@ -24,8 +24,8 @@ const (
 // routing table fills after being empty, and every Options.Interval. It returns
 // at once. A failure is no error of the caller's and is never told: the table
 // of a peer alone is empty, and then it waits for the first other; after any
-// other failure it is repeated until it succeeds. This peer
-// answers for the key itself from the first moment.
+// other failure it is repeated until it succeeds. This peer answers for the key
+// itself from the first moment.
 //
 // stop waits for an announcement under way to break off; calling it again does
 // nothing. It can't take back what others have stored: they forget it after

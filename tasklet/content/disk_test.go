@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -20,6 +21,11 @@ func TestDiskKeepsContent(t *testing.T) {
 	again, middle, other := start(t, dir), start(t, ""), start(t, "")
 	connect(t, again, middle)
 	connect(t, other, middle)
+	for ctx := within(t); !slices.Contains(slices.Collect(middle.table.Find(ctx, c)), again.ID()); {
+		if ctx.Err() != nil {
+			t.Fatal("what is on disk is not announced")
+		}
+	}
 	get(t, other, c, data)
 	get(t, again, c, data)
 }
