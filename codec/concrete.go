@@ -49,7 +49,7 @@ func (s *skimmer) probe(name []byte, id int32) (t reflect.Type, err error) {
 	if w := s.types[id]; w != nil && w.shape != structShape {
 		p.value = append(p.value, 0)
 	}
-	p.zero(id, 0)
+	p.zero(id)
 	if p.err != nil {
 		return nil, p.err
 	}
@@ -110,20 +110,20 @@ func (p *prober) define(id int32, defined map[int32]bool, depth int) {
 }
 
 // zero writes the zero value of type id. None is shorter, so it must fit in
-// the bytes that are left for the value.
-func (p *prober) zero(id int32, depth int) {
+// the bytes that are left for the value. Concrete has bounded the recursion.
+func (p *prober) zero(id int32) {
 	w := p.types[id]
 	if w == nil || w.shape != arrayShape {
 		p.value = append(p.value, 0)
 		return
 	}
-	if depth > maxDepth || w.length > p.left-len(p.value) {
+	if w.length > p.left-len(p.value) {
 		p.err = fmt.Errorf("%w: array of %d elements", ErrMalformed, w.length)
 		return
 	}
 	p.value = appendUint(p.value, uint64(w.length))
 	for i := 0; i < w.length && p.err == nil; i++ {
-		p.zero(w.elem, depth+1)
+		p.zero(w.elem)
 	}
 }
 

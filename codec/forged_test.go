@@ -49,9 +49,15 @@ func structOf(i int, fields ...any) string {
 	return define(i, structT, "\x02"+num(uint64(len(fields)/2))+b.String())
 }
 
-type twins struct {
-	A, B struct{ M map[string]map[string]int }
-}
+type (
+	twin  = struct{ M map[string]map[string]int }
+	twins struct{ A, B twin }
+
+	cousin struct {
+		A twin
+		B struct{ C twin }
+	}
+)
 
 // forged are streams that Marshal does not write, by what is wrong with them.
 var forged = []struct {
@@ -76,6 +82,8 @@ var forged = []struct {
 	{"definition of a predefined type", sliceOf(63, intID) + value(63, "\x00\x00"), new([]int), codec.ErrMalformed},
 	{"definition twice", sliceOf(65, intID) + sliceOf(65, intID) + value(65, "\x00\x00"), new([]int), codec.ErrMalformed},
 	{"definition as two kinds", text("\xff\x81"+sliceT+"\x02\x04\x00"+"\x01\x00"+"\x00") + value(65, "\x00\x00"), new([]int), codec.ErrMalformed},
+	{"definition and value in one message", text("\xff\x81" + sliceT + "\x02\x04\x00\x00" + value(65, "\x00\x00")), new([]int), codec.ErrMalformed},
+	{"bytes after the value in its message", value(intID, "\x00\x02\x02"), new(int), codec.ErrMalformed},
 	{"definition as none", text("\xff\x81\x00") + value(65, "\x00\x00"), new([]int), codec.ErrMalformed},
 	{"definition with more", text("\xff\x81"+sliceT+"\x02\x04\x00\x00"+"x") + value(65, "\x00\x00"), new([]int), codec.ErrMalformed},
 	{"definition with a field too many", define(65, sliceT, "\x02\x04\x01\x04") + value(65, "\x00\x00"), new([]int), codec.ErrMalformed},
@@ -102,6 +110,10 @@ var forged = []struct {
 	{"map of 2 G as another type", structOf(65, "A", 66, "B", 67) + structOf(66, "M", 68) + structOf(67, "M", stringID) +
 		mapOf(68, stringID, 69) + mapOf(69, stringID, intID) +
 		value(65, "\x01\x00"+"\x01\x01"+text("\x01a\xfc\x7f\xff\xff\xff")+"\x00"+"\x00"), new(twins), nil},
+	// And does not where they are not in the same struct.
+	{"map of 2 G as another type of another struct", structOf(65, "A", 66, "B", 67) + structOf(66, "Z", stringID) + structOf(67, "C", 68) + structOf(68, "M", 69) +
+		mapOf(69, stringID, 70) + mapOf(70, stringID, intID) +
+		value(65, "\x01\x00"+"\x01\x01\x01"+text("\x01a\xfc\x7f\xff\xff\xff")+"\x00\x00\x00"), new(cousin), nil},
 	{"types nested in types", nestedTypes(2000), new(struct{}), codec.ErrMalformed},
 	{"fields that all have long types", wideTypes(500, 500), new(struct{}), codec.ErrTooLarge},
 	{"array of 1 G in an interface", arrayOf(65, 66, 1<<30) + structOf(66) + value(anyID, "\x00"+text("unknown")+id(65)+"\x01\x00"), new(any), codec.ErrMalformed},

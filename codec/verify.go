@@ -11,10 +11,9 @@ const (
 	memoryBase   = 1 << 20
 	memoryFactor = 64
 
-	// What gob 1.26 allocates, about, for a type's definition, for each of
-	// its fields, and to compile a field's decoder.
+	// What gob 1.26 allocates, about, for a type's definition, and to compile
+	// the decoder of a field.
 	definitionCost = 256
-	fieldCost      = 64
 	compileCost    = 512
 )
 

@@ -132,7 +132,6 @@ func (s *skimmer) common() {
 // fields reads a []fieldType.
 func (s *skimmer) fields(w *wireType) {
 	n := s.count()
-	s.charge(n, fieldCost)
 	if s.err != nil {
 		return
 	}
