@@ -1,0 +1,108 @@
+// Package control lets one process steer a peer that runs in another, over a
+// socket in the peer's data folder.
+//
+// It speaks HTTP over a Unix domain socket, which only the user that runs the
+// peer can open. Lists are GET requests and all else is POST, with bodies in
+// JSON. A tasklet's output is streamed as it is. A channel is used by a
+// request and a response that go on side by side, one JSON value after
+// another: see [Channel].
+//
+// A failed request is answered with a status of 400 or above and the body
+// {"error": "..."}. A stream of output that breaks off says why in a trailer.
+package control
+
+import (
+	"time"
+
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+// Self tells of the peer that serves the socket.
+type Self struct {
+	ID    string   `json:"id"`
+	Addrs []string `json:"addrs"` // full multiaddrs, with /p2p/
+}
+
+// A Neighbor is a connected peer.
+type Neighbor struct {
+	ID      string    `json:"id"`
+	Addr    string    `json:"addr"`    // its end of the connection, a multiaddr
+	Inbound bool      `json:"inbound"` // it dialed this peer
+	Relayed bool      `json:"relayed"` // the connection is a limited one through a relay
+	Since   time.Time `json:"since"`
+}
+
+// An End is how a tasklet ended.
+type End struct {
+	Tasklet tasklet.ID `json:"tasklet"`
+	Status  int        `json:"status"` // exit status
+	Killed  bool       `json:"killed,omitempty"`
+}
+
+// The paths of the requests.
+const (
+	pathSelf     = "/v1/self"
+	pathPeers    = "/v1/peers"
+	pathConnect  = "/v1/connect"
+	pathTasklets = "/v1/tasklets"
+	pathSpawn    = "/v1/spawn"
+	pathMove     = "/v1/move"
+	pathKill     = "/v1/kill"
+	pathWait     = "/v1/wait"
+	pathOutput   = "/v1/output"
+	pathChannels = "/v1/channels"
+	pathChannel  = "/v1/channel"
+)
+
+// maxRequest is how long a request may be that is not a stream: 512 MiB, the
+// largest being the program of a spawn.
+const maxRequest = 512 << 20
+
+// trailerError is the trailer that says why a stream broke off.
+const trailerError = "Dspeer-Error"
+
+type failure struct {
+	Error string `json:"error"`
+}
+
+type connectRequest struct {
+	Addr string `json:"addr"`
+}
+
+type spawnRequest struct {
+	Wasm []byte `json:"wasm"`
+	// Args are bytes because JSON's strings would not keep all of them.
+	Args [][]byte `json:"args,omitempty"`
+}
+
+// A taskletRequest names a tasklet by its ID or the beginning of it.
+type taskletRequest struct {
+	Tasklet string `json:"tasklet"`
+	Peer    string `json:"peer,omitempty"`   // of a move
+	Follow  bool   `json:"follow,omitempty"` // of output
+}
+
+// An op is what a client wants of the channel that it uses.
+type op string
+
+const (
+	opOpen    op = "open"    // the channel; the first order, and only that
+	opSend    op = "send"    // a value; answered with a result
+	opReceive op = "receive" // a value; answered with a result
+	opTaken   op = "taken"   // the last value that was received is safe
+	opStop    op = "stop"    // withdraw the operation that waits
+)
+
+// An order goes from the client to the peer.
+type order struct {
+	Op      op     `json:"op"`
+	Channel []byte `json:"channel,omitempty"`
+	Value   []byte `json:"value,omitempty"`
+}
+
+// A result is what became of an order.
+type result struct {
+	Value   []byte `json:"value,omitempty"`
+	Stopped bool   `json:"stopped,omitempty"` // withdrawn, as the client wished
+	Error   string `json:"error,omitempty"`
+}

@@ -1,0 +1,131 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/dstackless/dstackless"
+)
+
+// errStopping is what clients are told when the peer shuts down.
+var errStopping = errors.New("the peer is shutting down")
+
+// patience is how long Close waits for clients to hear of the end.
+const patience = 5 * time.Second
+
+// A Server serves a peer to the clients of its control socket.
+type Server struct {
+	peer *dstackless.Peer
+	path string
+	http *http.Server
+	left leftovers
+
+	stop   context.CancelCauseFunc // ends the context of every request
+	done   chan struct{}           // closed when nothing is served any more
+	failed error                   // set before done is closed
+	close  sync.Once
+}
+
+// Serve serves peer on l, the control socket in the data folder dir, until
+// Close. It takes l over.
+func Serve(dir string, l net.Listener, peer *dstackless.Peer, log *slog.Logger) *Server {
+	ctx, stop := context.WithCancelCause(context.Background())
+	s := &Server{peer: peer, path: filepath.Join(dir, socketName), stop: stop, done: make(chan struct{})}
+	s.left.log = log
+	s.http = &http.Server{
+		Handler:           s.routes(),
+		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ReadHeaderTimeout: 10 * time.Second,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	go func() {
+		defer close(s.done)
+		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			s.failed = fmt.Errorf("control socket: %w", err)
+		}
+	}()
+	return s
+}
+
+// Done is closed when the server has stopped, by Close or by itself.
+func (s *Server) Done() <-chan struct{} { return s.done }
+
+// Close ends all requests, waits until they are ended, and removes the socket.
+// It returns why the server had stopped by itself, if it had. It is idempotent.
+func (s *Server) Close() error {
+	s.close.Do(func() {
+		s.stop(errStopping)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
+		defer cancel()
+		if s.http.Shutdown(ctx) != nil {
+			s.http.Close()
+		}
+		<-s.done
+		os.Remove(s.path)
+	})
+	return s.failed
+}
+
+func (s *Server) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+pathSelf, handler(s.self))
+	mux.Handle("GET "+pathPeers, handler(s.peers))
+	mux.Handle("POST "+pathConnect, handler(s.connect))
+	mux.Handle("GET "+pathTasklets, handler(s.tasklets))
+	mux.Handle("POST "+pathSpawn, handler(s.spawn))
+	mux.Handle("POST "+pathMove, handler(s.move))
+	mux.Handle("POST "+pathKill, handler(s.kill))
+	mux.Handle("POST "+pathWait, handler(s.wait))
+	mux.Handle("POST "+pathOutput, handler(s.output))
+	mux.Handle("GET "+pathChannels, handler(s.channels))
+	mux.Handle("POST "+pathChannel, handler(s.channel))
+	mux.Handle("/", handler(func(http.ResponseWriter, *http.Request) error { return errNoRoute }))
+	return mux
+}
+
+// A handler answers a request. An error is what it returns before it wrote
+// anything.
+type handler func(http.ResponseWriter, *http.Request) error
+
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	err := h(w, r)
+	if err == nil {
+		return
+	}
+	err = cause(r.Context(), err)
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(statusOf(err))
+	writeJSON(w, failure{Error: err.Error()})
+}
+
+// cause returns what made err, if that was the end of the server.
+func cause(ctx context.Context, err error) error {
+	if errors.Is(context.Cause(ctx), errStopping) {
+		return errStopping
+	}
+	return err
+}
+
+// read reads the one JSON value that is the request's body into v.
+func read(w http.ResponseWriter, r *http.Request, v any) error {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequest))
+	if err != nil {
+		return err
+	}
+	return unmarshal(body, v)
+}
+
+func answer(w http.ResponseWriter, v any) error {
+	w.Header().Set("Content-Type", "application/json")
+	writeJSON(w, v)
+	return nil
+}

@@ -1,0 +1,50 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+// errNoRoute is what a client hears that is newer than the peer.
+var errNoRoute = errors.New("the peer does not know this request: it is of another version")
+
+// statusOf returns the HTTP status that goes with err. Clients read the text;
+// the status is for those who look at the socket with curl.
+func statusOf(err error) int {
+	var tooLong *http.MaxBytesError
+	if errors.As(err, &tooLong) {
+		return http.StatusRequestEntityTooLarge
+	}
+	for _, s := range []struct {
+		err    error
+		status int
+	}{
+		{errNoRoute, http.StatusNotFound},
+		{errMalformed, http.StatusBadRequest},
+		{errStopping, http.StatusServiceUnavailable},
+		{tasklet.ErrClosed, http.StatusServiceUnavailable},
+		{channel.ErrClosed, http.StatusServiceUnavailable},
+		{p2p.ErrClosed, http.StatusServiceUnavailable},
+		{tasklet.ErrNotFound, http.StatusNotFound},
+		{tasklet.ErrAmbiguous, http.StatusConflict},
+		{tasklet.ErrExited, http.StatusConflict},
+		{tasklet.ErrSelf, http.StatusConflict},
+		{tasklet.ErrRefused, http.StatusForbidden},
+		{tasklet.ErrUnconfirmed, http.StatusBadGateway},
+		{channel.ErrLimit, http.StatusTooManyRequests},
+		{channel.ErrTooLarge, http.StatusRequestEntityTooLarge},
+		{p2p.ErrUnreachable, http.StatusBadGateway},
+		{p2p.ErrUnknownPeer, http.StatusBadGateway},
+		{context.DeadlineExceeded, http.StatusGatewayTimeout},
+	} {
+		if errors.Is(err, s.err) {
+			return s.status
+		}
+	}
+	return http.StatusBadRequest
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+)
+
+func (c *cli) idCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "id",
+		Short: "Print the peer's ID",
+		Example: `  dspeer id
+
+  # let this peer move tasklets to another
+  ssh other dspeer run --accept $(dspeer id)`,
+		Args: cobra.NoArgs,
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+			self, err := peer.Self(ctx)
+			if err != nil {
+				return err
+			}
+			return c.printLines(self, self.ID)
+		}),
+	})
+}
+
+func (c *cli) addrsCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "addrs",
+		Short: "Print the peer's addresses, one a line",
+		Long: `Addrs prints the peer's full addresses, one a line: what others give to
+"dspeer connect" and "dspeer run --bootstrap".`,
+		Example: `  dspeer addrs`,
+		Args:    cobra.NoArgs,
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+			self, err := peer.Self(ctx)
+			if err != nil {
+				return err
+			}
+			return c.printLines(self.Addrs, self.Addrs...)
+		}),
+	})
+}
+
+func (c *cli) peersCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:     "peers",
+		Short:   "List the connected peers",
+		Example: "  dspeer peers\n  dspeer peers --json",
+		Args:    cobra.NoArgs,
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+			list, err := peer.Peers(ctx)
+			if err != nil {
+				return err
+			}
+			rows := [][]string{{"PEER", "ADDRESS", "DIRECTION", "SINCE"}}
+			for _, p := range list {
+				direction := "outbound"
+				if p.Inbound {
+					direction = "inbound"
+				}
+				if p.Relayed {
+					direction += ", relayed"
+				}
+				rows = append(rows, []string{p.ID, p.Addr, direction, age(p.Since)})
+			}
+			return c.printTable(list, rows)
+		}),
+	})
+}
+
+func (c *cli) connectCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:     "connect ADDR",
+		Short:   "Connect to another peer, and print its ID",
+		Long:    "Connect connects to the peer at a full address, one of those that \"dspeer addrs\"\nprints there, and prints its ID.",
+		Example: `  dspeer connect /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3KooW...`,
+		Args:    cobra.ExactArgs(1),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			id, err := peer.Connect(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.printLines(struct {
+				ID string `json:"id"`
+			}{id}, id)
+		}),
+	})
+}
+
+// age returns how long ago t was, for people.
+func age(t time.Time) string { return time.Since(t).Truncate(time.Second).String() }

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+)
+
+func (c *cli) recvCommand() *cobra.Command {
+	var count int
+	cmd := &cobra.Command{
+		Use:   "recv CHANNEL",
+		Short: "Receive messages from a channel, and print them one a line",
+		Long: `Recv receives messages from a channel, whoever sends them, and prints them, one a
+line, until it has as many as -n says or is interrupted. The senders of a message
+go on when it was received.
+
+A message that was received and could not be printed, because the command was
+killed or its output was closed, is kept by the peer for its next recv on the
+channel, as long as the peer runs.
+
+With --json each line is {"message": "..."}, or {"bytes": "..."} in base64 for a
+message that is not text in UTF-8.`,
+		Example: `  dspeer recv greetings
+  dspeer recv -n 1 greetings`,
+		Args: cobra.ExactArgs(1),
+	}
+	talk := c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		ch, err := peer.Channel(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		defer ch.Close()
+		return c.receive(ctx, ch, count)
+	})
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if cmd.Flags().Changed("count") && count < 1 {
+			return usageError{errors.New("-n wants a number above 0")}
+		}
+		return talk(cmd, args)
+	}
+	cmd.Flags().IntVarP(&count, "count", "n", 0, "how many messages to receive (default until interrupted)")
+	return c.jsonFlag(cmd)
+}
+
+// receive prints count messages, or all until ctx ends if count is 0.
+func (c *cli) receive(ctx context.Context, ch *control.Channel, count int) error {
+	for n := 0; count == 0 || n < count; n++ {
+		msg, err := ch.Receive(ctx)
+		if count == 0 && errors.Is(err, context.Canceled) {
+			return nil // as agreed
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.printMessage(msg); err != nil {
+			return err
+		}
+		if err := ch.Taken(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *cli) printMessage(msg []byte) error {
+	if !c.json {
+		_, err := c.out.Write(append(msg, '\n'))
+		return err
+	}
+	var m struct {
+		Message *string `json:"message,omitempty"`
+		Bytes   []byte  `json:"bytes,omitempty"`
+	}
+	if text := string(msg); utf8.ValidString(text) {
+		m.Message = &text
+	} else {
+		m.Bytes = msg
+	}
+	return c.printJSON(m)
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackless/dstackless"
+	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+func (c *cli) runCommand() *cobra.Command {
+	var o dstackless.Options
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run a peer until interrupted",
+		Long: `Run runs a peer until it is interrupted (SIGINT) or ended (SIGTERM).
+
+It prints the peer's ID and its addresses on standard output, one a line, as soon
+as it can be talked to, and logs on standard error.
+
+The data folder keeps the peer's key, so that it has the same ID each time. Only
+one peer can use a folder.
+
+The peer runs only tasklets that were started on it, and those that the peers
+named with --accept move to it. A tasklet runs in a sandbox: it has no files, no
+network and no environment, and no more memory than --memory.`,
+		Example: `  # the first peer of a network, on ports of its own choice
+  dspeer run
+
+  # on a fixed port, for others to find
+  dspeer run --listen /ip4/0.0.0.0/udp/4001/quic-v1
+
+  # join a network, and run what one of its peers moves here
+  dspeer run --bootstrap /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3KooW... --accept 12D3KooW...
+
+  # a second peer on this machine
+  dspeer run --data /tmp/second`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			for _, who := range o.Accept {
+				if _, err := p2p.ParseID(who); who != dstackless.AcceptAny && err != nil {
+					return usageError{fmt.Errorf("--accept wants a peer's ID or %q: %w", dstackless.AcceptAny, err)}
+				}
+			}
+			return c.run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&o.Bootstrap, "bootstrap", nil,
+		"`ADDR` of a peer to join, with /p2p/; can be repeated, and one must answer (default none: the first of its network)")
+	f.StringArrayVar(&o.Listen, "listen", nil,
+		"`ADDR` to listen on; can be repeated (default QUIC and TCP on free ports of all interfaces)")
+	f.StringArrayVar(&o.Accept, "accept", nil,
+		"`PEER` whose tasklets may move here, or \"any\"; can be repeated (default nobody; one's own may always come back)")
+	f.Var((*size)(&o.MemoryLimit), "memory",
+		"memory that each tasklet may have here, in `BYTES` or with a unit, such as 64MiB (default 256MiB)")
+	return c.jsonFlag(cmd)
+}
+
+func (c *cli) run(ctx context.Context, o dstackless.Options) (err error) {
+	if o.DataDir, err = c.dataDir(); err != nil {
+		return err
+	}
+	o.Logger = slog.New(slog.NewTextHandler(c.errs, nil))
+	peer, err := dstackless.Start(ctx, &o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, peer.Close()) }()
+
+	l, err := control.Listen(o.DataDir)
+	if err != nil {
+		return err
+	}
+	server := control.Serve(o.DataDir, l, peer, o.Logger)
+	defer func() { err = errors.Join(err, server.Close()) }()
+
+	self := control.Self{ID: peer.ID(), Addrs: peer.Addrs()}
+	if err := c.printLines(self, append([]string{self.ID}, self.Addrs...)...); err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+		o.Logger.Info("stopping")
+	case <-server.Done():
+	}
+	return nil
+}

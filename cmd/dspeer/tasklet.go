@@ -1,0 +1,136 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+func (c *cli) psCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "ps",
+		Short: "List the tasklets that the peer started or hosts",
+		Long: `Ps lists the tasklets that the peer started, wherever they are, and those that it
+hosts. With --json it tells all that the peer knows of them, their moves and
+what these cost included.`,
+		Example: "  dspeer ps\n  dspeer ps --json",
+		Args:    cobra.NoArgs,
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+			list, err := peer.Tasklets(ctx)
+			if err != nil {
+				return err
+			}
+			rows := [][]string{{"TASKLET", "STATE", "HOST", "AGE", "MOVES", "ARGS"}}
+			for _, t := range list {
+				rows = append(rows, []string{
+					string(t.ID), stateText(t), t.Host, age(t.Started), fmt.Sprint(len(t.Moves)), argsText(t.Args),
+				})
+			}
+			return c.printTable(list, rows)
+		}),
+	})
+}
+
+// stateText returns a tasklet's state, and what came of it.
+func stateText(t tasklet.Info) string {
+	switch {
+	case t.State != tasklet.Exited:
+		return string(t.State)
+	case t.Error != "":
+		return "exited: " + plain(t.Error)
+	}
+	return fmt.Sprintf("exited: status %d", t.Status)
+}
+
+// argsText returns a program's arguments, without its name.
+func argsText(args []string) string {
+	var texts []string
+	for _, a := range args[min(1, len(args)):] {
+		texts = append(texts, plain(a))
+	}
+	return strings.Join(texts, " ")
+}
+
+func (c *cli) moveCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "move TASKLET PEER",
+		Short: "Move a running tasklet to another peer",
+		Long: `Move moves a tasklet, named by its ID or the beginning of it, to the peer with the
+ID, and says what that cost. The tasklet goes on there where it was, its channels
+included. If it cannot move it goes on where it is.
+
+The peer must accept tasklets from here: see --accept of "dspeer run".`,
+		Example: `  dspeer move 3f2a 12D3KooW...`,
+		Args:    cobra.ExactArgs(2),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			info, err := peer.Move(ctx, args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return c.printLines(info, moveText(info, args[1]))
+		}),
+	})
+}
+
+// moveText tells of a move.
+func moveText(info tasklet.Info, to string) string {
+	if n := len(info.Moves); n > 0 && info.Moves[n-1].To == to {
+		hop := info.Moves[n-1]
+		return fmt.Sprintf("moved to %s: %s of memory, %s new there, %s sent, stood still for %s",
+			to, bytesText(hop.Bytes), bytesText(hop.New), bytesText(hop.Sent), hop.Frozen.Round(100*time.Microsecond))
+	}
+	return "moved to " + to
+}
+
+func (c *cli) killCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "kill TASKLET",
+		Short:   "End a tasklet, wherever it runs",
+		Long:    "Kill ends a tasklet, named by its ID or the beginning of it, wherever it runs.",
+		Example: `  dspeer kill 3f2a`,
+		Args:    cobra.ExactArgs(1),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			_, err := peer.Kill(ctx, args[0])
+			return err
+		}),
+	}
+}
+
+func (c *cli) waitCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "wait TASKLET",
+		Short: "Wait for the end of a tasklet, and exit with its status",
+		Long: `Wait waits until a tasklet, named by its ID or the beginning of it, has ended,
+wherever it runs, and exits with its exit status, or with 137 if it was killed.`,
+		Example: `  id=$(dspeer spawn hello.wasm)
+  dspeer wait $id; echo $?`,
+		Args: cobra.ExactArgs(1),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			return c.await(ctx, peer, args[0])
+		}),
+	})
+}
+
+func (c *cli) logsCommand() *cobra.Command {
+	var follow bool
+	cmd := &cobra.Command{
+		Use:   "logs [--follow] TASKLET",
+		Short: "Print what a tasklet wrote",
+		Long: `Logs prints what a tasklet, named by its ID or the beginning of it, wrote to its
+standard output and standard error, wherever it was. The peer that started the
+tasklet knows; with --follow, logs goes on until the tasklet has ended.`,
+		Example: "  dspeer logs 3f2a\n  dspeer logs -f 3f2a",
+		Args:    cobra.ExactArgs(1),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			return peer.Output(ctx, args[0], follow, c.out)
+		}),
+	}
+	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "print what it goes on to write")
+	return cmd
+}
