@@ -150,7 +150,7 @@ func TestProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	engine, err := sandbox.NewRuntime(ctx, nil)
 	if err != nil {
@@ -185,7 +185,7 @@ func TestProgram(t *testing.T) {
 		"I am tasklet 1 on here",
 		"now on elsewhere <nil>",
 		"sum 4950",
-		"receive: context deadline exceeded true",
+		`receive: channel: receive on "numbers": context deadline exceeded true`,
 		`move: guest: move to "nowhere": no such peer`,
 		"busy: 7 <nil>",
 		"",

@@ -1,4 +1,3 @@
-// Command busy computes without end, or for a while, in different ways.
 package main
 
 import (
@@ -16,7 +15,8 @@ func fib(n int) int {
 	return fib(n-1) + fib(n-2)
 }
 
-func main() {
+// busy computes without end, or for a while, in different ways.
+func busy() {
 	n := 40
 	if len(os.Args) > 2 {
 		n, _ = strconv.Atoi(os.Args[2])

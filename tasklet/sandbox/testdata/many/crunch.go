@@ -1,6 +1,3 @@
-// Command crunch computes, without calls of its host but for what the runtime
-// does, things that use many kinds of registers and much garbage, and prints
-// the results.
 package main
 
 import (
@@ -79,7 +76,10 @@ func mandel(size int) (inside int) {
 	return inside
 }
 
-func main() {
+// crunch computes, without calls of its host but for what the runtime
+// does, things that use many kinds of registers and much garbage, and prints
+// the results.
+func crunch() {
 	rounds, _ := strconv.Atoi(os.Args[1])
 	var mu sync.Mutex
 	var lines []string

@@ -1,0 +1,18 @@
+// Command many is several guests in one, because to compile one takes long. Its
+// name, the first argument, says which it is to be.
+package main
+
+import "os"
+
+func main() {
+	switch os.Args[0] {
+	case "busy":
+		busy()
+	case "crunch":
+		crunch()
+	case "raw":
+		raw()
+	case "sleep":
+		sleep()
+	}
+}
