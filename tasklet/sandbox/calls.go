@@ -13,6 +13,9 @@ const (
 	MaxCalls = 1 << 16
 	// MaxCallBytes is the sum of their payloads, in bytes: 64 MiB.
 	MaxCallBytes = 64 << 20
+	// MaxInbox is how many bytes of replies may wait to be read: 64 MiB. A
+	// guest that lets more pile up is ended with ErrMemory.
+	MaxInbox = 64 << 20
 )
 
 // A Call is a guest's request.
@@ -40,16 +43,11 @@ type pending struct {
 	seq uint64
 }
 
-// inboxLimit is how many bytes of replies may wait to be read: a guest has no
-// room for more.
-func (i *Instance) inboxLimit() uint64 { return max(i.cfg.MemoryLimit, MaxCallBytes) }
-
 // Reply answers a request. The payload is copied. A reply to a request that is
 // not known, or was replied to, is ignored. While the guest is paused the reply
 // becomes a part of its state.
 //
-// A guest that lets more replies pile up unread than it could have in memory is
-// ended with ErrMemory.
+// A guest that lets more than MaxInbox pile up unread is ended with ErrMemory.
 func (i *Instance) Reply(id uint64, payload []byte) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -59,7 +57,7 @@ func (i *Instance) Reply(id uint64, payload []byte) {
 	}
 	delete(i.calls, id)
 	i.bytes -= len(call.Payload)
-	if uint64(len(i.inbox))+abi.RecordHead+uint64(len(payload)) > i.inboxLimit() {
+	if len(i.inbox)+abi.RecordHead+len(payload) > MaxInbox {
 		i.kill(ErrMemory)
 		return
 	}

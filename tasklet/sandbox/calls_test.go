@@ -156,7 +156,7 @@ func TestInvalidState(t *testing.T) {
 		"large calls": func(s *sandbox.State) {
 			s.Calls = []sandbox.Call{{ID: 1, Payload: make([]byte, sandbox.MaxCallBytes+1)}}
 		},
-		"large inbox": func(s *sandbox.State) { s.Inbox = make([]byte, sandbox.DefaultMemoryLimit+1) },
+		"large inbox": func(s *sandbox.State) { s.Inbox = make([]byte, sandbox.MaxInbox+1) },
 		"leaving":     func(s *sandbox.State) { s.Globals[program.GlobalPause] = 1 },
 		"no g0":       func(s *sandbox.State) { s.G0 = 0 },
 	} {

@@ -130,7 +130,7 @@ func (i *Instance) adopt(s State) error {
 	if have := len(i.mem.bytes()) / program.PageSize; uint64(s.Pages) != uint64(have) {
 		return fmt.Errorf("%w: it is of %d pages of memory, and there are %d", ErrInvalidState, s.Pages, have)
 	}
-	if len(s.Calls) > MaxCalls || uint64(len(s.Inbox)) > i.inboxLimit() || s.Globals[program.GlobalPause] != 0 || s.G0 == 0 {
+	if len(s.Calls) > MaxCalls || len(s.Inbox) > MaxInbox || s.Globals[program.GlobalPause] != 0 || s.G0 == 0 {
 		return fmt.Errorf("%w: calls, inbox or registers", ErrInvalidState)
 	}
 	calls, size := make(map[uint64]pending, len(s.Calls)), 0

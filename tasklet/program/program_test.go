@@ -1,0 +1,277 @@
+package program_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/dstackless/dstackless/tasklet/program"
+)
+
+// build compiles a program in testdata.
+func build(t *testing.T, name, goos string, flags ...string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "prog.wasm")
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", out}, flags, []string{"./testdata/" + name})...)
+	cmd.Env = append(os.Environ(), "GOOS="+goos, "GOARCH=wasm")
+	if msg, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, msg)
+	}
+	wasm, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wasm
+}
+
+// compiles checks that the engine takes a module.
+func compiles(t *testing.T, code []byte) {
+	t.Helper()
+	ctx := context.Background()
+	// The interpreter checks as much as the compiler, and faster.
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	defer r.Close(ctx)
+	if _, err := r.CompileModule(ctx, code); err != nil {
+		t.Errorf("the rewritten module does not compile: %v", err)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	for _, flags := range [][]string{nil, {"-ldflags=-s -w"}, {"-gcflags=all=-N -l"}} {
+		wasm := build(t, "hello", "wasip1", flags...)
+		before := bytes.Clone(wasm)
+		p, err := program.Load(wasm)
+		if err != nil {
+			t.Errorf("%q: %v", flags, err)
+			continue
+		}
+		if !bytes.Equal(wasm, before) {
+			t.Error("Load changed its argument")
+		}
+		compiles(t, p.Code())
+		if !strings.HasPrefix(p.GoVersion(), "go1.") {
+			t.Errorf("version %q", p.GoVersion())
+		}
+		if !slices.Contains(p.Imports(), program.Import{Module: "dstackless", Name: "kinds"}) {
+			t.Errorf("imports %v", p.Imports())
+		}
+		if n := len(p.Image()); n == 0 || n%4096 != 0 || n > int(p.Pages())*program.PageSize {
+			t.Errorf("image of %d bytes, memory of %d pages", n, p.Pages())
+		}
+		again, err := program.Load(wasm)
+		if err != nil || !bytes.Equal(again.Code(), p.Code()) {
+			t.Errorf("the same module gives another code, %v", err)
+		}
+		t.Logf("%q: %d bytes, code %d, image %d", flags, len(wasm), len(p.Code()), len(p.Image()))
+	}
+}
+
+func TestLoadRefusesOtherPrograms(t *testing.T) {
+	for _, test := range []struct {
+		name, goos, flag string
+		reason           program.Reason
+	}{
+		{"js", "js", "-v=false", program.WrongGOOS},
+		{"library", "wasip1", "-buildmode=c-shared", program.Library},
+		{"export", "wasip1", "-v=false", program.Exports},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := program.Load(build(t, "export", test.goos, test.flag))
+			refused(t, err, test.reason)
+		})
+	}
+}
+
+// refused checks that err is the refusal that is expected and tells what to do.
+func refused(t *testing.T, err error, want program.Reason) {
+	t.Helper()
+	var u *program.UnsupportedError
+	if !errors.As(err, &u) || u.Reason != want {
+		t.Errorf("error %v; want reason %q", err, want)
+		return
+	}
+	for _, part := range []string{want.String(), "Go 1.24 to 1.26", "GOOS=wasip1 GOARCH=wasm go build -o prog.wasm ."} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("error %q does not say %q", err, part)
+		}
+	}
+}
+
+func TestTiny(t *testing.T) {
+	for _, version := range []string{"go1.24", "go1.25.3", "go1.26rc1", "go1.26.8 X:nodwarf5"} {
+		p, err := program.Load(newTiny(version).bytes())
+		if err != nil {
+			t.Errorf("%s: %v", version, err)
+			continue
+		}
+		compiles(t, p.Code())
+		if p.GoVersion() != version || p.Pages() != 2 {
+			t.Errorf("version %q, %d pages", p.GoVersion(), p.Pages())
+		}
+		image := make([]byte, 4*4096)
+		copy(image[0x1000:], "hello")
+		copy(image[0x3000:], "world")
+		if !bytes.Equal(p.Image(), image) {
+			t.Errorf("image %q", p.Image())
+		}
+	}
+	// The loop of Go 1.24.
+	m := newTiny("go1.24.1")
+	m.sections[10] = bytes.Replace(m.sections[10], []byte("\x28\x02\x02"), []byte("\x2f\x01\x02"), 1)
+	p, err := program.Load(m.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiles(t, p.Code())
+}
+
+func TestRefusals(t *testing.T) {
+	replace := func(id byte, old, new string) func(*tiny) {
+		return func(m *tiny) {
+			if !bytes.Contains(m.sections[id], []byte(old)) {
+				t.Errorf("section %d has no %q", id, old)
+			}
+			m.sections[id] = bytes.Replace(m.sections[id], []byte(old), []byte(new), 1)
+		}
+	}
+	for _, test := range []struct {
+		name   string
+		reason program.Reason
+		edit   func(*tiny)
+	}{
+		{"magic", program.NotWasm, func(m *tiny) { m.head[1] = 'A' }},
+		{"component", program.NotWasm, func(m *tiny) { m.head[4] = 13 }},
+		{"header only", program.NotGo, func(m *tiny) { m.order, m.customs = nil, nil }},
+		{"no producers", program.NotGo, func(m *tiny) { delete(m.customs, "producers") }},
+		{"clang", program.NotGo, func(m *tiny) {
+			m.customs["producers"] = vec(append(str("processed-by"), vec(append(str("clang"), str("18")...))...))
+		}},
+		{"go1.23", program.GoVersion, func(m *tiny) { m.customs = newTiny("go1.23.0").customs }},
+		{"go1.27", program.GoVersion, func(m *tiny) { m.customs = newTiny("go1.27").customs }},
+		{"devel", program.GoVersion, func(m *tiny) { m.customs = newTiny("devel go1.27-1234").customs }},
+		{"go1.2600000000000000000000", program.GoVersion, func(m *tiny) { m.customs = newTiny("go1.2600000000000000000000").customs }},
+		{"section twice", program.BadStructure, func(m *tiny) { m.order = append(m.order, 11) }},
+		{"start section", program.BadStructure, func(m *tiny) {
+			m.order, m.sections[8] = append(m.order[:7:7], append([]byte{8}, m.order[7:]...)...), []byte{1}
+		}},
+		{"no table", program.BadStructure, func(m *tiny) { m.order = slices.DeleteFunc(m.order, func(id byte) bool { return id == 4 }) }},
+		{"nine globals", program.Registers, replace(6, "\x08", "\x09")},
+		{"constant global", program.Registers, replace(6, "\x7f\x01", "\x7f\x00")},
+		{"global not zero", program.Registers, replace(6, "\x41\x00", "\x41\x01")},
+		{"memory import", program.BadImport, replace(2, "\x01f\x00\x00", "\x01f\x02\x00")},
+		{"other module", program.BadImport, replace(2, "dstackless", "otherworld")},
+		{"gojs", program.WrongGOOS, replace(2, "\x0adstackless", "\x04gojs")},
+		{"first type", program.BadStructure, replace(1, "\x60\x01\x7f\x01\x7f", "\x60\x01\x7e\x01\x7f")},
+		{"table size", program.BadTable, replace(4, "\x84", "\x85")},
+		{"table order", program.BadTable, replace(9, "\x01\x02\x03\x04", "\x02\x01\x03\x04")},
+		{"library", program.Library, replace(7, "\x06_start", "\x0b_initialize")},
+		{"export", program.Exports, func(m *tiny) { m.sections[7] = append([]byte{3}, append(m.sections[7][1:], 1, 'x', 0, 1)...) }},
+		{"start is an import", program.Exports, replace(7, "_start\x00\x03", "_start\x00\x00")},
+		{"no memory export", program.Exports, func(m *tiny) { m.sections[7] = vec(append(str("_start"), 0, 3)) }},
+		{"memory with maximum", program.BadStructure, replace(5, "\x01\x00\x02", "\x01\x01\x02\x02")},
+		{"memory too large", program.BadStructure, replace(5, "\x02", "\xff\xff\xff\xff\x0f")},
+		{"wrapper differs", program.BadWrapper, replace(10, "\x3e\x02\x10", "\x3e\x01\x10")},
+		{"wrapper's arguments", program.BadWrapper, replace(10, "\x28\x02\x08", "\x29\x03\x08")},
+		{"two wrappers", program.BadWrapper, replace(10, string(str(jumpBody)), string(str(wrapperBody)))},
+		{"loop differs", program.BadLoop, replace(10, "\x41\x00\x24\x07", "\x41\x01\x24\x07")},
+		{"two loops", program.BadLoop, replace(10, string(str(startBody)), string(str(loopBody)))},
+		{"vector instruction", program.BadCode, replace(10, "\x21\x00\x0c\x00", "\xfd\x00\x0c\x00")},
+		{"no end", program.BadCode, replace(10, "\x41\x01\x0b", "\x41\x01\x01")},
+		{"many locals", program.BadCode, replace(10, "\x02\x7e\x01\x7c", "\xff\x7e\x01\x7c")},
+		{"passive data", program.BadData, replace(11, "\x00\x41", "\x01\x41")},
+		{"data beyond memory", program.BadData, replace(11, "\x80\xe0\x00", "\xfe\xff\x07")},
+		{"data at zero", program.BadData, replace(11, "\x80\x20", "\x80\x00")},
+		{"data length", program.Truncated, replace(11, "\x05world", "\xff\xff\xff\xff\x0fworld")},
+		{"type count", program.Truncated, replace(1, "\x02", "\xff\xff\xff\xff\x0f")},
+		{"trailing bytes", program.Truncated, func(m *tiny) { m.sections[2] = append(m.sections[2], 0) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := newTiny("go1.26.1")
+			test.edit(m)
+			_, err := program.Load(m.bytes())
+			refused(t, err, test.reason)
+		})
+	}
+	t.Run("empty", func(t *testing.T) {
+		_, err := program.Load(nil)
+		refused(t, err, program.NotWasm)
+	})
+	t.Run("large data", func(t *testing.T) {
+		m := newTiny("go1.26.1")
+		m.sections[5] = []byte("\x01\x00\x80\x80\x04")                        // 4 GiB
+		m.sections[11] = vec([]byte("\x00\x41\x80\x80\x80\x80\x79\x0b\x01x")) // near its end
+		_, err := program.Load(m.bytes())
+		refused(t, err, program.TooLarge)
+	})
+}
+
+// Wherever a module is cut off, it is refused.
+func TestTruncated(t *testing.T) {
+	whole := newTiny("go1.26.1").bytes()
+	for n := range whole {
+		_, err := program.Load(whole[:n])
+		var u *program.UnsupportedError
+		if !errors.As(err, &u) {
+			// Only the names of functions may be missing.
+			if n < len(whole)-18 {
+				t.Errorf("%d of %d bytes: %v", n, len(whole), err)
+			}
+		}
+	}
+}
+
+// FuzzLoad checks that no bytes do harm, and that what is accepted compiles if it
+// did before.
+func FuzzLoad(f *testing.F) {
+	seeds, err := filepath.Glob("testdata/fuzz/FuzzLoad/*")
+	if err != nil || len(seeds) == 0 {
+		f.Fatalf("there is no corpus in testdata/fuzz/FuzzLoad: %v", err)
+	}
+	f.Add(newTiny("go1.26.1").bytes())
+	ctx := context.Background()
+	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
+	f.Cleanup(func() { r.Close(ctx) })
+	f.Fuzz(func(t *testing.T, wasm []byte) {
+		p, err := program.Load(wasm)
+		if err != nil {
+			var u *program.UnsupportedError
+			if !errors.As(err, &u) {
+				t.Errorf("error %v is no UnsupportedError", err)
+			}
+			return
+		}
+		before, err := r.CompileModule(ctx, wasm)
+		if err != nil {
+			return // the engine refuses it too
+		}
+		before.Close(ctx)
+		after, err := r.CompileModule(ctx, p.Code())
+		if err != nil {
+			t.Fatalf("rewritten: %v", err)
+		}
+		after.Close(ctx)
+	})
+}
+
+func ExampleLoad() {
+	wasm, err := os.ReadFile("prog.wasm")
+	if err != nil {
+		return
+	}
+	p, err := program.Load(wasm)
+	var unsupported *program.UnsupportedError
+	if errors.As(err, &unsupported) && unsupported.Reason == program.GoVersion {
+		fmt.Println("another version of Go made it:", err)
+		return
+	}
+	_ = p.Code()
+}
