@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/dstackless/dstackless/tasklet/program"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -44,7 +45,7 @@ func BenchmarkCompile(b *testing.B) {
 func BenchmarkCompileCached(b *testing.B) {
 	p := guest(b, "mix").Program()
 	dir := b.TempDir()
-	for b.Loop() {
+	compile := func() {
 		r, err := sandbox.NewRuntime(context.Background(), &sandbox.Options{CacheDir: dir})
 		if err != nil {
 			b.Fatal(err)
@@ -53,6 +54,10 @@ func BenchmarkCompileCached(b *testing.B) {
 			b.Fatal(err)
 		}
 		r.Close()
+	}
+	compile()
+	for b.Loop() {
+		compile()
 	}
 }
 
@@ -65,5 +70,75 @@ func BenchmarkNew(b *testing.B) {
 			b.Fatal(err)
 		}
 		i.Close()
+	}
+}
+
+// BenchmarkMove stops a program and carries it on in a new instance, in which it
+// runs again when the turn is over.
+func BenchmarkMove(b *testing.B) {
+	for _, args := range [][]string{{"sleep", "1h"}, {"busy", "forever"}, {"busy", "loop"}} {
+		b.Run(args[0]+"-"+args[1], func(b *testing.B) {
+			code := guest(b, args[0])
+			var out output
+			i := start(b, args[0], sandbox.Config{Args: args, Output: out.write})
+			out.until(b, "s")
+			var pause, state, create, fill, resume time.Duration
+			for b.Loop() {
+				t := time.Now()
+				lap := func(d *time.Duration) { *d += time.Since(t); t = time.Now() }
+				if err := i.Pause(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+				lap(&pause)
+				s, err := i.State()
+				if err != nil {
+					b.Fatal(err)
+				}
+				lap(&state)
+				next, err := code.New(sandbox.Config{})
+				if err != nil {
+					b.Fatal(err)
+				}
+				lap(&create)
+				if err := next.Grow(s.Pages); err != nil {
+					b.Fatal(err)
+				}
+				copy(next.Memory(), i.Memory())
+				lap(&fill)
+				if err := next.Resume(s); err != nil {
+					b.Fatal(err)
+				}
+				if err := next.AtSafePoint(context.Background(), func([]byte) {}); err != nil {
+					b.Fatal(err)
+				}
+				lap(&resume)
+				i.Close()
+				i = next
+			}
+			i.Close()
+			for what, d := range map[string]time.Duration{"pause": pause, "state": state, "new": create, "fill": fill, "resume": resume} {
+				b.ReportMetric(float64(d.Microseconds())/float64(b.N), what+"-µs")
+			}
+		})
+	}
+}
+
+// BenchmarkPauseInPlace stops a program and carries it on where it is.
+func BenchmarkPauseInPlace(b *testing.B) {
+	for _, args := range [][]string{{"sleep", "1h"}, {"busy", "loop"}} {
+		b.Run(args[0]+"-"+args[1], func(b *testing.B) {
+			var out output
+			i := start(b, args[0], sandbox.Config{Args: args, Output: out.write})
+			out.until(b, "s")
+			for b.Loop() {
+				if err := i.Pause(context.Background()); err != nil {
+					b.Fatal(err)
+				}
+				if err := i.Continue(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			i.Close()
+		})
 	}
 }

@@ -11,18 +11,22 @@
 //
 // A guest can be stopped wherever it calls its host: when it looks at the
 // clock, writes, waits or asks for something. The call has then not happened
-// yet; it is made again when the guest goes on. A guest that computes is led
-// to such a call: every few million turns of its loops it lets its host in,
-// and a host that wants something makes the guest's scheduler run, which looks
-// at the clock.
+// yet; it is made again when the guest goes on. A guest that computes can be
+// stopped at the head of any loop that the compiler made for a function's
+// jumps, which it passes all the time; it looks there every few tenths of a
+// millisecond whether its host wants something.
 //
-// There is one limit. A goroutine that is in a loop without any function call
-// (inlined ones do not count) never runs the scheduler, so a program that has
-// nothing else to do cannot be stopped until the loop is over: [Instance.Pause]
-// then ends with its context. It can always be killed.
+// It cannot be stopped while its scheduler or its garbage collector works, nor
+// in the runtime's initialization, some 100 µs before any code of the program
+// runs. Requests made then are honoured behind it.
 //
-// The runtime's own initialization, some 100 µs before any code of the program
-// runs, is not a safe point either; requests made then are honoured behind it.
+// # Scheduling
+//
+// A guest is one thread. Its goroutines take turns as usual, and one that
+// computes is preempted after 10 ms if it calls functions that use the stack. A
+// loop that calls none keeps the other goroutines of its program waiting until
+// it is over, as in Go before 1.14. It does not keep the host waiting: such a
+// guest can be paused, moved and killed.
 //
 // # Time
 //

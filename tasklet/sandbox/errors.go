@@ -18,7 +18,7 @@ var (
 
 	// ErrBusy is wrapped, with the context's own error, by what Pause and
 	// AtSafePoint return when the guest reached no safe point in time.
-	ErrBusy = errors.New("sandbox: the guest reached no safe point; is it in a loop without calls?")
+	ErrBusy = errors.New("sandbox: the guest reached no safe point in time")
 
 	// ErrProtocol says that a guest broke the rules between it and its host,
 	// as no program that the Go compiler made does.
