@@ -33,6 +33,7 @@ type peer struct {
 
 	mu    sync.Mutex
 	name  string
+	late  bool
 	inst  *sandbox.Instance
 	sends map[string][]sandbox.Call
 	recvs map[string][]sandbox.Call
@@ -41,7 +42,19 @@ type peer struct {
 }
 
 func (p *peer) config() sandbox.Config {
-	return sandbox.Config{Args: []string{"talk"}, Calls: p, Output: func(b []byte) { p.out.Write(b) }}
+	return sandbox.Config{Args: []string{"talk"}, Calls: p, Output: p.output}
+}
+
+// output keeps what the program prints, and hears from it when the channel
+// "late" is to work.
+func (p *peer) output(b []byte) {
+	p.out.Write(b)
+	if bytes.HasPrefix(b, []byte("computing")) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.late = true
+		p.match("late")
+	}
 }
 
 func reply(code channel.Code, body string) []byte {
@@ -93,7 +106,7 @@ func (p *peer) Call(c sandbox.Call) {
 }
 
 func (p *peer) match(name string) {
-	for len(p.sends[name]) > 0 && len(p.recvs[name]) > 0 {
+	for (name != "late" || p.late) && len(p.sends[name]) > 0 && len(p.recvs[name]) > 0 {
 		s, r := p.sends[name][0], p.recvs[name][0]
 		p.sends[name], p.recvs[name] = p.sends[name][1:], p.recvs[name][1:]
 		_, value, _ := abi.ParseSend(s.Payload)
@@ -187,6 +200,8 @@ func TestProgram(t *testing.T) {
 		"sum 4950",
 		`receive: channel: receive on "numbers": context deadline exceeded true`,
 		`move: guest: move to "nowhere": no such peer`,
+		"computing",
+		"late: 9",
 		"busy: 7 <nil>",
 		"",
 	}, "\n")

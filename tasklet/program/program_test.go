@@ -275,3 +275,28 @@ func ExampleLoad() {
 	}
 	_ = p.Code()
 }
+
+// A function that is called where no return is expected but the ordinary one is
+// not left in its loop; others are.
+func TestLeaving(t *testing.T) {
+	stays := []byte("\x41\x00\x10\x01\x1a")      // yield(0), drop
+	leaves := []byte("\x41\x01\x10\x01\x04\x40") // yield(1), if
+	for _, test := range []struct {
+		behindCall string
+		want, not  []byte
+	}{
+		{"\x04\x40\x00\x0b", stays, leaves}, // if; unreachable; end
+		{"\x04\x40\x01\x0b", leaves, stays}, // if; nop; end
+	} {
+		m := newTiny("go1.26")
+		m.sections[10] = bytes.Replace(m.sections[10], []byte("\x10\x04\x04\x40\x00\x0b"), []byte("\x10\x04"+test.behindCall), 1)
+		p, err := program.Load(m.bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		compiles(t, p.Code())
+		if !bytes.Contains(p.Code(), test.want) || bytes.Contains(p.Code(), test.not) {
+			t.Errorf("behind the call %q, want %q: %q", test.behindCall, test.want, p.Code())
+		}
+	}
+}

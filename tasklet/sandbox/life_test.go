@@ -201,6 +201,9 @@ func TestClock(t *testing.T) {
 			cfg := sandbox.Config{Args: []string{"sleep", test.sleep}, Output: out.write}
 			i := start(t, "sleep", cfg)
 			out.until(t, "asleep")
+			for !i.Waited() { // it may be about to
+				runtime.Gosched()
+			}
 			if err := i.Pause(within(t)); err != nil {
 				t.Fatal(err)
 			}

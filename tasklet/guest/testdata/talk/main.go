@@ -65,6 +65,25 @@ func talk(ctx context.Context) error {
 	fmt.Println("receive:", err, errors.Is(err, context.DeadlineExceeded))
 	fmt.Println("move:", guest.Move(ctx, "nowhere"))
 
+	// A reply is seen that comes while the program computes, even if it had
+	// been idle before.
+	late, err := channel.Open[int](ctx, guest.Space(), "late")
+	if err != nil {
+		return err
+	}
+	got := make(chan int, 1)
+	go late.Send(ctx, 9)
+	go func() {
+		n, _ := late.Receive(ctx)
+		got <- n
+	}()
+	time.Sleep(50 * time.Millisecond)
+	fmt.Println("computing")
+	for len(got) == 0 {
+		fmt.Sprint()
+	}
+	fmt.Println("late:", <-got)
+
 	// Replies are seen while another goroutine computes without end.
 	go func() {
 		for fmt.Sprint() == "" {
