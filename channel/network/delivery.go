@@ -57,7 +57,7 @@ func (m *member) onMatch(s *session, f *frame) {
 	op.remove()
 	op.registered, op.offered, op.offer = false, true, o
 	m.space.spawn(func() {
-		sn, err := m.space.dial(o.to)
+		sn, err := m.space.dial(m.space.ctx, o.to)
 		m.mu.Lock()
 		defer m.unlock()
 		if op := m.exposed[f.send]; op == nil || !op.offered || op.offer != o {
@@ -190,7 +190,7 @@ func (m *member) lose(op *operation) {
 func (m *member) resume(to p2p.ID) {
 	start := time.Now()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		sn, err := m.space.dial(to)
+		sn, err := m.space.dial(m.space.ctx, to)
 		over := m.space.ctx.Err() != nil || time.Since(start) > patience
 		m.mu.Lock()
 		left := 0

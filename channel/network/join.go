@@ -2,9 +2,11 @@ package network
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/p2p"
 )
 
 const (
@@ -30,23 +32,49 @@ func (m *member) begin() {
 }
 
 // seek says hello to the peers that announced the channel's key, until one of
-// them has told who the home is.
+// them has told who the home is. Many will be gone: all are asked at once.
 func (m *member) seek(ctx context.Context) {
-	for id := range m.space.dht.Find(ctx, m.record) {
-		sn, err := m.space.dial(id)
-		if err != nil {
-			continue // a stale record
-		}
-		m.mu.Lock()
-		if t := m.tie(sn); t != nil {
-			m.greet(sn, t)
-		}
-		m.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	stop := make(chan struct{})
+	defer close(stop)
+	m.space.spawn(func() {
 		select {
 		case <-m.claimed:
-		case <-m.answers:
+			cancel()
+		case <-stop:
+		}
+	})
+	m.meet(ctx)
+}
+
+// meet says hello to all who announced the channel's key, and waits for their
+// answers.
+func (m *member) meet(ctx context.Context) {
+	var asked sync.WaitGroup
+	defer asked.Wait()
+	for id := range m.space.dht.Find(ctx, m.record) {
+		asked.Go(func() { m.ask(ctx, id) })
+	}
+}
+
+// ask says hello to a peer and waits for its answer.
+func (m *member) ask(ctx context.Context, id p2p.ID) {
+	sn, err := m.space.dial(ctx, id)
+	if err != nil {
+		return // a stale record
+	}
+	m.mu.Lock()
+	t := m.tie(sn)
+	if t != nil && (!t.said || t.claim != m.claim) {
+		m.greet(sn, t)
+	}
+	m.unlock()
+	if t != nil {
+		select {
+		case <-t.heard:
+		case <-sn.finished:
 		case <-ctx.Done():
-			return
 		}
 	}
 }
@@ -80,7 +108,7 @@ func (m *member) onHello(s *session, f *frame) {
 	if t == nil {
 		return
 	}
-	m.answered()
+	t.hear()
 	if f.claim.home != "" && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
 		m.adopt(f.claim, f.addrs)
 	}
@@ -93,20 +121,12 @@ func (m *member) onHello(s *session, f *frame) {
 	}
 }
 
-// answered wakes seek.
-func (m *member) answered() {
-	select {
-	case m.answers <- struct{}{}:
-	default:
-	}
-}
-
 // onUnknown: the other side does not have the channel open.
 func (m *member) onUnknown(s *session) {
 	m.mu.Lock()
 	defer m.unlock()
-	m.answered()
 	if t := m.ties[s]; t != nil {
+		t.hear()
 		m.onLeave(s, t)
 	}
 }
@@ -196,7 +216,7 @@ func (m *member) rejoin() {
 			}
 			m.mu.Unlock()
 
-			sn, err := m.space.dial(sought.home)
+			sn, err := m.space.dial(m.space.ctx, sought.home)
 
 			m.mu.Lock()
 			switch {

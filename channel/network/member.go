@@ -41,7 +41,6 @@ type member struct {
 	home    *session        // to the home, where operations are registered
 	joining bool            // a goroutine seeks the home
 	resumes map[p2p.ID]bool // a goroutine seeks a peer that has an offer
-	answers chan struct{}   // capacity 1: somebody answered a hello
 	search  schedule        // of other homes, while this peer is home
 	ties    map[*session]*tie
 
@@ -54,10 +53,20 @@ type member struct {
 
 // A tie is what a member and a session have to do with each other.
 type tie struct {
-	said  bool  // hello
-	claim claim // what was said then
-	joins bool  // the peer takes this one for the home
+	said  bool          // hello
+	claim claim         // what was said then
+	joins bool          // the peer takes this one for the home
+	heard chan struct{} // closed when the peer has answered a hello
 	ops   map[uint64]*operation
+}
+
+// hear notes an answer.
+func (t *tie) hear() {
+	select {
+	case <-t.heard:
+	default:
+		close(t.heard)
+	}
 }
 
 // A remoteID names an operation, of another peer if it has an owner.
@@ -76,7 +85,6 @@ func newMember(s *Space, name channel.Name, number uint64) *member {
 		exposed: map[uint64]*operation{},
 		claimed: make(chan struct{}),
 		resumes: map[p2p.ID]bool{},
-		answers: make(chan struct{}, 1),
 		ties:    map[*session]*tie{},
 		pairs:   map[remoteID]remoteID{},
 	}
@@ -111,7 +119,7 @@ func (m *member) info() Info {
 func (m *member) tie(s *session) *tie {
 	t := m.ties[s]
 	if t == nil && !m.gone && s.tie(m) {
-		t = &tie{ops: map[uint64]*operation{}}
+		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}}
 		m.ties[s] = t
 	}
 	return t

@@ -114,18 +114,3 @@ func (s *Space) due(all bool) (due []*member, next time.Time) {
 	}
 	return due, next
 }
-
-// meet says hello to all who announced the channel's key.
-func (m *member) meet(ctx context.Context) {
-	for id := range m.space.dht.Find(ctx, m.record) {
-		sn, err := m.space.dial(id)
-		if err != nil {
-			continue
-		}
-		m.mu.Lock()
-		if t := m.tie(sn); t != nil && (!t.said || t.claim != m.claim) {
-			m.greet(sn, t)
-		}
-		m.unlock()
-	}
-}

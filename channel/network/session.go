@@ -186,7 +186,8 @@ func (s *session) handle(f *frame) error {
 			s.send(frame{kind: unknown, key: f.key})
 			return nil
 		}
-		if old := s.numbers[f.number]; old != nil && old != m {
+		// The number of a channel that was left here, and opened again, stays.
+		if old := s.numbers[f.number]; old != nil && old.key != m.key {
 			return fmt.Errorf("channel number %d given twice", f.number)
 		}
 		s.numbers[f.number] = m

@@ -120,29 +120,33 @@ type dialing struct {
 	err     error
 }
 
-// dial returns an open session to peer, or opens one.
-func (s *Space) dial(peer p2p.ID) (*session, error) {
+// dial returns an open session to peer, or opens one. When ctx ends, the attempt
+// goes on for those who may still wait for it.
+func (s *Space) dial(ctx context.Context, peer p2p.ID) (*session, error) {
 	s.sessionsMu.Lock()
 	if list := s.sessions[peer]; len(list) > 0 {
 		s.sessionsMu.Unlock()
 		return list[0], nil
 	}
 	d := s.dialing[peer]
-	if d != nil {
-		s.sessionsMu.Unlock()
-		<-d.done
-		return d.session, d.err
+	if d == nil {
+		d = &dialing{done: make(chan struct{})}
+		s.dialing[peer] = d
+		s.spawn(func() {
+			d.session, d.err = s.connect(peer)
+			s.sessionsMu.Lock()
+			delete(s.dialing, peer)
+			s.sessionsMu.Unlock()
+			close(d.done)
+		})
 	}
-	d = &dialing{done: make(chan struct{})}
-	s.dialing[peer] = d
 	s.sessionsMu.Unlock()
-
-	d.session, d.err = s.connect(peer)
-	s.sessionsMu.Lock()
-	delete(s.dialing, peer)
-	s.sessionsMu.Unlock()
-	close(d.done)
-	return d.session, d.err
+	select {
+	case <-d.done:
+		return d.session, d.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (s *Space) connect(peer p2p.ID) (*session, error) {

@@ -107,6 +107,10 @@ func TestTwoPeers(t *testing.T) {
 func TestExactlyOnce(t *testing.T) {
 	const peerCount, each = 4, 300
 	peers := startPeers(t, peerCount)
+	for _, p := range peers {
+		open[string](t, p, "work")
+	}
+	agree(within(t, 10*time.Second), t, "work", peers...)
 	var (
 		mu       sync.Mutex
 		sent     = map[string]error{}
@@ -162,8 +166,5 @@ func TestExactlyOnce(t *testing.T) {
 	t.Logf("%d of %d sent", good, len(sent))
 	if good == 0 {
 		t.Error("nothing arrived")
-	}
-	for _, p := range peers {
-		t.Logf("%+v", p.Channels())
 	}
 }
