@@ -102,8 +102,9 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 			p.inst.Kill(stuck)
 		}
 		switch {
-		case errors.Is(err, sandbox.ErrExited):
-			return ErrExited
+		case errors.Is(err, sandbox.ErrExited), errors.Is(err, sandbox.ErrClosed):
+			<-p.over
+			return p.gone()
 		case ctx.Err() != nil:
 			return fmt.Errorf("given up: %w", ctx.Err())
 		}

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -69,8 +70,7 @@ type Host struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup
 
-	// reached is told each step of a move, by its name. Tests cut links there.
-	reached func(step string)
+	steps atomic.Pointer[func(step string)] // what reached calls
 
 	mu        sync.Mutex
 	closed    bool
@@ -117,13 +117,20 @@ func Start(node *p2p.Node, store *content.Store, space channel.Space, opts *Opti
 	}
 	h := &Host{
 		node: node, store: store, space: space, runtime: runtime, opts: o, log: o.Logger, pages: pages,
-		ctx: ctx, stop: stop, reached: func(string) {},
+		ctx: ctx, stop: stop,
 		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]bool{},
 		departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 	}
 	node.Handle(Protocol, h.serve)
 	h.wg.Go(h.sweep)
 	return h, nil
+}
+
+// reached names a step of a move. Tests break links there.
+func (h *Host) reached(step string) {
+	if f := h.steps.Load(); f != nil {
+		(*f)(step)
+	}
 }
 
 // Find returns the tasklet whose ID is, or alone begins with, prefix, among

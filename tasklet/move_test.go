@@ -4,93 +4,30 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/dstackless/dstackless"
+	"github.com/dstackless/dstackless/tasklet"
 )
-
-// build builds a program from testdata the way a user would.
-func build(t testing.TB, name string) []byte {
-	t.Helper()
-	out := filepath.Join(t.TempDir(), name+".wasm")
-	cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	wasm, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return wasm
-}
-
-// startPeers starts n peers that accept each other's tasklets; all know the
-// first.
-func startPeers(t testing.TB, n int) []*dstackless.Peer {
-	t.Helper()
-	var peers []*dstackless.Peer
-	for range n {
-		o := &dstackless.Options{
-			Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"},
-			Accept: []string{dstackless.AcceptAny},
-		}
-		if len(peers) > 0 {
-			o.Bootstrap = peers[0].Addrs()[:1]
-		}
-		p, err := dstackless.Start(t.Context(), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { p.Close() })
-		peers = append(peers, p)
-	}
-	return peers
-}
-
-func deadline(t testing.TB, d time.Duration) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), d)
-	t.Cleanup(cancel)
-	return ctx
-}
 
 // A program that knows nothing of this module moves around, and nobody can
 // tell from what it prints.
 func TestPlainProgramMoves(t *testing.T) {
-	ctx := deadline(t, time.Minute)
-	peers := startPeers(t, 3)
-	for _, p := range peers[1:] { // all know each other
-		if _, err := p.Connect(ctx, peers[2].Addrs()[0]); err != nil && p != peers[2] {
-			t.Fatal(err)
-		}
-	}
+	ctx := within(t, 2*time.Minute)
+	peers := startPeers(t, 3, both)
 	const n = 300
-	tl, err := peers[0].Spawn(ctx, build(t, "plain"), fmt.Sprint(n))
-	if err != nil {
-		t.Fatal(err)
-	}
+	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "plain"), fmt.Sprint(n)))
 	for i := range 6 {
-		if err := tl.Move(ctx, peers[(i+1)%3].ID()); err != nil {
+		if err := tl.Move(ctx, peers[(i+1)%3].id()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	status, err := tl.Wait(ctx)
-	if status != 7 || err != nil {
+	if status, err := tl.Wait(ctx); status != 7 || err != nil {
 		t.Errorf("exit status %d, %v", status, err)
 	}
-	out, err := tl.Output(ctx, true)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := io.ReadAll(out)
-	if err != nil {
-		t.Fatal(err)
-	}
+	got := must[[]byte](t)(io.ReadAll(must[io.ReadCloser](t)(tl.Output(ctx, true))))
 	var want strings.Builder
 	sum := 0
 	for i := range n {
@@ -101,7 +38,145 @@ func TestPlainProgramMoves(t *testing.T) {
 	if string(got) != want.String() {
 		t.Errorf("output is wrong:\n%.2000s", got)
 	}
-	for _, hop := range tl.Info().Moves {
-		t.Logf("%+v", hop)
+	if moves := tl.Info().Moves; len(moves) != 6 {
+		t.Errorf("%d moves are told of", len(moves))
+	}
+}
+
+// talk receives 0, 1, ... from the channel "out" at one peer and sends the
+// same on "in" at another. The function that it returns ends the talk and
+// checks what came.
+func talk(ctx context.Context, t *testing.T, at, from *peer) (progress *atomic.Int64, end func()) {
+	t.Helper()
+	out, in := open(t, at, "out"), open(t, from, "in")
+	progress = new(atomic.Int64)
+	var stopped atomic.Bool
+	done := make(chan error, 2)
+	go func() {
+		for want := 0; ; want++ {
+			switch got, err := out.Receive(ctx); {
+			case err != nil:
+				done <- err
+				return
+			case got == -1 && stopped.Load():
+				done <- nil
+				return
+			case got != want:
+				done <- fmt.Errorf("received %d, want %d", got, want)
+				return
+			}
+			progress.Add(1)
+		}
+	}()
+	go func() {
+		var err error
+		for i := 0; err == nil && !stopped.Load(); i++ {
+			err = in.Send(ctx, i)
+		}
+		if err == nil {
+			err = in.Send(ctx, -1)
+		}
+		done <- err
+	}()
+	return progress, func() {
+		t.Helper()
+		stopped.Store(true)
+		for range 2 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		extra, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+		defer cancel()
+		if got, err := out.Receive(extra); err == nil {
+			t.Errorf("received %d, which is one too many", got)
+		}
+	}
+}
+
+// await waits until progress reaches n.
+func await(ctx context.Context, t *testing.T, progress *atomic.Int64, n int64) {
+	t.Helper()
+	for progress.Load() < n {
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("only %d numbers came", progress.Load())
+		}
+	}
+}
+
+// A program that talks on channels all the time is moved a hundred times, and
+// loses and doubles nothing.
+func TestHundredMoves(t *testing.T) {
+	ctx := within(t, 3*time.Minute)
+	peers := startPeers(t, 3, both)
+	progress, end := talk(ctx, t, peers[0], peers[1])
+	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "traveller")))
+	for i := range 100 {
+		if err := tl.Move(ctx, peers[(i+1)%3].id()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end()
+	t.Logf("%d numbers came", progress.Load())
+	wantExit(ctx, t, tl)
+}
+
+func TestMovesItself(t *testing.T) {
+	ctx := within(t, 2*time.Minute)
+	peers := startPeers(t, 2, both)
+	progress, end := talk(ctx, t, peers[0], peers[1])
+	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "traveller"), peers[1].id()))
+	await(ctx, t, progress, 600)
+	end()
+	wantExit(ctx, t, tl)
+	if where, err := tl.Where(ctx); where != peers[1].id() || err != nil {
+		t.Errorf("it ended at %s, %v", where, err)
+	}
+}
+
+// wantExit wants the tasklet to end well.
+func wantExit(ctx context.Context, t *testing.T, tl *tasklet.Tasklet) {
+	t.Helper()
+	if status, err := tl.Wait(ctx); status != 0 || err != nil {
+		t.Errorf("exit status %d, %v: %s", status, err, output(t, tl))
+	}
+}
+
+func output(t *testing.T, tl *tasklet.Tasklet) string {
+	return string(must[[]byte](t)(io.ReadAll(must[io.ReadCloser](t)(tl.Output(t.Context(), false)))))
+}
+
+// The link breaks at each step of a move. Whatever the step, there is one
+// tasklet, which goes on where it was.
+func TestLinkBreaks(t *testing.T) {
+	wasm := build(t, "traveller")
+	for _, step := range []string{"offer", "prefetch", "freeze", "prepare", "prepared", "commit", "arrived"} {
+		t.Run(step, func(t *testing.T) {
+			ctx := within(t, 2*time.Minute)
+			peers := startPeers(t, 2, tcp)
+			a, b := peers[0], peers[1]
+			progress, end := talk(ctx, t, a, a)
+			cut := func(s string) {
+				if s == step {
+					a.node.Host().Network().ClosePeer(b.node.ID())
+					b.node.Host().Network().ClosePeer(a.node.ID())
+				}
+			}
+			a.OnStep(cut)
+			b.OnStep(cut)
+			tl := must[*tasklet.Tasklet](t)(a.Spawn(ctx, wasm))
+			await(ctx, t, progress, 100)
+			err := tl.Move(ctx, b.id())
+			t.Logf("move: %v", err)
+			switch here, there := a.Here(tl.ID()), b.Here(tl.ID()); {
+			case err != nil && !here, err == nil && !there, here && there:
+				t.Errorf("it is here: %v, there: %v", here, there)
+			}
+			await(ctx, t, progress, progress.Load()+100)
+			end()
+			wantExit(ctx, t, tl)
+		})
 	}
 }

@@ -1,0 +1,115 @@
+package tasklet_test
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/channel/network"
+	"github.com/dstackless/dstackless/dht"
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/content"
+)
+
+var (
+	both = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
+	tcp  = []string{"/ip4/127.0.0.1/tcp/0"}
+)
+
+// A peer is all that a host of tasklets stands on.
+type peer struct {
+	node  *p2p.Node
+	space *network.Space
+	*tasklet.Host
+}
+
+func (p *peer) id() string { return p.node.ID().String() }
+
+func must[T any](t testing.TB) func(v T, err error) T {
+	return func(v T, err error) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+}
+
+// cache keeps compiled programs for all hosts of a test run: compiling takes a
+// second, and ten with the race detector.
+var cache string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "tasklet")
+	if err != nil {
+		panic(err)
+	}
+	cache = dir
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+func startPeer(t testing.TB, listen []string, opts *tasklet.Options) *peer {
+	t.Helper()
+	if opts == nil {
+		opts = &tasklet.Options{}
+	}
+	opts.DataDir = cache
+	node := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: listen}))
+	table := must[*dht.DHT](t)(dht.Start(node, nil))
+	store := must[*content.Store](t)(content.Start(node, table, nil))
+	space := network.Start(node, table, nil)
+	host := must[*tasklet.Host](t)(tasklet.Start(node, store, space, opts))
+	t.Cleanup(func() {
+		host.Close()
+		store.Close()
+		space.Close()
+		table.Close()
+		node.Close()
+	})
+	return &peer{node, space, host}
+}
+
+// startPeers starts n peers that accept each other's tasklets and are
+// connected.
+func startPeers(t testing.TB, n int, listen []string) []*peer {
+	t.Helper()
+	var peers []*peer
+	for range n {
+		p := startPeer(t, listen, &tasklet.Options{AcceptAny: true})
+		for _, other := range peers {
+			must[p2p.ID](t)(p.node.Connect(t.Context(), other.node.Addrs()[0]))
+		}
+		peers = append(peers, p)
+	}
+	return peers
+}
+
+// build builds a program from testdata the way a user would.
+func build(t testing.TB, name string) []byte {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), name+".wasm")
+	cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
+	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+	if text, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	return must[[]byte](t)(os.ReadFile(out))
+}
+
+func within(t testing.TB, d time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func open(t testing.TB, p *peer, name channel.Name) *channel.Channel[int] {
+	t.Helper()
+	return must[*channel.Channel[int]](t)(channel.Open[int](t.Context(), p.space, name))
+}

@@ -1,0 +1,74 @@
+// Command traveller sends 0, 1, ... on the channel "out", and wants the same on
+// the channel "in" until it gets -1, whatever happens to it meanwhile. At the
+// end it sends -1. With a peer as argument it moves there by itself once.
+package main
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"os"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/tasklet/guest"
+)
+
+func main() {
+	log.SetFlags(0)
+	ctx := context.Background()
+	out, err := channel.Open[int](ctx, guest.Space(), "out")
+	if err != nil {
+		log.Fatal(err)
+	}
+	in, err := channel.Open[int](ctx, guest.Space(), "in")
+	if err != nil {
+		log.Fatal(err)
+	}
+	working, stop := context.WithCancel(ctx)
+	received := make(chan error)
+	go func() {
+		err := receive(ctx, in)
+		stop()
+		received <- err
+	}()
+	i := 0
+	for ; working.Err() == nil; i++ {
+		if i == 500 && len(os.Args) > 1 {
+			if err := move(ctx, os.Args[1]); err != nil {
+				log.Fatal(err)
+			}
+		}
+		if err := out.Send(ctx, i); err != nil {
+			log.Fatal(err)
+		}
+	}
+	if err := <-received; err != nil {
+		log.Fatal(err)
+	}
+	if err := out.Send(ctx, -1); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("arrived after", i)
+}
+
+func move(ctx context.Context, to string) error {
+	if err := guest.Move(ctx, to); err != nil {
+		return err
+	}
+	if host, err := guest.Host(ctx); err != nil || host != to {
+		return fmt.Errorf("at %s, %w", host, err)
+	}
+	return nil
+}
+
+func receive(ctx context.Context, in *channel.Channel[int]) error {
+	for want := 0; ; want++ {
+		got, err := in.Receive(ctx)
+		if err != nil || got == -1 {
+			return err
+		}
+		if got != want {
+			return fmt.Errorf("received %d, want %d", got, want)
+		}
+	}
+}
