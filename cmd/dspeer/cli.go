@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -71,7 +72,8 @@ func (c *cli) status(ctx context.Context, cmd *cobra.Command, err error) int {
 	case errors.As(err, &status):
 		return int(status)
 	case c.command == "", errors.As(err, &usage):
-		fmt.Fprintf(c.errs, "%s: %v\nsee: %s --help\n", cmd.CommandPath(), err, cmd.CommandPath())
+		what := strings.ReplaceAll(cmd.CommandPath(), " ", ": ")
+		fmt.Fprintf(c.errs, "%s: %v\nsee: %s --help\n", what, err, cmd.CommandPath())
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		fmt.Fprintf(c.errs, "dspeer: %s: interrupted\n", c.command)

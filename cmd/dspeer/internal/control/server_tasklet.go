@@ -1,9 +1,11 @@
 package control
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"github.com/dstackless/dstackless/tasklet"
 )
@@ -43,10 +45,37 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	before := t.Info()
 	if err := t.Move(r.Context(), req.Peer); err != nil {
 		return err
 	}
-	return answer(w, t.Info())
+	return answer(w, moved(r.Context(), t, before, req.Peer))
+}
+
+// hearsay is how long a move waits for the word of what it cost, which comes
+// to the tasklet's origin by itself and a moment later.
+const hearsay = time.Second
+
+// moved returns what this peer knows of a tasklet that has moved to peer.
+func moved(ctx context.Context, t *tasklet.Tasklet, before tasklet.Info, peer string) tasklet.Info {
+	ctx, cancel := context.WithTimeout(ctx, hearsay)
+	defer cancel()
+	for {
+		info := t.Info()
+		n := len(info.Moves)
+		switch {
+		case info.State == tasklet.Unknown && info.Host == "":
+			// It was a guest here, and only its origin follows it further.
+			before.Host = peer
+			return before
+		case n > 0 && info.Moves[n-1].To == peer, ctx.Err() != nil:
+			return info
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
 }
 
 func (s *Server) kill(w http.ResponseWriter, r *http.Request) error {
