@@ -2,6 +2,7 @@ package network
 
 import (
 	"bufio"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -55,7 +56,6 @@ type session struct {
 	heard   uint64
 
 	closing  bool          // no more will be sent
-	flushed  chan struct{} // the writer has ended
 	finished chan struct{} // the reader has ended
 }
 
@@ -127,7 +127,6 @@ func appendHead(dst []byte, f *frame) []byte {
 
 // write writes what send queued until the session ends.
 func (s *session) write() {
-	defer close(s.flushed)
 	for {
 		select {
 		case <-s.wake:
@@ -247,8 +246,10 @@ func (s *session) untie(m *member) {
 	delete(s.ties, m)
 }
 
-// drain lets the writer write what is queued, and end.
-func (s *session) drain(timeout time.Duration) {
+// drain lets the writer write what is queued, and waits until the other side
+// has read it and closed the stream. To reset it at once would lose the last
+// accepts, and leave their sends in doubt.
+func (s *session) drain(ctx context.Context) {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
@@ -257,8 +258,8 @@ func (s *session) drain(timeout time.Duration) {
 	default:
 	}
 	select {
-	case <-s.flushed:
-	case <-time.After(timeout):
+	case <-s.finished:
+	case <-ctx.Done():
 	}
 }
 
@@ -268,8 +269,8 @@ func (s *session) serve() {
 	s.space.spawn(s.write)
 	err := s.read()
 	s.stream.Reset()
-	s.space.drop(s)
 	close(s.finished)
+	s.space.drop(s)
 	if err != nil {
 		s.space.log.Debug("channel session ended", "peer", s.peer, "reason", err)
 	}

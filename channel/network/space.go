@@ -74,6 +74,9 @@ type taken struct {
 	until time.Time
 }
 
+// farewell is how long a space that is closed waits for its peers to hear so.
+const farewell = time.Second
+
 // remember is how long a peer that lost its session may come back and ask.
 const remember = time.Minute
 
@@ -170,9 +173,13 @@ func (s *Space) Close() error {
 	for _, m := range members {
 		m.close()
 	}
+	ctx, cancel := context.WithTimeout(s.ctx, farewell)
+	var drained sync.WaitGroup
 	for _, sn := range s.live() {
-		sn.drain(time.Second)
+		drained.Go(func() { sn.drain(ctx) })
 	}
+	drained.Wait()
+	cancel()
 	s.stop()
 	s.sessionsMu.Lock()
 	s.ended = true

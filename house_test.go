@@ -1,0 +1,98 @@
+package dstackless_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/dstackless/dstackless"
+
+// The rooms of the house, and which rooms below it each may know. What is not
+// named here is not allowed.
+var house = map[string][]string{
+	"codec":           {},
+	"p2p":             {},
+	"dht":             {"p2p"},
+	"channel":         {"codec"},
+	"channel/network": {"channel", "codec", "dht", "p2p"},
+	"tasklet/abi":     {},
+	"tasklet/program": {},
+	"tasklet/sandbox": {"tasklet/abi", "tasklet/program"},
+	"tasklet/content": {"dht", "p2p"},
+	"tasklet/guest":   {"channel", "codec", "tasklet/abi"},
+	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
+	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
+}
+
+func goList(t *testing.T, env []string, args ...string) []string {
+	t.Helper()
+	cmd := exec.Command("go", append([]string{"list"}, args...)...)
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("go list %v: %v", args, err)
+	}
+	return strings.Fields(string(out))
+}
+
+func TestArrowsPointDown(t *testing.T) {
+	for _, room := range goList(t, nil, "./...") {
+		name := strings.TrimPrefix(strings.TrimPrefix(room, module), "/")
+		if strings.HasPrefix(name, "cmd/") || strings.HasPrefix(name, "examples/") || strings.Contains(name, "testdata") {
+			continue // they stand on the roof
+		}
+		if name == "" {
+			name = "."
+		}
+		allowed, known := house[name]
+		if !known {
+			t.Errorf("%s is not in the plan of the house: say which rooms it may know", room)
+			continue
+		}
+		for _, dep := range goList(t, nil, "-deps", room) {
+			below, ours := strings.CutPrefix(dep, module+"/")
+			if ours && below != name && !slices.Contains(allowed, below) {
+				t.Errorf("%s knows of %s", name, below)
+			}
+		}
+	}
+}
+
+// What a guest may be made of. A libp2p that leaked in would compile, and make
+// each program that moves ten times as large.
+func TestGuestStaysSmall(t *testing.T) {
+	env := []string{"GOOS=wasip1", "GOARCH=wasm"}
+	const program = module + "/examples/migration/program"
+	allowed := []string{"channel", "codec", "tasklet/abi", "tasklet/guest", "examples/migration/program", "examples/migration/trip"}
+	for _, dep := range goList(t, env, "-deps", program) {
+		name, ours := strings.CutPrefix(dep, module+"/")
+		switch {
+		case ours && !slices.Contains(allowed, name):
+			t.Errorf("a guest knows of %s", name)
+		case !ours && strings.Contains(strings.Split(dep, "/")[0], "."):
+			t.Errorf("a guest knows of %s, which is not of the standard library", dep)
+		case dep == "net" || strings.HasPrefix(dep, "net/") || dep == "os/exec":
+			t.Errorf("a guest knows of %s, which it has no use for", dep)
+		}
+	}
+
+	const ceiling = 4 << 20
+	file := filepath.Join(t.TempDir(), "program.wasm")
+	build := exec.Command("go", "build", "-o", file, program)
+	build.Env = append(os.Environ(), env...)
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	info, err := os.Stat(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("a guest with channels has %d bytes", info.Size())
+	if info.Size() > ceiling {
+		t.Errorf("a guest has %d bytes; the ceiling is %d", info.Size(), ceiling)
+	}
+}
