@@ -10,7 +10,6 @@ import (
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/program"
-	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // An arrival is one attempt of another peer to move a tasklet here.
@@ -21,8 +20,6 @@ type arrival struct {
 	from     p2p.ID
 	process  *process
 	received map[pageHash][]byte
-	mover    uint64
-	state    sandbox.State
 }
 
 // arrive serves an offer: see depart for the steps.
@@ -191,8 +188,8 @@ func (a *arrival) restore(c *Continuation) error {
 	}
 	p.args, p.started, p.moves = c.State.Args, c.Started, c.Moves
 	p.out.base, p.out.data = c.UnreadAt, c.Unread
-	a.state, a.mover = c.State, c.Mover
-	return nil
+	p.arrived, p.moveID = c.Mover, a.offer.Move
+	return p.inst.Adopt(c.State)
 }
 
 // await waits for the source's decision, and asks for it if the link breaks.
@@ -227,7 +224,6 @@ func (a *arrival) await() (commit bool, err error) {
 // run makes the tasklet this peer's.
 func (a *arrival) run() error {
 	h, p := a.host, a.process
-	p.arrived, p.moveID = a.mover, a.offer.Move
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -238,7 +234,7 @@ func (a *arrival) run() error {
 	delete(h.departed, p.id)
 	h.wg.Go(p.attend)
 	h.mu.Unlock()
-	if err := p.inst.Resume(a.state); err != nil {
+	if err := p.inst.Continue(); err != nil {
 		p.inst.Kill(err)
 		return err
 	}

@@ -126,6 +126,17 @@ func Start(node *p2p.Node, store *content.Store, space channel.Space, opts *Opti
 	return h, nil
 }
 
+// enter reports whether the host is open. If it is, Close waits until the
+// caller has called h.wg.Done.
+func (h *Host) enter() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed {
+		h.wg.Add(1)
+	}
+	return !h.closed
+}
+
 // reached names a step of a move. Tests break links there.
 func (h *Host) reached(step string) {
 	if f := h.steps.Load(); f != nil {

@@ -13,6 +13,11 @@ import (
 
 // serve serves a stream from another host.
 func (h *Host) serve(s p2p.Stream) {
+	if !h.enter() {
+		s.Reset()
+		return
+	}
+	defer h.wg.Done()
 	c := newConn(s)
 	stop := context.AfterFunc(h.ctx, func() { s.Reset() })
 	defer stop()

@@ -34,6 +34,10 @@ func (h *Host) Spawn(ctx context.Context, wasm []byte, args ...string) (*Tasklet
 }
 
 func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet, error) {
+	if !h.enter() {
+		return nil, ErrClosed
+	}
+	defer h.wg.Done()
 	prog, err := program.Load(wasm)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProgram, err)

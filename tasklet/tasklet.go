@@ -142,6 +142,10 @@ const maxForwards = 64
 // control asks the tasklet's host, here or elsewhere.
 func (t *Tasklet) control(ctx context.Context, q control) error {
 	h := t.host
+	if !h.enter() {
+		return ErrClosed
+	}
+	defer h.wg.Done()
 	var where p2p.ID
 	for range maxForwards {
 		p, r := t.lookup()

@@ -145,7 +145,7 @@ func (p *peer) move(ctx context.Context, id uint64) error {
 			break
 		}
 	}
-	return p.inst.Resume(state)
+	return errors.Join(p.inst.Adopt(state), p.inst.Continue())
 }
 
 func TestProgram(t *testing.T) {

@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -105,7 +106,7 @@ func BenchmarkMove(b *testing.B) {
 				}
 				copy(next.Memory(), i.Memory())
 				lap(&fill)
-				if err := next.Resume(s); err != nil {
+				if err := errors.Join(next.Adopt(s), next.Continue()); err != nil {
 					b.Fatal(err)
 				}
 				if err := next.AtSafePoint(context.Background(), func([]byte) {}); err != nil {

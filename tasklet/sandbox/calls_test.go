@@ -169,7 +169,7 @@ func TestInvalidState(t *testing.T) {
 		}
 		s := good
 		edit(&s)
-		if err := next.Resume(s); !errors.Is(err, sandbox.ErrInvalidState) {
+		if err := next.Adopt(s); !errors.Is(err, sandbox.ErrInvalidState) {
 			t.Errorf("%s: %v", what, err)
 		}
 		next.Close()

@@ -53,7 +53,7 @@ func (c *Code) Close() error {
 }
 
 // New makes an instance with the memory that the program starts with. It does
-// not run yet: see [Instance.Start] and [Instance.Resume].
+// not run yet: see [Instance.Start] and [Instance.Adopt].
 func (c *Code) New(cfg Config) (*Instance, error) {
 	if cfg.MemoryLimit == 0 {
 		cfg.MemoryLimit = DefaultMemoryLimit

@@ -51,6 +51,7 @@ func Example() {
 	defer there.Close()
 	there.Grow(state.Pages)
 	copy(there.Memory(), memory)
-	there.Resume(state)
+	there.Adopt(state)
+	there.Continue()
 	<-there.Done()
 }

@@ -3,6 +3,7 @@ package sandbox_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -153,7 +154,7 @@ func move(t testing.TB, code *sandbox.Code, i *sandbox.Instance, cfg sandbox.Con
 	if edit != nil {
 		edit(&s)
 	}
-	if err := next.Resume(s); err != nil {
+	if err := errors.Join(next.Adopt(s), next.Continue()); err != nil {
 		t.Fatal(err)
 	}
 	return next

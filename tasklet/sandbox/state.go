@@ -106,23 +106,24 @@ func (i *Instance) Grow(pages uint32) error {
 	return nil
 }
 
-// Resume carries on what another instance of the same program was when it
-// was paused. The instance must be new, and its memory must have been grown to
-// s.Pages and filled with the other's. The arguments are those of s.
+// Adopt makes a new instance what another instance of the same program was when
+// it was paused: a paused instance, which [Instance.Continue] carries on. Its
+// memory must have been grown to s.Pages and filled with the other's. The
+// arguments are those of s.
 //
-// All of s.Calls are given to the instance's Handler, by the caller's
-// goroutine, before the guest runs.
-func (i *Instance) Resume(s State) error {
+// The error wraps ErrInvalidState if s cannot be a state of the program; the
+// instance is then as before.
+func (i *Instance) Adopt(s State) error {
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	if err := i.is(created); err != nil {
-		i.mu.Unlock()
 		return err
 	}
 	if err := i.adopt(s); err != nil {
-		i.mu.Unlock()
 		return err
 	}
-	return i.goOn()
+	i.phase = paused
+	return nil
 }
 
 // adopt makes s the instance's own. The lock is held.
@@ -158,8 +159,8 @@ func (i *Instance) adopt(s State) error {
 	return nil
 }
 
-// Continue carries a paused guest on where it is, as when its move has failed.
-// All calls without reply are given to the Handler again, by the caller's
+// Continue carries a paused guest on: one that has come from elsewhere, or one
+// whose move has failed. All calls without reply are given to the Handler again, by the caller's
 // goroutine, before the guest runs: whoever paused it has withdrawn them, or
 // replied to those that could not be withdrawn.
 func (i *Instance) Continue() error {
