@@ -54,7 +54,7 @@ func BenchmarkFreeze(b *testing.B) {
 	})
 	b.Run("move", func(b *testing.B) {
 		peers := startPeers(b, 2, tcp)
-		t, err := peers[0].Spawn(b.Context(), build(b, "heap"), fmt.Sprint(size))
+		t, err := peers[0].Spawn(b.Context(), build(b, "zoo"), "hoard", fmt.Sprint(size))
 		if err != nil {
 			b.Fatal(err)
 		}

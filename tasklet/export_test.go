@@ -15,3 +15,13 @@ func (h *Host) Here(id ID) bool {
 func DecodeContinuation(data []byte, limit uint64) (*Continuation, error) {
 	return decodeContinuation(data, limit)
 }
+
+// Arriving returns the tasklets that are being moved to h.
+func (h *Host) Arriving() (ids []ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for id := range h.arriving {
+		ids = append(ids, id)
+	}
+	return ids
+}

@@ -112,7 +112,7 @@ func TestHundredMoves(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	peers := startPeers(t, 3, both)
 	progress, end := talk(ctx, t, peers[0], peers[1])
-	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "traveller")))
+	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "zoo"), "travel"))
 	for i := range 100 {
 		if err := tl.Move(ctx, peers[(i+1)%3].id()); err != nil {
 			t.Fatal(err)
@@ -127,7 +127,7 @@ func TestMovesItself(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	peers := startPeers(t, 2, both)
 	progress, end := talk(ctx, t, peers[0], peers[1])
-	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "traveller"), peers[1].id()))
+	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "zoo"), "travel", peers[1].id()))
 	await(ctx, t, progress, 600)
 	end()
 	wantExit(ctx, t, tl)
@@ -151,7 +151,7 @@ func output(t *testing.T, tl *tasklet.Tasklet) string {
 // The link breaks at each step of a move. Whatever the step, there is one
 // tasklet, which goes on where it was.
 func TestLinkBreaks(t *testing.T) {
-	wasm := build(t, "traveller")
+	wasm := build(t, "zoo")
 	for _, step := range []string{"offer", "prefetch", "freeze", "prepare", "prepared", "commit", "arrived"} {
 		t.Run(step, func(t *testing.T) {
 			ctx := within(t, 2*time.Minute)
@@ -166,7 +166,7 @@ func TestLinkBreaks(t *testing.T) {
 			}
 			a.OnStep(cut)
 			b.OnStep(cut)
-			tl := must[*tasklet.Tasklet](t)(a.Spawn(ctx, wasm))
+			tl := must[*tasklet.Tasklet](t)(a.Spawn(ctx, wasm, "travel"))
 			await(ctx, t, progress, 100)
 			err := tl.Move(ctx, b.id())
 			t.Logf("move: %v", err)

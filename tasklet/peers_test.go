@@ -2,11 +2,15 @@ package tasklet_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/channel/network"
@@ -50,9 +54,10 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	cache = dir
-	status := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(status)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(status int) {
+		os.RemoveAll(dir)
+		os.Exit(status)
+	}))
 }
 
 func startPeer(t testing.TB, listen []string, opts *tasklet.Options) *peer {
@@ -91,16 +96,21 @@ func startPeers(t testing.TB, n int, listen []string) []*peer {
 	return peers
 }
 
-// build builds a program from testdata the way a user would.
+var builds sync.Map // func() ([]byte, error), by program
+
+// build builds a program from testdata the way a user would, once.
 func build(t testing.TB, name string) []byte {
 	t.Helper()
-	out := filepath.Join(t.TempDir(), name+".wasm")
-	cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
-	cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if text, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, text)
-	}
-	return must[[]byte](t)(os.ReadFile(out))
+	once, _ := builds.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
+		out := filepath.Join(cache, name+".wasm")
+		cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
+		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("%w: %s", err, text)
+		}
+		return os.ReadFile(out)
+	}))
+	return must[[]byte](t)(once.(func() ([]byte, error))())
 }
 
 func within(t testing.TB, d time.Duration) context.Context {

@@ -142,12 +142,14 @@ func (c *conn) fail(err error) {
 // next returns the next message of at most limit bytes. A failure is returned
 // as the error that it stands for.
 func (c *conn) next(limit int) (tag, []byte, error) {
-	b, err := codec.ReadFrame(c.r, limit+1)
-	if err != nil {
+	b, err := codec.ReadFrame(c.r, max(limit, smallMessage)+1)
+	switch {
+	case err != nil:
 		return 0, nil, err
-	}
-	if len(b) == 0 {
+	case len(b) == 0:
 		return 0, nil, fmt.Errorf("tasklet: empty message: %w", codec.ErrMalformed)
+	case tag(b[0]) != tagFailure && len(b) > limit+1:
+		return 0, nil, fmt.Errorf("tasklet: message of %d bytes: %w", len(b), codec.ErrTooLarge)
 	}
 	if tag(b[0]) == tagFailure {
 		var f failure

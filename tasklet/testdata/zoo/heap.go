@@ -1,17 +1,14 @@
-// Command heap fills as many MiB of memory as it is told with what does not
-// compress, and then changes a page every millisecond.
 package main
 
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"time"
 )
 
-func main() {
-	size, _ := strconv.Atoi(os.Args[1])
+// hoard fills as many MiB of memory as it is told with what does not compress,
+// and then changes a page every millisecond.
+func hoard(size int) {
 	heap := make([]byte, size<<20)
 	random := rand.NewChaCha8([32]byte{1})
 	random.Read(heap)

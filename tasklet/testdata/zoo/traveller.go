@@ -1,20 +1,18 @@
-// Command traveller sends 0, 1, ... on the channel "out", and wants the same on
-// the channel "in" until it gets -1, whatever happens to it meanwhile. At the
-// end it sends -1. With a peer as argument it moves there by itself once.
 package main
 
 import (
 	"context"
 	"fmt"
 	"log"
-	"os"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet/guest"
 )
 
-func main() {
-	log.SetFlags(0)
+// travel sends 0, 1, ... on the channel "out", and wants the same on the
+// channel "in" until it gets -1, whatever happens to it meanwhile. At the end
+// it sends -1. If to is a peer it moves there by itself once.
+func travel(to string) {
 	ctx := context.Background()
 	out, err := channel.Open[int](ctx, guest.Space(), "out")
 	if err != nil {
@@ -33,8 +31,8 @@ func main() {
 	}()
 	i := 0
 	for ; working.Err() == nil; i++ {
-		if i == 500 && len(os.Args) > 1 {
-			if err := move(ctx, os.Args[1]); err != nil {
+		if i == 500 && to != "" {
+			if err := move(ctx, to); err != nil {
 				log.Fatal(err)
 			}
 		}

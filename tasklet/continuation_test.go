@@ -1,0 +1,104 @@
+package tasklet_test
+
+import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/codec"
+	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+const limit = 1 << 20
+
+// good is a continuation of a memory of two pages of which one differs.
+func good() tasklet.Continuation {
+	return tasklet.Continuation{
+		Version: tasklet.Version,
+		ID:      "00112233445566778899aabbccddeeff",
+		Program: "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e",
+		Origin:  "12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY",
+		Started: time.Unix(1, 0).UTC(),
+		State:   sandbox.State{G0: 1, Pages: 1, Args: []string{"program"}, Calls: []sandbox.Call{{ID: 1, Kind: 2, Payload: []byte("x")}}},
+		Memory:  tasklet.PageList{Size: 64 << 10, Index: []uint32{3}, Hashes: bytes.Repeat([]byte{7}, 32)},
+		Unread:  []byte("out"),
+		Moves:   []tasklet.Hop{{From: "a", To: "b", Bytes: 1}},
+	}
+}
+
+func encode(t testing.TB, c tasklet.Continuation) []byte {
+	t.Helper()
+	return must[[]byte](t)(codec.Marshal(&c, 1<<20))
+}
+
+func TestContinuation(t *testing.T) {
+	want := good()
+	data := encode(t, want)
+	got, err := tasklet.DecodeContinuation(data, limit)
+	if err != nil || !reflect.DeepEqual(*got, want) {
+		t.Errorf("decoded %+v, %v", got, err)
+	}
+	for n := range data {
+		if _, err := tasklet.DecodeContinuation(data[:n], limit); !errors.Is(err, tasklet.ErrContinuation) {
+			t.Fatalf("cut to %d bytes: %v", n, err)
+		}
+	}
+	for name, forge := range map[string]func(c *tasklet.Continuation){
+		"version":         func(c *tasklet.Continuation) { c.Version++ },
+		"ID":              func(c *tasklet.Continuation) { c.ID = "../../etc/passwd" },
+		"program":         func(c *tasklet.Continuation) { c.Program = "program" },
+		"origin":          func(c *tasklet.Continuation) { c.Origin = "" },
+		"memory over":     func(c *tasklet.Continuation) { c.Memory.Size, c.State.Pages = 2*limit, 2*limit>>16 },
+		"memory forged":   func(c *tasklet.Continuation) { c.Memory.Size = 1 << 63 },
+		"memory differs":  func(c *tasklet.Continuation) { c.State.Pages = 2 },
+		"page outside":    func(c *tasklet.Continuation) { c.Memory.Index = []uint32{16} },
+		"page twice":      func(c *tasklet.Continuation) { c.Memory.Index, c.Memory.Hashes = []uint32{3, 3}, make([]byte, 64) },
+		"hashes missing":  func(c *tasklet.Continuation) { c.Memory.Hashes = nil },
+		"hashes too many": func(c *tasklet.Continuation) { c.Memory.Hashes = make([]byte, 64) },
+		"too many moves":  func(c *tasklet.Continuation) { c.Moves = make([]tasklet.Hop, 1000) },
+		"position":        func(c *tasklet.Continuation) { c.UnreadAt = -1 },
+	} {
+		c := good()
+		forge(&c)
+		if _, err := tasklet.DecodeContinuation(encode(t, c), limit); !errors.Is(err, tasklet.ErrContinuation) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzContinuation(f *testing.F) {
+	seeds, err := filepath.Glob("testdata/fuzz/FuzzContinuation/*")
+	if err != nil || len(seeds) == 0 {
+		f.Fatalf("no corpus: %v", err)
+	}
+	f.Add(encode(f, good()))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := tasklet.DecodeContinuation(data, limit)
+		if err != nil {
+			return
+		}
+		again, err := tasklet.DecodeContinuation(encode(t, *c), limit)
+		if err != nil || !reflect.DeepEqual(c, again) {
+			t.Errorf("a continuation changes when it is encoded: %+v, %+v, %v", c, again, err)
+		}
+	})
+}
+
+// A continuation that was written when this version was new is kept:
+// old continuations stay readable.
+func TestGoldenContinuation(t *testing.T) {
+	const file = "testdata/continuation-1.gob"
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := tasklet.DecodeContinuation(data, limit)
+	if want := good(); err != nil || !reflect.DeepEqual(*got, want) {
+		t.Errorf("decoded %+v, %v", got, err)
+	}
+}

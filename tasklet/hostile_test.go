@@ -1,0 +1,301 @@
+package tasklet_test
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/codec"
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+// Tags of messages, as they travel.
+const (
+	failure  = 1
+	offered  = 2
+	control  = 4
+	welcome  = 5
+	ready    = 6
+	pages    = 7
+	frozen   = 8
+	need     = 9
+	data     = 10
+	prepared = 11
+)
+
+// A stranger speaks the protocol of tasklets by hand.
+type stranger struct {
+	t *testing.T
+	p2p.Stream
+	r *bufio.Reader
+}
+
+func knock(t *testing.T, from *p2p.Node, at *peer) *stranger {
+	t.Helper()
+	s := must[p2p.Stream](t)(from.Open(t.Context(), at.node.ID(), tasklet.Protocol))
+	s.SetDeadline(time.Now().Add(20 * time.Second))
+	t.Cleanup(func() { s.Reset() })
+	return &stranger{t, s, bufio.NewReader(s)}
+}
+
+func (s *stranger) say(tag byte, v any) {
+	s.t.Helper()
+	s.sayBytes(tag, must[[]byte](s.t)(codec.Marshal(v, 1<<26)))
+}
+
+func (s *stranger) sayBytes(tag byte, body []byte) {
+	codec.WriteFrame(s, append([]byte{tag}, body...))
+}
+
+// hear returns the next message, or 0 at the end of the stream.
+func (s *stranger) hear() (tag byte, body []byte) {
+	b, err := codec.ReadFrame(s.r, 1<<20)
+	if err != nil || len(b) == 0 {
+		return 0, nil
+	}
+	return b[0], b[1:]
+}
+
+// refused wants the next message to be a failure, or the stream to be over.
+func (s *stranger) refused(says string) {
+	s.t.Helper()
+	tag, body := s.hear()
+	var f struct{ Text string }
+	if tag == failure {
+		if err := codec.Unmarshal(body, &f); err != nil {
+			s.t.Error(err)
+		}
+	}
+	if tag > failure || !strings.Contains(f.Text, says) {
+		s.t.Errorf("message %d: %q; want %q", tag, f.Text, says)
+	}
+}
+
+type offer struct {
+	ID      tasklet.ID
+	Move    [16]byte
+	Program string
+	Origin  string
+	Memory  uint64
+	Args    []string
+}
+
+// Whatever a stranger says, the host and its tasklets go on.
+func TestHostileSource(t *testing.T) {
+	ctx := within(t, 2*time.Minute)
+	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, MemoryLimit: 16 << 20})
+	tl := spawn(ctx, t, victim, "zoo", "forever")
+	program := tl.Info().Program
+	from := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
+	defer from.Close()
+	must[p2p.ID](t)(from.Connect(ctx, victim.node.Addrs()[0]))
+	fresh := func() offer {
+		c := good()
+		return offer{ID: c.ID, Move: [16]byte{1}, Program: program, Origin: from.ID().String(), Memory: 1 << 20}
+	}
+	// arrive offers a tasklet and gets as far as its pages.
+	arrive := func(t *testing.T) *stranger {
+		s := knock(t, from, victim)
+		s.say(offered, fresh())
+		for _, want := range []byte{welcome, ready} {
+			if tag, _ := s.hear(); tag != want {
+				t.Fatalf("message %d, want %d", tag, want)
+			}
+		}
+		return s
+	}
+	cont := func() tasklet.Continuation {
+		c := good()
+		c.Program, c.Origin = program, from.ID().String()
+		return c
+	}
+
+	for name, attack := range map[string]func(t *testing.T){
+		"frame of 2^60 bytes": func(t *testing.T) {
+			s := knock(t, from, victim)
+			s.Write(binary.AppendUvarint(nil, 1<<60))
+			s.refused("")
+		},
+		"half a frame": func(t *testing.T) {
+			s := knock(t, from, victim)
+			s.Write([]byte{100, offered, 1, 2, 3})
+			s.CloseWrite()
+			s.refused("")
+		},
+		"no such message": func(t *testing.T) {
+			s := knock(t, from, victim)
+			s.sayBytes(200, nil)
+			s.refused("begins nothing")
+		},
+		"an offer that is noise": func(t *testing.T) {
+			s := knock(t, from, victim)
+			s.sayBytes(offered, []byte("\xff\xff\xff\xff noise"))
+			s.refused("")
+		},
+		"an ID that is a path": func(t *testing.T) {
+			s := knock(t, from, victim)
+			o := fresh()
+			o.ID = "../../../../etc"
+			s.say(offered, o)
+			s.refused("hexadecimal")
+		},
+		"the ID of a tasklet that is here": func(t *testing.T) {
+			s := knock(t, from, victim)
+			o := fresh()
+			o.ID = tl.ID()
+			s.say(offered, o)
+			s.refused("already")
+		},
+		"a program that is no CID": func(t *testing.T) {
+			s := knock(t, from, victim)
+			o := fresh()
+			o.Program = "program"
+			s.say(offered, o)
+			s.hear()
+			s.refused("program")
+		},
+		"a continuation that is noise": func(t *testing.T) {
+			s := arrive(t)
+			s.sayBytes(frozen, []byte("\x07\xff\xff\xff noise"))
+			s.refused("continuation")
+		},
+		"a continuation of another tasklet": func(t *testing.T) {
+			s := arrive(t)
+			c := cont()
+			c.ID = tl.ID()
+			s.say(frozen, &c)
+			s.refused("not the tasklet")
+		},
+		"a memory over the limit": func(t *testing.T) {
+			s := arrive(t)
+			c := cont()
+			c.Memory.Size, c.State.Pages = 32<<20, 32<<4
+			s.say(frozen, &c)
+			s.refused("limit")
+		},
+		"a memory smaller than the program's": func(t *testing.T) {
+			s := arrive(t)
+			c := cont()
+			c.Memory.Index, c.Memory.Hashes = nil, nil
+			s.say(frozen, &c)
+			s.hear()
+			s.refused("")
+		},
+		"registers of no program": func(t *testing.T) {
+			s := arrive(t)
+			c := cont()
+			c.Memory = tasklet.PageList{Size: 8 << 20}
+			c.State.Pages, c.State.G0 = 8<<4, 0
+			s.say(frozen, &c)
+			s.hear()
+			s.refused("state")
+		},
+		"pages that are not what their hashes say": func(t *testing.T) {
+			s := arrive(t)
+			c := cont()
+			s.say(pages, &c.Memory)
+			if tag, body := s.hear(); tag != need || len(body) != 1 || body[0] != 1 {
+				t.Fatalf("message %d %v", tag, body)
+			}
+			// A zstd frame of one page of zeros would be due.
+			s.sayBytes(data, []byte("noise"))
+			s.refused("page data")
+		},
+		"a page list that never ends": func(t *testing.T) {
+			s := arrive(t)
+			s.Write(binary.AppendUvarint(nil, 1<<40))
+			s.refused("too large")
+		},
+		"control of a tasklet that is another's": func(t *testing.T) {
+			s := knock(t, from, victim)
+			s.say(control, struct {
+				ID   tasklet.ID
+				Kill bool
+			}{tl.ID(), true})
+			s.refused("only the peer that started")
+		},
+		"a link that breaks": func(t *testing.T) { arrive(t).Reset() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			attack(t)
+			if !victim.Here(tl.ID()) {
+				t.Fatal("the victim's tasklet is gone")
+			}
+			for len(victim.Arriving()) > 0 {
+				if ctx.Err() != nil {
+					t.Fatal("the offer stays")
+				}
+				time.Sleep(time.Millisecond)
+			}
+		})
+	}
+	// The same offer, still with nothing behind it, is still welcome.
+	arrive(t)
+	if err := tl.Kill(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// A destination that says it has what it has not, or says nothing, does not
+// keep the tasklet from going on at its source.
+func TestHostileDestination(t *testing.T) {
+	ctx := within(t, 2*time.Minute)
+	source := startPeer(t, tcp, nil)
+	tl := spawn(ctx, t, source, "zoo", "hoard", "1")
+	for name, attack := range map[string]func(s *stranger){
+		"silence after the offer": func(s *stranger) { s.Reset() },
+		"ready before welcome":    func(s *stranger) { s.sayBytes(ready, nil) },
+		"a need of pages that are not there": func(s *stranger) {
+			s.sayBytes(welcome, nil)
+			s.sayBytes(ready, nil)
+			s.hear()
+			s.sayBytes(need, make([]byte, 100_000))
+		},
+		"prepared without the pages": func(s *stranger) {
+			s.sayBytes(welcome, nil)
+			s.sayBytes(ready, nil)
+			s.sayBytes(prepared, nil)
+		},
+		"a failure in the end": func(s *stranger) {
+			s.sayBytes(welcome, nil)
+			s.sayBytes(ready, nil)
+			for {
+				switch tag, body := s.hear(); tag {
+				case pages, frozen:
+					_ = body
+					s.say(failure, struct{ Text string }{"no, thank you"})
+					return
+				case 0:
+					return
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dest := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
+			defer dest.Close()
+			dest.Handle(tasklet.Protocol, func(st p2p.Stream) {
+				st.SetDeadline(time.Now().Add(10 * time.Second))
+				s := &stranger{t, st, bufio.NewReader(st)}
+				s.hear()
+				attack(s)
+				io.Copy(io.Discard, s.r)
+				s.Close()
+			})
+			must[p2p.ID](t)(source.node.Connect(ctx, dest.Addrs()[0]))
+			err := tl.Move(ctx, dest.ID().String())
+			if err == nil || errors.Is(err, tasklet.ErrUnconfirmed) {
+				t.Errorf("move: %v", err)
+			}
+			t.Log(err)
+			if !source.Here(tl.ID()) || tl.Info().State != tasklet.Running {
+				t.Errorf("the tasklet is %+v", tl.Info())
+			}
+		})
+	}
+}
