@@ -15,7 +15,7 @@
 //
 // Between goroutines of one process a value is handed over as it is, like on
 // a Go channel: what it points to is shared. Between processes it travels as
-// gob, or raw if the type is []byte.
+// gob, or raw if the type is []byte; the Send of a nil pointer then fails.
 //
 // The package knows no network. It compiles for GOOS=wasip1, and the same
 // source line opens a channel in a native program, where the space is a

@@ -79,15 +79,20 @@ const (
 	CodeLimit
 	CodeCanceled
 	CodeDeadline
+	CodeType
 )
 
-var sentinels = map[Code]error{
+// sentinels are the kinds by number. Of an error of several kinds, the first
+// travels.
+var sentinels = [...]error{
 	CodeClosed:   ErrClosed,
+	CodeInDoubt:  ErrInDoubt,
 	CodeName:     ErrName,
 	CodeTooLarge: ErrTooLarge,
 	CodeLimit:    ErrLimit,
 	CodeCanceled: context.Canceled,
 	CodeDeadline: context.DeadlineExceeded,
+	CodeType:     ErrType,
 }
 
 // Encode returns the number of err's kind and the text that goes with it.
@@ -95,28 +100,33 @@ func Encode(err error) (Code, string) {
 	if err == nil {
 		return CodeOK, ""
 	}
-	var doubt *InDoubtError
-	if errors.As(err, &doubt) {
-		return CodeInDoubt, doubt.Peer
+	// A doubt is never hidden by what else the error says.
+	if errors.Is(err, ErrInDoubt) {
+		var doubt *InDoubtError
+		if errors.As(err, &doubt) {
+			return CodeInDoubt, doubt.Peer
+		}
+		return CodeInDoubt, ""
 	}
 	for code, sentinel := range sentinels {
-		if errors.Is(err, sentinel) {
-			return code, err.Error()
+		if sentinel != nil && errors.Is(err, sentinel) {
+			return Code(code), err.Error()
 		}
 	}
 	return CodeOther, err.Error()
 }
 
 // Decode is the inverse of [Encode]: its error is of the same kind, so that
-// errors.Is and errors.As see what they would have seen at the source.
+// errors.Is sees what it would have seen at the source, and errors.As an
+// [InDoubtError]. A number that is not known stands for CodeOther.
 func Decode(code Code, text string) error {
-	switch sentinel, ok := sentinels[code]; {
+	switch {
 	case code == CodeOK:
 		return nil
 	case code == CodeInDoubt:
 		return &InDoubtError{Peer: text}
-	case ok:
-		return &travelled{text: text, kind: sentinel}
+	case int(code) < len(sentinels) && sentinels[code] != nil:
+		return &travelled{text: text, kind: sentinels[code]}
 	}
 	return errors.New(text)
 }

@@ -27,6 +27,12 @@ func (o *outgoing[T]) Encode() ([]byte, error) {
 	head = append(head, name...)
 	raw, isRaw := any(o.value).([]byte)
 	if !isRaw {
+		// Gob would write nothing in its place, or the zero of what it points to.
+		for v := reflect.ValueOf(&o.value).Elem(); v.Kind() == reflect.Pointer; v = v.Elem() {
+			if v.IsNil() {
+				return nil, fmt.Errorf("channel: encode %s: it is nil, and a nil pointer cannot travel", name)
+			}
+		}
 		var err error
 		if raw, err = codec.Marshal(&o.value, MaxValue-len(head)); err != nil {
 			if errors.Is(err, codec.ErrTooLarge) {
@@ -83,10 +89,11 @@ func (i *incoming[T]) take() (T, error) {
 	return value, nil
 }
 
-// split parts an encoded value into the name of its type and its data.
+// split parts an encoded value into the name of its type and its data. The
+// length of the name is taken in its shortest form only, the one Encode writes.
 func split(encoded []byte) (string, []byte, error) {
 	size, n := binary.Uvarint(encoded)
-	if n <= 0 || size > maxType || size > uint64(len(encoded)-n) {
+	if n <= 0 || n > 1 && encoded[n-1] == 0 || size > maxType || size > uint64(len(encoded)-n) {
 		return "", nil, fmt.Errorf("channel: encoded value is %w", codec.ErrMalformed)
 	}
 	rest := encoded[n:]
