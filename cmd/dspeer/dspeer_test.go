@@ -40,6 +40,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("LOCAL", "/ip4/127.0.0.1/tcp/0") // any free port
 			e.Setenv("GOCACHE", caches[0])
 			e.Setenv("GOMODCACHE", caches[1])
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // instead of a second for each command
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){

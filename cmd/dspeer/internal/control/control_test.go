@@ -251,21 +251,41 @@ func TestUnconfirmed(t *testing.T) {
 	if err := <-send; err != nil {
 		t.Error(err)
 	}
+	third.Close()
+
+	// What was confirmed does not come again.
+	fourth := s.open(t, "c")
+	go func() { send <- native.Send(t.Context(), "last") }()
+	if v, err := fourth.Receive(t.Context()); err != nil || string(v) != "last" {
+		t.Errorf("received %q, %v", v, err)
+	}
+	if err := <-send; err != nil {
+		t.Error(err)
+	}
 }
 
-// A client that is gone takes nothing along: what it waited for goes elsewhere.
+// A client that is gone, or says that there is no more to come, takes nothing
+// along: what it waited for goes elsewhere.
 func TestGone(t *testing.T) {
 	s := serve(t)
-	conn, err := net.Dial("unix", filepath.Join(s.dir, "control.sock"))
-	if err != nil {
-		t.Fatal(err)
+	for name, leave := range map[string]func(net.Conn){
+		"gone":    func(c net.Conn) { c.Close() },
+		"no more": func(c net.Conn) { io.WriteString(c, "0\r\n\r\n") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("unix", filepath.Join(s.dir, "control.sock"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			chunk := func(text string) string { return hex(len(text)) + "\r\n" + text + "\r\n" }
+			io.WriteString(conn, "POST /v1/channel HTTP/1.1\r\nHost: dspeer\r\nTransfer-Encoding: chunked\r\n\r\n"+
+				chunk(`{"op":"open","channel":"Yw=="}`)+chunk(`{"op":"receive"}`))
+			s.until(t, "c", 0, 1)
+			leave(conn)
+			s.until(t, "c", 0, 0)
+		})
 	}
-	chunk := func(text string) string { return "" + hex(len(text)) + "\r\n" + text + "\r\n" }
-	io.WriteString(conn, "POST /v1/channel HTTP/1.1\r\nHost: dspeer\r\nTransfer-Encoding: chunked\r\n\r\n"+
-		chunk(`{"op":"open","channel":"Yw=="}`)+chunk(`{"op":"receive"}`))
-	s.until(t, "c", 0, 1)
-	conn.Close()
-	s.until(t, "c", 0, 0)
 }
 
 func hex(n int) string { return string("0123456789abcdef"[n/16]) + string("0123456789abcdef"[n%16]) }
