@@ -38,6 +38,7 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer ch.Leave()
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Connection", "close") // listen may end by a deadline, which is the connection's
 	w.WriteHeader(http.StatusOK)
 	rc.Flush()
 
