@@ -1,6 +1,9 @@
 package network
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // onSend: the peer of s has a send that waits.
 func (m *member) onSend(s *session, t *tie, f *frame) error {
@@ -17,6 +20,11 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 		s.send(frame{kind: accept, number: m.number, send: f.send})
 		return nil
 	}
+	// Its owner asks again: nothing comes of an earlier match.
+	if r, ok := m.pairs[remoteID{s, f.send}]; ok {
+		delete(m.pairs, remoteID{s, f.send})
+		m.release(r)
+	}
 	op, err := m.note(s, t, f.send)
 	if err != nil {
 		return err
@@ -26,16 +34,54 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 		return nil
 	}
 	m.remoteSends.push(op)
+	if f.value != nil {
+		m.hold(op, f.value)
+		return nil
+	}
 	for r := m.receives.first; r != nil; r = r.next {
 		if !r.promised {
 			m.pairUp(op, r)
-			return nil
+			break
 		}
 	}
-	if f.value != nil {
-		s.send(frame{kind: queued, number: m.number, send: f.send})
-	}
 	return nil
+}
+
+const (
+	// holdTime is how long the home keeps a value for which no receive is
+	// waiting, before it says so. A receiver in a loop is back by then, and
+	// the value needs no second trip.
+	holdTime = time.Millisecond
+	// maxHeld is how many bytes a channel's home keeps like that.
+	maxHeld = 1 << 20
+)
+
+// hold keeps the value of a remote send that waits, for a moment.
+func (m *member) hold(op *operation, value []byte) {
+	if m.held+len(value) > maxHeld {
+		m.unhold(op)
+		return
+	}
+	op.encoded = value
+	if m.held += len(value); m.holding == nil {
+		m.holding = time.AfterFunc(holdTime, func() {
+			m.mu.Lock()
+			defer m.unlock()
+			m.holding = nil
+			for op := m.remoteSends.first; op != nil; op = op.next {
+				if op.encoded != nil {
+					m.unhold(op)
+				}
+			}
+		})
+	}
+}
+
+// unhold drops the value of a remote send and tells its owner.
+func (m *member) unhold(op *operation) {
+	m.held -= len(op.encoded)
+	op.encoded = nil
+	op.owner.send(frame{kind: queued, number: m.number, send: op.id})
 }
 
 // onReceive: the peer of s has a receive that waits.
@@ -91,12 +137,17 @@ func (m *member) redirect(s *session, t *tie, f *frame) {
 	}
 }
 
+// maxNoted is how many operations of a peer a home keeps for one channel. It is
+// more than may wait, because that a receive has its value is heard later, from
+// the owner of the send.
+const maxNoted = 2 * MaxPending
+
 // note makes an operation of another peer known here.
 func (m *member) note(s *session, t *tie, id uint64) (*operation, error) {
 	if old := t.ops[id]; old != nil {
-		old.remove()
-	} else if len(t.ops) >= MaxPending {
-		return nil, fmt.Errorf("more than %d operations on a channel", MaxPending)
+		m.forget(old)
+	} else if len(t.ops) >= maxNoted {
+		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
 	}
 	op := &operation{id: id, owner: s}
 	t.ops[id] = op
@@ -106,6 +157,8 @@ func (m *member) note(s *session, t *tie, id uint64) (*operation, error) {
 // forget drops an operation of another peer.
 func (m *member) forget(op *operation) {
 	op.remove()
+	m.held -= len(op.encoded)
+	op.encoded = nil
 	if t := m.ties[op.owner]; t != nil {
 		delete(t.ops, op.id)
 	}
@@ -172,9 +225,11 @@ func (m *member) release(id remoteID) {
 // dissolve drops what the home knows of the operations of s.
 func (m *member) dissolve(s *session, t *tie) {
 	for _, op := range t.ops {
-		op.remove()
+		if op.encoded != nil {
+			m.unhold(op) // it may be the home that goes, not the session
+		}
+		m.forget(op)
 	}
-	clear(t.ops)
 	t.joins = false
 	for id, r := range m.pairs {
 		if id.owner == s {

@@ -38,10 +38,12 @@ type member struct {
 	// As one of the channel's members.
 	claim   claim           // the best that was heard
 	claimed chan struct{}   // closed when there is one
+	lost    claim           // of the last generation there is; its home has gone
 	home    *session        // to the home, where operations are registered
 	joining bool            // a goroutine seeks the home
 	resumes map[p2p.ID]bool // a goroutine seeks a peer that has an offer
 	search  schedule        // of other homes, while this peer is home
+	told    time.Time       // when the home was last reminded of what waits
 	ties    map[*session]*tie
 
 	// As home.
@@ -49,6 +51,8 @@ type member struct {
 	remoteReceives queue
 	pairs          map[remoteID]remoteID // the receive of each match under way, by send
 	withdrawKey    func()                // ends the announcement of the key
+	held           int                   // bytes of values in remoteSends
+	holding        *time.Timer           // ends the time of those values
 }
 
 // A tie is what a member and a session have to do with each other.
@@ -87,6 +91,7 @@ func newMember(s *Space, name channel.Name, number uint64) *member {
 		resumes: map[p2p.ID]bool{},
 		ties:    map[*session]*tie{},
 		pairs:   map[remoteID]remoteID{},
+		told:    time.Now(),
 	}
 }
 
@@ -180,7 +185,7 @@ func (m *member) inFlight() bool {
 // member closest to the key.
 func (m *member) retire() {
 	m.gone = true
-	if m.isHome() {
+	if m.isHome() && m.claim.generation < maxGeneration {
 		var next claim
 		for s, t := range m.ties {
 			c := claim{m.claim.generation + 1, s.peer}
@@ -196,6 +201,9 @@ func (m *member) retire() {
 		}
 	}
 	m.stopAnnouncing()
+	if m.holding != nil {
+		m.holding.Stop()
+	}
 	for s := range m.ties {
 		s.send(frame{kind: leave, number: m.number})
 		s.untie(m)

@@ -8,12 +8,12 @@ import (
 // An operation is a send or a receive that waits. One with a session is owned
 // by the peer at its other end; this peer, the home, only knows its id.
 type operation struct {
-	id    uint64
-	owner *session // nil: this peer
+	id      uint64
+	owner   *session // nil: this peer
+	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is held
 
 	// What follows is for the owner alone.
 	payload channel.Payload // of a send
-	encoded []byte          // the payload, once it was encoded
 	sink    channel.Sink    // of a receive
 	end     *endpoint
 	done    chan struct{} // capacity 1: a signal, so that operations are recycled
@@ -47,8 +47,8 @@ type offer struct {
 	again   bool     // its session was lost, and it is sought again
 }
 
-// A queue holds operations in the order of their ids, which is that of their
-// arrival for operations of one owner. The zero queue is empty.
+// A queue holds operations in the order of their arrival, which for those of
+// one owner is that of their ids. The zero queue is empty.
 type queue struct {
 	first, last *operation
 	length      int
@@ -57,11 +57,14 @@ type queue struct {
 // push puts op at the end.
 func (q *queue) push(op *operation) { q.insert(op, q.last) }
 
-// restore puts op back where it was among the operations of its owner.
+// restore puts op before what its owner started later, else at the end: a peer
+// that has nothing in the queue does not pass those that wait.
 func (q *queue) restore(op *operation) {
 	after := q.last
-	for after != nil && (after.owner != op.owner || after.id > op.id) {
-		after = after.prev
+	for o := q.last; o != nil && (o.owner != op.owner || o.id > op.id); o = o.prev {
+		if o.owner == op.owner {
+			after = o.prev
+		}
 	}
 	q.insert(op, after)
 }

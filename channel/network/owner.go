@@ -47,7 +47,14 @@ func (m *member) submitReceive(op *operation) {
 	}
 	m.receives.restore(op)
 	if s := m.remoteSends.first; s != nil { // only at home
-		m.pairUp(s, op)
+		if s.encoded == nil {
+			m.pairUp(s, op)
+			return
+		}
+		value := s.encoded
+		m.forget(s)
+		m.take(op, value)
+		s.owner.send(frame{kind: accept, number: m.number, send: s.id})
 		return
 	}
 	m.register(op)
