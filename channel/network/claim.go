@@ -34,6 +34,9 @@ func prove(secret hash, from, to p2p.ID) hash {
 	return hash(mac.Sum(nil))
 }
 
+// maxGeneration is the highest generation of a claim that is believed: 2³².
+const maxGeneration = 1 << 32
+
 // A claim says who is a channel's home. The zero claim says: nobody known.
 //
 // Claims are ordered, and a peer only ever changes to a better one. So peers

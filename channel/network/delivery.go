@@ -65,7 +65,7 @@ func (m *member) onMatch(s *session, f *frame) {
 		}
 		switch {
 		case op.abandoned != nil:
-			s.send(frame{kind: settle, number: m.number, send: op.id, receive: o.receive, outcome: gone})
+			m.settleGone(op)
 			m.finish(op, op.abandoned)
 		case err == nil:
 			op.offer.via, op.offer.run = sn, sn.run
@@ -185,6 +185,20 @@ func (m *member) lose(op *operation) {
 	m.space.spawn(func() { m.resume(to) })
 }
 
+// doubt ends an offered send whose outcome will not be heard.
+func (m *member) doubt(op *operation) {
+	m.settleGone(op)
+	m.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
+}
+
+// settleGone lets the home have the receive back that it set aside for op. If
+// the receive has its value already, its owner refuses the next.
+func (m *member) settleGone(op *operation) {
+	if by := op.offer.matcher; by != nil {
+		by.send(frame{kind: settle, number: m.number, send: op.id, receive: op.offer.receive, outcome: gone})
+	}
+}
+
 // resume offers again what was lost on its way to a peer. If the peer has been
 // started anew, it cannot know.
 func (m *member) resume(to p2p.ID) {
@@ -203,7 +217,7 @@ func (m *member) resume(to p2p.ID) {
 				op.offer.via = sn
 				m.transmit(op)
 			case err == nil || over:
-				m.finish(op, &channel.InDoubtError{Peer: to.String()})
+				m.doubt(op)
 			default:
 				left++
 			}

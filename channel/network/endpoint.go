@@ -109,6 +109,9 @@ func (e *endpoint) abandon(op *operation, err error) {
 	switch {
 	case op.in != nil:
 		m.finish(op, err)
+	case op.offered && op.offer.via == nil && !op.offer.again: // a peer is dialled, and nothing was said
+		m.settleGone(op)
+		m.finish(op, err)
 	case op.offered:
 		op.abandoned = err
 	}
@@ -122,7 +125,7 @@ func (e *endpoint) abandon(op *operation, err error) {
 	}
 	m.mu.Lock()
 	if op.offered {
-		m.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
+		m.doubt(op)
 	}
 	m.unlock()
 	<-op.done

@@ -169,7 +169,7 @@ func parseFrame(b []byte) (frame, error) {
 		f.claim.generation = r.uvarint()
 		f.claim.home = r.id()
 		f.addrs = r.addrs()
-		if (f.claim.generation == 0) != (f.claim.home == "") {
+		if (f.claim.generation == 0) != (f.claim.home == "") || f.claim.generation > maxGeneration {
 			r.fail()
 		}
 	case unknown:

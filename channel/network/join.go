@@ -5,7 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
 )
 
@@ -109,10 +108,11 @@ func (m *member) onHello(s *session, f *frame) {
 		return
 	}
 	t.hear()
-	if f.claim.home != "" && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
+	if f.claim.home != "" && f.claim != m.lost && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
 		m.adopt(f.claim, f.addrs)
 	}
-	if !t.said || f.claim != m.claim && t.claim != m.claim {
+	worse := f.claim.home != "" && m.claim.better(f.claim, m.key)
+	if !t.said || f.claim != m.claim && (t.claim != m.claim || worse) {
 		m.greet(s, t)
 	}
 	t.joins = m.isHome() && f.claim == m.claim || t.joins && m.isHome()
@@ -150,7 +150,7 @@ func (m *member) onLeave(s *session, t *tie) {
 			continue
 		}
 		if op.offer.again { // it may have been taken before the session broke
-			m.finish(op, &channel.InDoubtError{Peer: s.peer.String()})
+			m.doubt(op)
 		} else {
 			m.reoffer(op)
 		}
@@ -241,5 +241,11 @@ func (m *member) rejoin() {
 
 // succeed makes this peer the home in place of one that is lost.
 func (m *member) succeed() {
-	m.adopt(claim{m.claim.generation + 1, m.self()}, nil)
+	next := claim{m.claim.generation + 1, m.self()}
+	if next.generation > maxGeneration {
+		// No channel comes so far by losing its homes. Begin anew, and do
+		// not hear of that home again.
+		m.lost, next.generation = m.claim, 1
+	}
+	m.adopt(next, nil)
 }

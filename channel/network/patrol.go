@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -73,6 +74,7 @@ func (s *Space) patrol() {
 		case <-timer.C:
 		}
 		due, next := s.due(all)
+		s.forgetTaken(time.Now())
 		var wg sync.WaitGroup
 		room := make(chan struct{}, patrols)
 		for _, m := range due {
@@ -97,6 +99,10 @@ func (s *Space) due(all bool) (due []*member, next time.Time) {
 	defer s.mu.Unlock()
 	for _, m := range s.members {
 		m.mu.Lock()
+		if now.Sub(m.told) >= lastPatrol {
+			m.told = now
+			m.remind()
+		}
 		if m.isHome() {
 			if all {
 				m.search = schedule{next: now, wait: firstPatrol}
@@ -113,4 +119,33 @@ func (s *Space) due(all bool) (due []*member, next time.Time) {
 		m.mu.Unlock()
 	}
 	return due, next
+}
+
+// remind tells the home again of the receives that wait. It has set those aside
+// that it found a send for, and forgets them on the word of the send's owner:
+// one that lies, or says nothing, must not keep a receive waiting forever.
+func (m *member) remind() {
+	t := m.ties[m.home]
+	for r := m.receives.first; r != nil; r = r.next {
+		switch {
+		case m.isHome() && m.remoteSends.first != nil:
+			m.pairUp(m.remoteSends.first, r)
+		case m.isHome():
+			r.promised = false
+		case t != nil && r.registered:
+			m.home.send(frame{kind: receive, number: m.number, receive: r.id})
+		}
+	}
+}
+
+// forgetTaken drops the accepts for which nobody came back.
+func (s *Space) forgetTaken(now time.Time) {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	for peer, list := range s.unsettled {
+		list = slices.DeleteFunc(list, func(t taken) bool { return t.until.Before(now) })
+		if s.unsettled[peer] = list; len(list) == 0 {
+			delete(s.unsettled, peer)
+		}
+	}
 }

@@ -32,17 +32,25 @@ func startPeer(t testing.TB, listen ...string) *peer {
 	if listen == nil {
 		listen = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
 	}
-	node, err := p2p.Start(&p2p.Options{Listen: listen})
+	p, err := newPeer(listen...)
 	if err != nil {
 		t.Fatal(err)
+	}
+	t.Cleanup(p.close)
+	return p
+}
+
+func newPeer(listen ...string) (*peer, error) {
+	node, err := p2p.Start(&p2p.Options{Listen: listen})
+	if err != nil {
+		return nil, err
 	}
 	table, err := dht.Start(node, nil)
 	if err != nil {
-		t.Fatal(err)
+		node.Close()
+		return nil, err
 	}
-	p := &peer{network.Start(node, table, nil), node, table}
-	t.Cleanup(p.close)
-	return p
+	return &peer{network.Start(node, table, nil), node, table}, nil
 }
 
 // startPeers starts n peers, of which all know the first.

@@ -1,0 +1,148 @@
+package network
+
+import (
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// What the tests see of the protocol.
+
+const (
+	Hello    = hello
+	Unknown  = unknown
+	Goodbye  = leave
+	Send     = send
+	Queued   = queued
+	Receive  = receive
+	Withdraw = withdraw
+	Match    = match
+	Settle   = settle
+	Deliver  = deliver
+	Accept   = accept
+	Refuse   = refuse
+
+	Accepted = accepted
+	Refused  = refused
+	Gone     = gone
+
+	MaxFrame = maxFrame
+)
+
+// A Frame is a frame whose fields the tests may set.
+type Frame struct {
+	Kind       kind
+	Number     uint64
+	Key, Proof [32]byte
+	Generation uint64
+	Home       p2p.ID
+	Send       uint64
+	Receive    uint64
+	Outcome    outcome
+	Peer       p2p.ID
+	Addrs      []string
+	Heard      uint64
+	Again      bool
+	Pass       bool
+	Value      []byte
+}
+
+func (f Frame) Bytes() []byte {
+	in := frame{
+		f.Kind, f.Number, f.Key, f.Proof, claim{f.Generation, f.Home}, f.Send, f.Receive,
+		f.Outcome, f.Peer, f.Addrs, f.Heard, f.Again, f.Pass, f.Value,
+	}
+	return append(in.append(nil), in.value...)
+}
+
+func ParseFrame(b []byte) (Frame, error) {
+	f, err := parseFrame(b)
+	return Frame{
+		f.kind, f.number, f.key, f.proof, f.claim.generation, f.claim.home, f.send, f.receive,
+		f.outcome, f.peer, f.addrs, f.heard, f.again, f.pass, f.value,
+	}, err
+}
+
+func KeyOf(name channel.Name) [32]byte { return keyOf(name) }
+
+func Prove(name channel.Name, from, to p2p.ID) [32]byte { return prove(secretOf(name), from, to) }
+
+// A Claim is a claim whose fields the tests may set.
+type Claim struct {
+	Generation uint64
+	Home       p2p.ID
+}
+
+func (c Claim) Better(d Claim, key [32]byte) bool {
+	return claim{c.Generation, c.Home}.better(claim{d.Generation, d.Home}, key)
+}
+
+// A Queue is a queue of operations of numbered owners.
+type Queue struct {
+	q      queue
+	owners map[int]*session
+}
+
+type Operation = operation
+
+func (q *Queue) New(owner int, id uint64) *Operation {
+	if q.owners == nil {
+		q.owners = map[int]*session{0: nil}
+	}
+	if _, ok := q.owners[owner]; !ok {
+		q.owners[owner] = &session{}
+	}
+	return &operation{id: id, owner: q.owners[owner]}
+}
+
+func (q *Queue) Push(op *Operation)          { q.q.push(op) }
+func (q *Queue) Restore(op *Operation)       { q.q.restore(op) }
+func (q *Queue) Insert(op, after *Operation) { q.q.insert(op, after) }
+func (*Queue) Remove(op *Operation)          { op.remove() }
+func (q *Queue) Length() int                 { return q.q.length }
+
+// All walks the queue both ways.
+func (q *Queue) All() (forth, back []*Operation) {
+	for op := q.q.first; op != nil; op = op.next {
+		forth = append(forth, op)
+	}
+	for op := q.q.last; op != nil; op = op.prev {
+		back = append(back, op)
+	}
+	return forth, back
+}
+
+// Sessions counts the open sessions to a peer.
+func (s *Space) Sessions(peer p2p.ID) int {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	return len(s.sessions[peer])
+}
+
+// Remembered counts the accepts that a peer may still ask for.
+func (s *Space) Remembered(peer p2p.ID) int {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	return len(s.unsettled[peer])
+}
+
+// Homed counts what the home of a channel knows of other peers' operations.
+func (s *Space) Homed(name channel.Name) (sends, receives, pairs int) {
+	m := s.byKey(keyOf(name))
+	if m == nil {
+		return 0, 0, 0
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.remoteSends.length, m.remoteReceives.length, len(m.pairs)
+}
+
+// Remind has every channel tell its home again what waits.
+func (s *Space) Remind() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.members {
+		m.mu.Lock()
+		m.remind()
+		m.mu.Unlock()
+	}
+}
