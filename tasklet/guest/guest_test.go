@@ -38,7 +38,6 @@ type peer struct {
 	sends map[string][]sandbox.Call
 	recvs map[string][]sandbox.Call
 	moved chan uint64 // asks for a move, as request id
-	quit  chan error
 }
 
 func (p *peer) config() sandbox.Config {

@@ -28,11 +28,11 @@ func (m *module) checkWrappers() error {
 	return nil
 }
 
-// wrapper decodes the body that the compiler generates for a function with a
-// go:wasmimport line (genWasmImportWrapper in src/cmd/internal/obj/wasm): local
-// 1 caches the stack pointer, each argument is loaded relative to it, the
-// import is called, the result is stored. It returns the index of the import
-// and the offset behind the call.
+// wrapper decodes the body that the compiler generates for an imported function
+// (genWasmImportWrapper in src/cmd/internal/obj/wasm): local 1 caches the stack
+// pointer, each argument is loaded relative to it, the import is called, the
+// result is stored. It returns the index of the import and the offset behind
+// the call.
 func (m *module) wrapper(body []byte) (imp uint32, end int, ok bool) {
 	r := &reader{data: body}
 	var local byte // type of the local that holds the result on its way
