@@ -1,0 +1,596 @@
+package network_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/channel/network"
+	"github.com/dstackless/dstackless/codec"
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// A hostile is a peer that speaks the protocol by hand.
+type hostile struct {
+	t      testing.TB
+	ctx    context.Context
+	node   *p2p.Node
+	stream p2p.Stream
+	victim *peer
+
+	mu     sync.Mutex
+	heard  []network.Frame
+	news   chan struct{} // capacity 1
+	ended  chan struct{} // the victim has closed or reset the stream
+	listen bool
+}
+
+func startNode(t testing.TB) *p2p.Node {
+	t.Helper()
+	node, err := p2p.Start(&p2p.Options{Listen: []string{"/ip4/127.0.0.1/tcp/0"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { node.Close() })
+	return node
+}
+
+// attack opens a session with victim. It reads what the victim says if listens.
+func attack(ctx context.Context, t testing.TB, node *p2p.Node, victim *peer, listens bool) *hostile {
+	t.Helper()
+	if _, err := node.Connect(ctx, victim.node.Addrs()[0]); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := node.Open(ctx, victim.node.ID(), network.Protocol)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var life [8]byte
+	if _, err := stream.Write([]byte("my life.")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(stream, life[:]); err != nil {
+		t.Fatal(err)
+	}
+	h := &hostile{
+		t: t, ctx: ctx, node: node, stream: stream, victim: victim,
+		news: make(chan struct{}, 1), ended: make(chan struct{}), listen: listens,
+	}
+	if listens {
+		go h.read()
+	}
+	return h
+}
+
+func (h *hostile) read() {
+	defer close(h.ended)
+	r := bufio.NewReader(h.stream)
+	for {
+		b, err := codec.ReadFrame(r, network.MaxFrame)
+		if err != nil {
+			return
+		}
+		f, err := network.ParseFrame(b)
+		if err != nil {
+			h.t.Errorf("the victim says %x: %v", b, err)
+			return
+		}
+		h.mu.Lock()
+		h.heard = append(h.heard, f)
+		h.mu.Unlock()
+		select {
+		case h.news <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// say writes frames. That the victim has reset the stream is seen elsewhere.
+func (h *hostile) say(frames ...network.Frame) error {
+	var b []byte
+	for _, f := range frames {
+		b = codec.AppendFrame(b, f.Bytes())
+	}
+	return h.write(b)
+}
+
+func (h *hostile) write(b []byte) error {
+	_, err := h.stream.Write(b)
+	return err
+}
+
+// hello is one that proves knowledge of the name.
+func (h *hostile) hello(name channel.Name, number, generation uint64, home p2p.ID) network.Frame {
+	return network.Frame{
+		Kind: network.Hello, Number: number, Key: network.KeyOf(name),
+		Proof:      network.Prove(name, h.node.ID(), h.victim.node.ID()),
+		Generation: generation, Home: home,
+	}
+}
+
+// join says hello and takes the victim's word for who is the home.
+func (h *hostile) join(name channel.Name) {
+	h.t.Helper()
+	h.say(h.hello(name, 1, 0, ""))
+	f := h.await(func(f network.Frame) bool { return f.Kind == network.Hello })
+	h.say(h.hello(name, 1, f.Generation, f.Home))
+	h.ping()
+}
+
+// await returns the first frame heard that is wanted, and forgets it.
+func (h *hostile) await(wanted func(network.Frame) bool) network.Frame {
+	h.t.Helper()
+	for {
+		h.mu.Lock()
+		i := slices.IndexFunc(h.heard, wanted)
+		if i >= 0 {
+			f := h.heard[i]
+			h.heard = slices.Delete(h.heard, i, i+1)
+			h.mu.Unlock()
+			return f
+		}
+		h.mu.Unlock()
+		select {
+		case <-h.news:
+		case <-h.ended:
+			h.t.Fatal("the session has ended")
+		case <-h.ctx.Done():
+			h.t.Fatal("the victim says nothing")
+		}
+	}
+}
+
+// ping waits until the victim has taken all that was said.
+func (h *hostile) ping() {
+	h.t.Helper()
+	var key [32]byte
+	rand.Read(key[:])
+	if err := h.say(network.Frame{Kind: network.Hello, Number: 1 << 50, Key: key}); err != nil {
+		h.t.Fatal(err)
+	}
+	h.await(func(f network.Frame) bool { return f.Kind == network.Unknown && f.Key == key })
+}
+
+// rest returns what was heard and not awaited.
+func (h *hostile) rest() []network.Frame {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.heard)
+}
+
+// isReset waits until the victim ends the session.
+func (h *hostile) isReset() {
+	h.t.Helper()
+	select {
+	case <-h.ended:
+	case <-h.ctx.Done():
+		h.t.Fatal("the session goes on")
+	}
+}
+
+// end ends the session and waits until the victim has seen it.
+func (h *hostile) end() {
+	h.t.Helper()
+	h.stream.Reset()
+	if h.listen {
+		<-h.ended
+	}
+	for h.victim.Sessions(h.node.ID()) > 0 {
+		if h.ctx.Err() != nil {
+			h.t.Fatal("the victim keeps the session")
+		}
+		runtime.Gosched()
+	}
+}
+
+// honest has values go both ways, each once.
+func honest(ctx context.Context, t *testing.T, name channel.Name, a, b *peer) {
+	t.Helper()
+	for i := range 4 {
+		exchange(ctx, t, name, a, b, fmt.Sprint("there ", i))
+		exchange(ctx, t, name, b, a, fmt.Sprint("back ", i))
+	}
+}
+
+// Each attack is made on the home and on another member of a channel.
+func TestHostile(t *testing.T) {
+	const many = 2*network.MaxPending + 1
+	const other = channel.Name("another channel")
+	repeat := func(n int, f func(i uint64) network.Frame) []network.Frame {
+		all := make([]network.Frame, n)
+		for i := range all {
+			all[i] = f(uint64(i))
+		}
+		return all
+	}
+	for _, test := range []struct {
+		name  string
+		home  bool // the home resets the session
+		other bool // the other member does
+		leave bool // the others go on when the hostile peer has gone
+		act   func(h *hostile, name channel.Name)
+	}{
+		{"oversized frame", true, true, false, func(h *hostile, name channel.Name) {
+			h.write(binary.AppendUvarint(nil, network.MaxFrame+1))
+		}},
+		{"frame of 2 EB", true, true, false, func(h *hostile, name channel.Name) {
+			h.write(binary.AppendUvarint(nil, 1<<61))
+		}},
+		{"truncated frame", true, true, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.write(append(binary.AppendUvarint(nil, 100), byte(network.Send), 1, 0))
+			h.stream.CloseWrite()
+		}},
+		{"truncated value", true, true, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			b := codec.AppendFrame(nil, network.Frame{Kind: network.Send, Number: 1, Send: 1, Value: make([]byte, 1<<20)}.Bytes())
+			h.write(b[:len(b)-1])
+			h.stream.CloseWrite()
+		}},
+		{"garbage", true, true, false, func(h *hostile, name channel.Name) {
+			b := make([]byte, 4096)
+			rand.Read(b)
+			b[0] = 10 // a frame of 10 bytes, of a kind that there is not
+			b[1] = 99
+			h.write(b)
+		}},
+		{"empty frame", true, true, false, func(h *hostile, name channel.Name) { h.write([]byte{0}) }},
+		{"unknown kind", true, true, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.write(codec.AppendFrame(nil, []byte{200, 1}))
+		}},
+		{"number of another channel", true, true, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(h.hello(other, 1, 0, ""))
+		}},
+		{"number given again", false, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(h.hello(name, 1, 0, ""), h.hello(name, 2, 0, ""))
+		}},
+		{"heard more than was said", true, true, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(network.Frame{Kind: network.Send, Number: 1, Send: 1, Heard: 1, Value: []byte{0}})
+		}},
+		{"heard less than before", true, true, false, func(h *hostile, name channel.Name) {
+			h.say(network.Frame{Kind: network.Deliver, Number: 5, Heard: 1<<64 - 1, Value: []byte{0}})
+		}},
+		{"sends without end", true, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(repeat(many, func(i uint64) network.Frame { return network.Frame{Kind: network.Send, Number: 1, Send: i} })...)
+		}},
+		{"receives without end", true, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(repeat(many, func(i uint64) network.Frame { return network.Frame{Kind: network.Receive, Number: 1, Receive: i} })...)
+		}},
+		{"one send without end", false, false, true, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(repeat(many, func(i uint64) network.Frame { return network.Frame{Kind: network.Send, Number: 1, Send: 1} })...)
+		}},
+		{"withdraws", false, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(repeat(many, func(i uint64) network.Frame { return network.Frame{Kind: network.Receive, Number: 1, Receive: i % 50} })...)
+			h.say(repeat(100, func(i uint64) network.Frame { return network.Frame{Kind: network.Withdraw, Number: 1, Send: i} })...)
+		}},
+		{"answers to what was not asked", false, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			for i := range uint64(100) {
+				for _, peer := range []p2p.ID{"", "nobody", h.node.ID(), h.victim.node.ID()} {
+					h.say(network.Frame{Kind: network.Accept, Number: 1, Send: i, Peer: peer},
+						network.Frame{Kind: network.Refuse, Number: 1, Send: i, Peer: peer})
+				}
+				h.say(network.Frame{Kind: network.Queued, Number: 1, Send: i})
+			}
+		}},
+		{"matches and settlements of others", false, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			for i := range uint64(100) {
+				for _, peer := range []p2p.ID{"nobody", h.node.ID(), h.victim.node.ID()} {
+					h.say(network.Frame{Kind: network.Match, Number: 1, Send: i, Receive: i, Peer: peer, Addrs: []string{"/ip4/0.0.0.0/tcp/1", "no address"}})
+				}
+				h.say(network.Frame{Kind: network.Settle, Number: 1, Send: i, Receive: i, Outcome: network.Accepted})
+				h.say(network.Frame{Kind: network.Settle, Number: 1, Send: i, Receive: i, Outcome: network.Gone})
+			}
+		}},
+		{"deliveries to nobody", false, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			for i := range uint64(100) {
+				for _, peer := range []p2p.ID{"", "nobody", h.node.ID(), h.victim.node.ID()} {
+					f := network.Frame{Kind: network.Deliver, Number: 1, Send: i, Receive: i, Peer: peer, Again: i%2 == 0, Value: []byte("value")}
+					h.say(f)
+					f.Pass = peer != ""
+					h.say(f)
+				}
+			}
+			h.ping()
+			for _, f := range h.rest() {
+				if f.Kind == network.Accept {
+					h.t.Errorf("a delivery was accepted: %+v", f)
+				}
+			}
+		}},
+		{"leaves", false, false, false, func(h *hostile, name channel.Name) {
+			h.join(name)
+			h.say(network.Frame{Kind: network.Goodbye, Number: 1}, network.Frame{Kind: network.Goodbye, Number: 1},
+				network.Frame{Kind: network.Send, Number: 1, Send: 3, Value: []byte("late")})
+			h.say(network.Frame{Kind: network.Unknown, Key: network.KeyOf(name)})
+			h.say(network.Frame{Kind: network.Unknown, Key: [32]byte{1}})
+		}},
+		{"home that does not match", false, false, true, func(h *hostile, name channel.Name) {
+			h.say(h.hello(name, 1, 1000, h.node.ID()))
+		}},
+		{"home of the last generation", false, false, true, func(h *hostile, name channel.Name) {
+			h.say(h.hello(name, 1, 1<<32, h.node.ID()))
+		}},
+		{"home that does not exist", false, false, false, func(h *hostile, name channel.Name) {
+			h.say(h.hello(name, 1, 2000, "nobody"))
+		}},
+		{"home that does not exist, of the last generation", false, false, false, func(h *hostile, name channel.Name) {
+			h.say(h.hello(name, 1, 1<<32, "nobody"))
+		}},
+		{"home after the last generation", true, true, false, func(h *hostile, name channel.Name) {
+			h.say(h.hello(name, 1, 1<<32+1, h.node.ID()))
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			ctx := within(t, 60*time.Second)
+			peers := startPeers(t, 2, "/ip4/127.0.0.1/tcp/0")
+			node := startNode(t)
+			const name = channel.Name("target")
+			for _, p := range peers {
+				open[string](t, p, name)
+				open[string](t, p, other)
+			}
+			home := agree(ctx, t, name, peers...)
+			for _, victim := range peers {
+				h := attack(ctx, t, node, victim, true)
+				test.act(h, name)
+				if isHome := victim.node.ID().String() == home; isHome && test.home || !isHome && test.other {
+					h.isReset()
+				} else {
+					h.ping()
+				}
+				if test.leave {
+					h.end()
+				}
+				honest(ctx, t, name, peers[0], peers[1])
+				if !test.leave {
+					h.end()
+				}
+				if sends, receives, pairs := victim.Homed(name); sends+receives+pairs > 0 {
+					t.Errorf("%d sends, %d receives and %d matches stay behind", sends, receives, pairs)
+				}
+				honest(ctx, t, name, peers[1], peers[0])
+				home = agree(ctx, t, name, peers...)
+			}
+		})
+	}
+}
+
+// One who does not know the name learns nothing but that it is unknown.
+func TestWrongProof(t *testing.T) {
+	ctx := within(t, 30*time.Second)
+	p := startPeer(t)
+	open[string](t, p, "secret")
+	agree(ctx, t, "secret", p)
+	h := attack(ctx, t, startNode(t), p, true)
+	defer h.end()
+	h.ping() // of a channel that is not there
+	right := h.hello("secret", 1, 1, h.node.ID())
+	wrong := right
+	wrong.Proof[0] ^= 1
+	mine := right
+	mine.Proof = network.Prove("secret", p.node.ID(), h.node.ID()) // the victim's own
+	for _, f := range []network.Frame{wrong, mine, {Kind: network.Hello, Number: 1, Key: right.Key}} {
+		h.say(f,
+			network.Frame{Kind: network.Send, Number: 1, Send: 1, Value: []byte("x")},
+			network.Frame{Kind: network.Receive, Number: 1, Receive: 2},
+			network.Frame{Kind: network.Deliver, Number: 1, Send: 1, Receive: 2, Value: []byte("x")},
+			network.Frame{Kind: network.Match, Number: 1, Send: 1, Receive: 2, Peer: h.node.ID()})
+		h.await(func(f network.Frame) bool { return f.Kind == network.Unknown && f.Key == right.Key })
+		h.ping()
+		if rest := h.rest(); len(rest) > 0 {
+			t.Errorf("the victim says %+v", rest)
+		}
+	}
+	if home := homeOf(p, "secret"); home != p.node.ID().String() {
+		t.Errorf("the home is %s now", home)
+	}
+}
+
+// A sender that gets a receive set aside for it, and does not deliver, does not
+// keep it from others.
+func TestLyingSender(t *testing.T) {
+	settle := func(outcome network.Frame) func(h *hostile, m network.Frame) {
+		return func(h *hostile, m network.Frame) {
+			h.say(network.Frame{Kind: network.Settle, Number: 1, Send: m.Send, Receive: m.Receive, Outcome: outcome.Outcome})
+		}
+	}
+	for _, test := range []struct {
+		name string
+		then func(h *hostile, m network.Frame)
+	}{
+		{"silent", func(h *hostile, m network.Frame) {}},
+		{"says accepted", settle(network.Frame{Outcome: network.Accepted})},
+		{"says refused", settle(network.Frame{Outcome: network.Refused})},
+		{"says gone", settle(network.Frame{Outcome: network.Gone})},
+		{"asks again", func(h *hostile, m network.Frame) {
+			h.say(network.Frame{Kind: network.Send, Number: 1, Send: m.Send})
+			h.await(func(f network.Frame) bool { return f.Kind == network.Match })
+			h.end()
+		}},
+		{"goes", func(h *hostile, m network.Frame) { h.end() }},
+	} {
+		for _, where := range []string{"home", "member"} {
+			t.Run(test.name+"/"+where, func(t *testing.T) {
+				t.Parallel()
+				ctx := within(t, 30*time.Second)
+				peers := startPeers(t, 2, "/ip4/127.0.0.1/tcp/0")
+				const name = channel.Name("lies")
+				open[string](t, peers[0], name)
+				open[string](t, peers[1], name)
+				home, member := peers[0], peers[1]
+				if agree(ctx, t, name, peers...) != home.node.ID().String() {
+					home, member = member, home
+				}
+				receiver, sender := member, home
+				if where == "home" {
+					receiver, sender = home, member
+				}
+				from := open[string](t, sender, name)
+				to := open[string](t, receiver, name)
+				h := attack(ctx, t, startNode(t), home, true)
+				h.join(name)
+				const each = 2
+				received := make(chan string, each)
+				for range each {
+					go func() {
+						v, _ := to.Receive(ctx)
+						received <- v
+					}()
+				}
+				for info := receiver.Channels()[0]; info.Receives < each; info = receiver.Channels()[0] {
+					runtime.Gosched()
+				}
+				h.say(network.Frame{Kind: network.Send, Number: 1, Send: 7})
+				m := h.await(func(f network.Frame) bool { return f.Kind == network.Match })
+				test.then(h, m)
+				select {
+				case <-h.ended:
+				default:
+					h.ping()
+				}
+				receiver.Remind() // as every minute
+				// Too large to go along with the request: the home has to match it.
+				value := string(make([]byte, 200_000))
+				for range each {
+					if err := from.Send(ctx, value); err != nil {
+						t.Fatal(err)
+					}
+				}
+				for range each {
+					if v := <-received; v != value {
+						t.Errorf("received %d bytes", len(v))
+					}
+				}
+			})
+		}
+	}
+}
+
+// A peer that asks and never reads is given up; the others do not notice.
+func TestNeverReads(t *testing.T) {
+	ctx := within(t, 60*time.Second)
+	peers := startPeers(t, 2, "/ip4/127.0.0.1/tcp/0")
+	open[string](t, peers[0], "reads")
+	agree(ctx, t, "reads", peers[0])
+	h := attack(ctx, t, startNode(t), peers[0], false)
+	silent, err := h.node.Open(ctx, peers[0].node.ID(), network.Protocol) // does not even greet
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Reset()
+	var questions []byte
+	for range 1000 {
+		questions = codec.AppendFrame(questions, network.Frame{Kind: network.Hello, Number: 9, Key: [32]byte{9}}.Bytes())
+	}
+	flood := make(chan int, 1)
+	go func() {
+		n := 0
+		for h.write(questions) == nil && n < 10_000 {
+			n++
+		}
+		flood <- n
+	}()
+	honest(ctx, t, "reads", peers[0], peers[1])
+	if n := <-flood; n == 10_000 {
+		t.Error("the session goes on")
+	}
+	h.end()
+	honest(ctx, t, "reads", peers[1], peers[0])
+}
+
+// A peer with as many receives as may wait is not taken for a hostile one.
+func TestAllPending(t *testing.T) {
+	ctx := within(t, 60*time.Second)
+	peers := startPeers(t, 3, "/ip4/127.0.0.1/tcp/0")
+	const name = channel.Name("pending")
+	open[string](t, peers[0], name)
+	agree(ctx, t, name, peers[0])
+	from, to := open[int](t, peers[1], name), open[int](t, peers[2], name)
+	agree(ctx, t, name, peers...)
+	stop, finish := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	received := make(chan int)
+	for range network.MaxPending {
+		wg.Go(func() {
+			for {
+				v, err := to.Receive(stop)
+				if err != nil {
+					return
+				}
+				received <- v
+			}
+		})
+	}
+	for peers[2].Channels()[0].Receives < network.MaxPending {
+		runtime.Gosched()
+	}
+	if _, err := to.Receive(ctx); err == nil {
+		t.Error("one more may wait")
+	}
+	for i := range 500 {
+		go from.Send(ctx, i)
+	}
+	seen := map[int]bool{}
+	for range 500 {
+		select {
+		case v := <-received:
+			if seen[v] {
+				t.Errorf("%d was received twice", v)
+			}
+			seen[v] = true
+		case <-ctx.Done():
+			t.Fatalf("only %d were received", len(seen))
+		}
+	}
+	finish()
+	wg.Wait()
+}
+
+// Peers that open a name with different types.
+func TestTypesDiffer(t *testing.T) {
+	ctx := within(t, 30*time.Second)
+	peers := startPeers(t, 3, "/ip4/127.0.0.1/tcp/0")
+	for _, way := range []struct{ from, to int }{{0, 1}, {1, 0}, {1, 2}} {
+		texts, numbers := open[string](t, peers[way.from], "types"), open[int](t, peers[way.from], "types")
+		to := open[int](t, peers[way.to], "types")
+		sent := make(chan error, 2)
+		go func() {
+			sent <- texts.Send(ctx, "text")
+			sent <- numbers.Send(ctx, 5)
+		}()
+		_, err := to.Receive(ctx)
+		if wrong := new(channel.TypeError); !errors.As(err, &wrong) || wrong.Got != "string" || wrong.Want != "int" {
+			t.Fatalf("%v: received %v", way, err)
+		}
+		if v, err := to.Receive(ctx); v != 5 || err != nil {
+			t.Fatalf("%v: then received %d, %v", way, v, err)
+		}
+		for range 2 {
+			if err := <-sent; err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
