@@ -63,11 +63,24 @@ func (c *Channel[T]) Name() Name { return c.name }
 // receiver at another peer is taking v, Send waits a few seconds more for the
 // outcome; if none comes, the error is an [InDoubtError].
 func (c *Channel[T]) Send(ctx context.Context, v T) error {
+	return c.send(ctx, outgoing[T]{value: v})
+}
+
+// SendError is Send of an error in place of a value: the receiver's Receive
+// returns a [SentError]. Stackless calls it send_exception.
+func (c *Channel[T]) SendError(ctx context.Context, err error) error {
+	if err == nil {
+		return fmt.Errorf("channel: send on %q: SendError of no error", string(c.name))
+	}
+	return c.send(ctx, outgoing[T]{err: err})
+}
+
+func (c *Channel[T]) send(ctx context.Context, o outgoing[T]) error {
 	box, _ := c.outgoing.Get().(*outgoing[T])
 	if box == nil {
 		box = new(outgoing[T])
 	}
-	box.value = v
+	*box = o
 	err := c.end.Send(ctx, box)
 	*box = outgoing[T]{}
 	c.outgoing.Put(box)

@@ -64,6 +64,17 @@ func (e *TypeError) Error() string {
 // Unwrap returns ErrType.
 func (e *TypeError) Unwrap() error { return ErrType }
 
+// A SentError is what a receiver gets of an error that a sender sent with
+// SendError, in place of a value. Within a process it wraps the error itself.
+// Between processes it wraps one with the same text, and of the same kind if it
+// is one of this package's or a context's.
+type SentError struct{ Err error }
+
+func (e *SentError) Error() string { return "sent in place of a value: " + e.Err.Error() }
+
+// Unwrap returns the error that was sent.
+func (e *SentError) Unwrap() error { return e.Err }
+
 // A Code numbers a kind of error where errors travel as bytes. Numbers are
 // never reused: new kinds are added at the end.
 type Code uint8

@@ -9,7 +9,7 @@ func Split(encoded []byte) (string, []byte, error) { return split(encoded) }
 func TypeName[T any]() string { return typeName[T]() }
 
 // Envelope encodes v as Send does.
-func Envelope[T any](v T) ([]byte, error) { return (&outgoing[T]{v}).Encode() }
+func Envelope[T any](v T) ([]byte, error) { return (&outgoing[T]{value: v}).Encode() }
 
 // Take decodes what Receive got.
 func Take[T any](p Payload) (T, error) {

@@ -13,15 +13,32 @@ import (
 // in encoded bytes: 16 MiB. A larger value's Send returns [ErrTooLarge].
 const MaxValue = 16 << 20
 
-// maxType bounds a type's name inside an encoded value.
-const maxType = 255
+const (
+	// maxType bounds a type's name inside an encoded value.
+	maxType = 255
+	// maxText bounds the text of an error that is sent.
+	maxText = 64 << 10
+)
 
-// outgoing is a payload that knows its Go value.
-type outgoing[T any] struct{ value T }
+// sentError stands in place of a type's name, before the number and the text of
+// an error. No type has such a name.
+const sentError = "!error"
+
+// outgoing is a payload that knows its Go value, or the error sent in its place.
+type outgoing[T any] struct {
+	value T
+	err   error
+}
 
 // Encode writes the name of the type, for the receiver's error message, and
 // the value: raw for []byte, gob for all else.
 func (o *outgoing[T]) Encode() ([]byte, error) {
+	if o.err != nil {
+		code, text := Encode(o.err)
+		text = text[:min(len(text), maxText)]
+		b := append(binary.AppendUvarint(nil, uint64(len(sentError))), sentError...)
+		return append(append(b, byte(code)), text...), nil
+	}
 	name := typeName[T]()
 	head := binary.AppendUvarint(make([]byte, 0, 2+len(name)), uint64(len(name)))
 	head = append(head, name...)
@@ -50,6 +67,7 @@ func (o *outgoing[T]) Encode() ([]byte, error) {
 // incoming is a sink that wants a T.
 type incoming[T any] struct {
 	value   T
+	sent    error // in place of a value
 	encoded []byte
 	err     error
 }
@@ -58,7 +76,7 @@ type incoming[T any] struct {
 // any other for the receiver to decode in its own time.
 func (i *incoming[T]) Accept(p Payload) {
 	if o, ok := p.(*outgoing[T]); ok {
-		i.value = o.value
+		i.value, i.sent = o.value, o.err
 		return
 	}
 	if i.encoded, i.err = p.Encode(); i.encoded == nil {
@@ -68,12 +86,18 @@ func (i *incoming[T]) Accept(p Payload) {
 
 // take returns what was accepted.
 func (i *incoming[T]) take() (T, error) {
-	if i.encoded == nil || i.err != nil {
+	switch {
+	case i.sent != nil:
+		return i.value, &SentError{Err: i.sent}
+	case i.encoded == nil || i.err != nil:
 		return i.value, i.err
 	}
 	got, data, err := split(i.encoded)
 	if err != nil {
 		return i.value, err
+	}
+	if got == sentError && len(data) > 0 {
+		return i.value, &SentError{Err: Decode(Code(data[0]), string(data[1:]))}
 	}
 	want := typeName[T]()
 	if raw, ok := any(&i.value).(*[]byte); ok && got == want {
