@@ -2,6 +2,7 @@ package tasklet_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -17,10 +18,14 @@ import (
 func TestPlainProgramMoves(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	peers := startPeers(t, 3, both)
-	const n = 300
+	const n = 1500 // 3 seconds or more
 	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "plain"), fmt.Sprint(n)))
-	for i := range 6 {
-		if err := tl.Move(ctx, peers[(i+1)%3].id()); err != nil {
+	made := 0
+	for ; made < 6; made++ {
+		err := tl.Move(ctx, peers[(made+1)%3].id())
+		if errors.Is(err, tasklet.ErrExited) {
+			break // on a slow machine
+		} else if err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,8 +43,8 @@ func TestPlainProgramMoves(t *testing.T) {
 	if string(got) != want.String() {
 		t.Errorf("output is wrong:\n%.2000s", got)
 	}
-	if moves := tl.Info().Moves; len(moves) != 6 {
-		t.Errorf("%d moves are told of", len(moves))
+	if moves := tl.Info().Moves; len(moves) != made || made < 2 {
+		t.Errorf("%d moves are told of, %d were made", len(moves), made)
 	}
 }
 
