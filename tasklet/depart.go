@@ -67,17 +67,10 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 	if to == h.node.ID() {
 		return fmt.Errorf("%w: peer %s", ErrSelf, to)
 	}
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-p.over:
-		return p.gone()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := p.gone(); err != nil {
+	if err := p.takeTurn(ctx); err != nil {
 		return err
 	}
+	defer func() { <-p.turn }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()

@@ -25,7 +25,7 @@ type process struct {
 	moveID  moveID // of the move that brought it here
 	arrived uint64 // the program's own call, if one, that asked for that move
 
-	turn chan struct{} // holds a token while the tasklet is being moved
+	turn chan struct{} // holds a token while the tasklet is being moved or killed
 	over chan struct{} // closed when it is no longer here
 
 	mu       sync.Mutex
@@ -113,17 +113,10 @@ func (p *process) kill(ctx context.Context) error {
 		p.abort()
 	}
 	p.mu.Unlock()
-	select {
-	case p.turn <- struct{}{}:
-		defer func() { <-p.turn }()
-	case <-p.over:
-		return p.gone()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if err := p.gone(); err != nil {
+	if err := p.takeTurn(ctx); err != nil {
 		return err
 	}
+	defer func() { <-p.turn }()
 	p.inst.Kill(ErrKilled)
 	select {
 	case <-p.over:
@@ -131,6 +124,23 @@ func (p *process) kill(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// takeTurn waits until nobody else moves or kills the tasklet, and puts the
+// token into p.turn, unless the tasklet is no longer here.
+func (p *process) takeTurn(ctx context.Context) error {
+	select {
+	case p.turn <- struct{}{}:
+	case <-p.over:
+		return p.gone()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	err := p.gone()
+	if err != nil {
+		<-p.turn
+	}
+	return err
 }
 
 // ended returns when the program exited, or zero.
