@@ -16,6 +16,10 @@ const (
 	// rejoinTime is how long a lost home is sought before this peer takes
 	// its place.
 	rejoinTime = time.Second
+
+	// maxLost is how many claims of the last generation are refused: to
+	// forget one costs no more than to seek its home again.
+	maxLost = 256
 )
 
 // begin looks for the channel's home; if there is none, this peer becomes it.
@@ -108,7 +112,7 @@ func (m *member) onHello(s *session, f *frame) {
 		return
 	}
 	t.hear()
-	if f.claim.home != "" && f.claim != m.lost && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
+	if f.claim.home != "" && !m.lost[f.claim] && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
 		m.adopt(f.claim, f.addrs)
 	}
 	worse := f.claim.home != "" && m.claim.better(f.claim, m.key)
@@ -245,7 +249,10 @@ func (m *member) succeed() {
 	if next.generation > maxGeneration {
 		// No channel comes so far by losing its homes. Begin anew, and do
 		// not hear of that home again.
-		m.lost, next.generation = m.claim, 1
+		if m.lost == nil || len(m.lost) >= maxLost {
+			m.lost = map[claim]bool{}
+		}
+		m.lost[m.claim], next.generation = true, 1
 	}
 	m.adopt(next, nil)
 }

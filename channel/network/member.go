@@ -38,7 +38,7 @@ type member struct {
 	// As one of the channel's members.
 	claim   claim           // the best that was heard
 	claimed chan struct{}   // closed when there is one
-	lost    claim           // of the last generation there is; its home has gone
+	lost    map[claim]bool  // of the last generation there is; their homes have gone
 	home    *session        // to the home, where operations are registered
 	joining bool            // a goroutine seeks the home
 	resumes map[p2p.ID]bool // a goroutine seeks a peer that has an offer
