@@ -2,6 +2,7 @@ package network
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -229,7 +230,7 @@ func (m *member) rejoin() {
 				if t := m.tie(sn); t != nil && m.home == nil {
 					m.join(sn, t)
 				}
-			case time.Since(start) > rejoinTime:
+			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) > rejoinTime:
 				m.succeed()
 			}
 			m.mu.Unlock()
