@@ -22,8 +22,8 @@ func (m *member) onQueued(s *session, id uint64) {
 		return
 	}
 	op.offered, op.registered, op.offer = false, true, offer{}
-	if op.abandoned != nil {
-		m.finish(op, op.abandoned)
+	if err := op.unwanted(); err != nil {
+		m.finish(op, err)
 	} else if r := m.receives.first; r != nil {
 		m.hand(op.payload, r)
 		m.finish(op, nil)
@@ -64,9 +64,9 @@ func (m *member) onMatch(s *session, f *frame) {
 			return
 		}
 		switch {
-		case op.abandoned != nil:
+		case op.unwanted() != nil:
 			m.settleGone(op)
-			m.finish(op, op.abandoned)
+			m.finish(op, op.unwanted())
 		case err == nil:
 			op.offer.via, op.offer.run = sn, sn.run
 			m.transmit(op)

@@ -212,15 +212,16 @@ func (m *member) retire() {
 	m.home = nil
 }
 
-// close ends all operations that wait, because the space is shut down.
+// close ends all operations that wait, because the space is shut down. The
+// member goes when the outcomes of the others are known.
 func (m *member) close() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.endWaiting(func(*operation) bool { return true })
-	clear(m.ends)
-	if !m.gone {
-		m.retire()
+	defer m.unlock()
+	for e := range m.ends {
+		e.left = true
 	}
+	clear(m.ends)
+	m.endWaiting(func(*operation) bool { return true })
 }
 
 // giveUp ends the operations whose outcome will not be heard any more.

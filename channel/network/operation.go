@@ -36,6 +36,14 @@ type operation struct {
 	prev, next *operation
 }
 
+// unwanted returns why nobody waits for op any more, or nil.
+func (op *operation) unwanted() error {
+	if op.abandoned == nil && op.end.left {
+		return channel.ErrClosed
+	}
+	return op.abandoned
+}
+
 // An offer is where an offered send went.
 type offer struct {
 	to      p2p.ID   // who decides over it

@@ -174,8 +174,8 @@ func (m *member) transmit(op *operation) {
 // again.
 func (m *member) reoffer(op *operation) {
 	op.offered, op.offer = false, offer{}
-	if op.abandoned != nil {
-		m.finish(op, op.abandoned)
+	if err := op.unwanted(); err != nil {
+		m.finish(op, err)
 		return
 	}
 	m.submitSend(op)

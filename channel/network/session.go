@@ -2,7 +2,6 @@ package network
 
 import (
 	"bufio"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -56,6 +55,7 @@ type session struct {
 	heard   uint64
 
 	closing  bool          // no more will be sent
+	written  chan struct{} // the writer has ended
 	finished chan struct{} // the reader has ended
 }
 
@@ -127,6 +127,7 @@ func appendHead(dst []byte, f *frame) []byte {
 
 // write writes what send queued until the session ends.
 func (s *session) write() {
+	defer close(s.written)
 	for {
 		select {
 		case <-s.wake:
@@ -246,20 +247,14 @@ func (s *session) untie(m *member) {
 	delete(s.ties, m)
 }
 
-// drain lets the writer write what is queued, and waits until the other side
-// has read it and closed the stream. To reset it at once would lose the last
-// accepts, and leave their sends in doubt.
-func (s *session) drain(ctx context.Context) {
+// hangUp lets the writer write what is queued, and end.
+func (s *session) hangUp() {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
 	default:
-	}
-	select {
-	case <-s.finished:
-	case <-ctx.Done():
 	}
 }
 
@@ -268,6 +263,10 @@ func (s *session) serve() {
 	defer s.space.wg.Done()
 	s.space.spawn(s.write)
 	err := s.read()
+	if err == nil { // the other side has said all, and may still listen
+		s.hangUp()
+		<-s.written
+	}
 	s.stream.Reset()
 	close(s.finished)
 	s.space.drop(s)

@@ -60,6 +60,7 @@ type Space struct {
 	members map[hash]*member
 	next    uint64 // the last channel's number
 	closed  bool
+	emptied chan struct{} // closed when the last member of a closed space is gone
 
 	sessionsMu sync.Mutex // after the mutex of a member
 	sessions   map[p2p.ID][]*session
@@ -74,8 +75,8 @@ type taken struct {
 	until time.Time
 }
 
-// farewell is how long a space that is closed waits for its peers to hear so.
-const farewell = time.Second
+// farewellTime is how long a space that is closed waits to hear and to be heard.
+const farewellTime = time.Second
 
 // remember is how long a peer that lost its session may come back and ask.
 const remember = time.Minute
@@ -91,6 +92,7 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 		node: node, dht: d, log: log, run: rand.Uint64(),
 		ctx: ctx, stop: stop, patrolNow: make(chan struct{}, 1),
 		members:   map[hash]*member{},
+		emptied:   make(chan struct{}),
 		sessions:  map[p2p.ID][]*session{},
 		dialing:   map[p2p.ID]*dialing{},
 		unsettled: map[p2p.ID][]taken{},
@@ -164,6 +166,9 @@ func (s *Space) Close() error {
 	first := !s.closed
 	s.closed = true
 	members := s.all()
+	if first && len(members) == 0 {
+		close(s.emptied)
+	}
 	s.mu.Unlock()
 	if !first {
 		s.wg.Wait()
@@ -173,13 +178,7 @@ func (s *Space) Close() error {
 	for _, m := range members {
 		m.close()
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, farewell)
-	var drained sync.WaitGroup
-	for _, sn := range s.live() {
-		drained.Go(func() { sn.drain(ctx) })
-	}
-	drained.Wait()
-	cancel()
+	s.farewell()
 	s.stop()
 	s.sessionsMu.Lock()
 	s.ended = true
@@ -194,6 +193,29 @@ func (s *Space) Close() error {
 		m.giveUp()
 	}
 	return nil
+}
+
+// farewell waits for the outcomes that are on their way here, and until the
+// peers have heard those that are on their way to them: no longer than
+// farewellTime each.
+func (s *Space) farewell() {
+	timer := time.NewTimer(farewellTime)
+	defer timer.Stop()
+	select {
+	case <-s.emptied:
+	case <-timer.C:
+	}
+	timer.Reset(farewellTime)
+	for _, sn := range s.live() {
+		sn.hangUp()
+	}
+	for _, sn := range s.live() {
+		select {
+		case <-sn.finished:
+		case <-timer.C:
+			return
+		}
+	}
 }
 
 // all returns the members. The caller holds s.mu.
@@ -217,11 +239,14 @@ func (s *Space) remove(m *member) bool {
 	defer s.mu.Unlock()
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.ends) > 0 || m.inFlight() {
+	if m.gone || len(m.ends) > 0 || m.inFlight() {
 		return false
 	}
 	delete(s.members, m.key)
 	m.retire()
+	if s.closed && len(s.members) == 0 {
+		close(s.emptied)
+	}
 	return true
 }
 
