@@ -67,6 +67,7 @@ func BenchmarkRemote(b *testing.B) {
 				}
 				defer s.Reset()
 				buf := make([]byte, size.bytes)
+				b.ReportAllocs()
 				b.ResetTimer()
 				for range b.N {
 					s.Write(buf)
@@ -78,6 +79,7 @@ func BenchmarkRemote(b *testing.B) {
 			b.Run(transport.name+"/"+size.name+"/send", func(b *testing.B) {
 				// The receiver opens first, so that it is the channel's home.
 				to := open[[]byte](b, peers[1], "remote")
+				agree(b.Context(), b, "remote", peers[1])
 				go func() {
 					for {
 						if _, err := to.Receive(b.Context()); err != nil {

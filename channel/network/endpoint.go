@@ -36,8 +36,10 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 		return err
 	}
 	if r := m.receives.first; r != nil {
-		m.hand(p, r)
+		r.sink.Accept(p)
+		m.conclude(r, nil)
 		m.mu.Unlock()
+		r.done <- struct{}{}
 		return nil
 	}
 	op := operations.Get().(*operation)
@@ -60,8 +62,9 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 	}
 	if op := m.sends.first; op != nil {
 		s.Accept(op.payload)
-		m.finish(op, nil)
+		m.conclude(op, nil)
 		m.mu.Unlock()
+		op.done <- struct{}{}
 		return nil
 	}
 	op := operations.Get().(*operation)

@@ -29,7 +29,7 @@ func homeOf(p *peer, name channel.Name) string {
 }
 
 // agree waits until all peers take the same one for the home, and returns it.
-func agree(ctx context.Context, t *testing.T, name channel.Name, peers ...*peer) string {
+func agree(ctx context.Context, t testing.TB, name channel.Name, peers ...*peer) string {
 	t.Helper()
 	for {
 		homes := map[string]bool{}

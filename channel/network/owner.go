@@ -68,8 +68,7 @@ func (m *member) hand(p channel.Payload, r *operation) {
 
 // register tells the home of an operation that waits.
 func (m *member) register(op *operation) {
-	t := m.ties[m.home]
-	if m.home == nil || t == nil {
+	if m.home == nil || m.ties[m.home] == nil {
 		return
 	}
 	if op.sink != nil {
@@ -126,8 +125,14 @@ func (op *operation) encode() (err error) {
 	return err
 }
 
-// finish ends op with its outcome.
+// finish ends op with its outcome, and wakes its caller.
 func (m *member) finish(op *operation, err error) {
+	m.conclude(op, err)
+	op.done <- struct{}{}
+}
+
+// conclude is finish without waking the caller, who would only wait for m.mu.
+func (m *member) conclude(op *operation, err error) {
 	op.remove()
 	if op.registered && m.home != nil {
 		m.home.send(frame{kind: withdraw, number: m.number, send: op.id})
@@ -138,7 +143,6 @@ func (m *member) finish(op *operation, err error) {
 	op.offered, op.registered, op.exposed = false, false, false
 	m.pending--
 	op.err = err
-	op.done <- struct{}{}
 }
 
 // offer sends an encoded send on its way to the peer that decides over it.

@@ -15,7 +15,7 @@ import (
 
 const (
 	// writeTimeout is how long a peer may leave its end of a stream unread
-	// before it is given up.
+	// before it is given up, and half of it how long it surely may.
 	writeTimeout = 30 * time.Second
 
 	// maxReplies is how many bytes of answers may wait for a peer that asks
@@ -128,6 +128,7 @@ func appendHead(dst []byte, f *frame) []byte {
 // write writes what send queued until the session ends.
 func (s *session) write() {
 	defer close(s.written)
+	var patient time.Time // for so long it is not necessary to set the deadline anew
 	for {
 		select {
 		case <-s.wake:
@@ -139,7 +140,10 @@ func (s *session) write() {
 		s.out, s.open, s.replies = nil, false, 0
 		closing := s.closing
 		s.mu.Unlock()
-		s.stream.SetWriteDeadline(time.Now().Add(writeTimeout))
+		if now := time.Now(); now.After(patient) {
+			s.stream.SetWriteDeadline(now.Add(writeTimeout))
+			patient = now.Add(writeTimeout / 2)
+		}
 		for _, b := range out {
 			if _, err := s.stream.Write(b); err != nil {
 				s.stream.Reset()
