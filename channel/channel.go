@@ -113,6 +113,21 @@ func (c *Channel[T]) Receive(ctx context.Context) (T, error) {
 	return v, nil
 }
 
+// Close ends the channel for everyone, wherever they are. Sends that wait are
+// still received; later ones return [ErrClosed], and so do receives when there
+// is nothing left for them. A send that is begun elsewhere before the word has
+// come there is received, or returns ErrClosed.
+//
+// Close returns when the word cannot get lost any more. When ctx ends first it
+// is on its way. The channel stays closed for as long as somebody has it open.
+// Closing a closed channel does nothing.
+func (c *Channel[T]) Close(ctx context.Context) error {
+	if err := c.end.Close(ctx); err != nil {
+		return fmt.Errorf("channel: close %q: %w", string(c.name), err)
+	}
+	return nil
+}
+
 // Leave gives this end up: its waiting operations and later ones return
 // [ErrClosed]. The channel goes on for everyone else.
 func (c *Channel[T]) Leave() error { return c.end.Leave() }

@@ -101,6 +101,9 @@ func (e *memoryEnd) do(ctx context.Context, w *waiter) error {
 	return <-w.done
 }
 
+// Close is not what these tests are about.
+func (e *memoryEnd) Close(context.Context) error { return nil }
+
 func (e *memoryEnd) Leave() error {
 	e.space.mu.Lock()
 	defer e.space.mu.Unlock()

@@ -30,6 +30,11 @@ type Endpoint interface {
 	// says that s.Accept was called, once; any other that it was not.
 	Receive(ctx context.Context, s Sink) error
 
+	// Close ends the channel for everyone. Sends that wait are still
+	// received; later ones return ErrClosed, and so do receives when there
+	// is nothing left. A nil error says that the channel's matchmaker knows.
+	Close(ctx context.Context) error
+
 	// Leave gives the endpoint up. Operations of this endpoint that still
 	// wait, and later ones, return ErrClosed. Leave is idempotent.
 	Leave() error

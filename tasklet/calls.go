@@ -31,6 +31,8 @@ func (p *process) Call(c sandbox.Call) {
 		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return nil, p.send(ctx, c.Payload) })
 	case abi.KindReceive:
 		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return p.receive(ctx, c.Payload) })
+	case abi.KindClose:
+		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return nil, p.closeChannel(ctx, c.Payload) })
 	case abi.KindCancel:
 		p.answer(c.ID, nil, p.cancel(c.Payload))
 	case abi.KindMove:
@@ -146,6 +148,18 @@ func (p *process) leaveChannel(payload []byte) error {
 		return nil
 	}
 	return end.Leave()
+}
+
+func (p *process) closeChannel(ctx context.Context, payload []byte) error {
+	name, err := abi.ParseString(payload)
+	if err != nil {
+		return err
+	}
+	end, err := p.end(channel.Name(name))
+	if err != nil {
+		return err
+	}
+	return end.Close(ctx)
 }
 
 func (p *process) send(ctx context.Context, payload []byte) error {

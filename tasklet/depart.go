@@ -100,8 +100,10 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 			return p.gone()
 		case ctx.Err() != nil:
 			return fmt.Errorf("given up: %w", ctx.Err())
+		case errors.As(err, new(*remoteError)):
+			return err
 		}
-		return err
+		return fmt.Errorf("it broke off, and the tasklet goes on here: %w", err)
 	}
 	return m.commit()
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -49,8 +50,8 @@ func TestPlainProgramMoves(t *testing.T) {
 }
 
 // talk receives 0, 1, ... from the channel "out" at one peer and sends the
-// same on "in" at another. The function that it returns ends the talk and
-// checks what came.
+// same on "in" at another. The function that it returns closes "in", waits for
+// the other side to close "out", and checks what came.
 func talk(ctx context.Context, t *testing.T, at, from *peer) (progress *atomic.Int64, end func()) {
 	t.Helper()
 	out, in := open(t, at, "out"), open(t, from, "in")
@@ -60,11 +61,11 @@ func talk(ctx context.Context, t *testing.T, at, from *peer) (progress *atomic.I
 	go func() {
 		for want := 0; ; want++ {
 			switch got, err := out.Receive(ctx); {
+			case errors.Is(err, channel.ErrClosed) && stopped.Load():
+				done <- nil
+				return
 			case err != nil:
 				done <- err
-				return
-			case got == -1 && stopped.Load():
-				done <- nil
 				return
 			case got != want:
 				done <- fmt.Errorf("received %d, want %d", got, want)
@@ -79,7 +80,7 @@ func talk(ctx context.Context, t *testing.T, at, from *peer) (progress *atomic.I
 			err = in.Send(ctx, i)
 		}
 		if err == nil {
-			err = in.Send(ctx, -1)
+			err = in.Close(ctx)
 		}
 		done <- err
 	}()
@@ -90,11 +91,6 @@ func talk(ctx context.Context, t *testing.T, at, from *peer) (progress *atomic.I
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
-		}
-		extra, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		defer cancel()
-		if got, err := out.Receive(extra); err == nil {
-			t.Errorf("received %d, which is one too many", got)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync"
@@ -31,9 +32,9 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 	}
 	m := e.member
 	m.mu.Lock()
-	if err := e.ready(); err != nil {
+	if err := e.ready(); err != nil || m.closed {
 		m.mu.Unlock()
-		return err
+		return cmp.Or(err, channel.ErrClosed)
 	}
 	if r := m.receives.first; r != nil {
 		r.sink.Accept(p)
@@ -71,7 +72,7 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 	op.sink, op.end = s, e
 	m.admit(op)
 	m.submitReceive(op)
-	m.mu.Unlock()
+	m.unlock()
 	return e.await(ctx, op)
 }
 

@@ -42,6 +42,12 @@ const (
 	deliver
 	accept
 	refuse
+
+	// shut says that the sender knows that the channel is closed for
+	// everyone, and begins no more sends.
+	shut
+	// drained tells the owner of receives that nothing is left for them.
+	drained
 )
 
 // An outcome is what became of a match. Numbers are never reused.
@@ -174,7 +180,7 @@ func parseFrame(b []byte) (frame, error) {
 		}
 	case unknown:
 		r.hash(&f.key)
-	case leave:
+	case leave, shut, drained:
 	case send, deliver:
 		f.send = r.uint64()
 		if f.kind == deliver {

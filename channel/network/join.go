@@ -94,6 +94,7 @@ func (m *member) greet(s *session, t *tie) {
 		f.addrs = m.space.node.AddrsOf(m.claim.home)
 	}
 	s.send(f)
+	m.tellShut(s, t)
 }
 
 // greetOnce makes sure that the other side knows this one's number.
@@ -186,6 +187,9 @@ func (m *member) adopt(c claim, addrs []string) {
 	m.space.log.Debug("channel home", "channel", m.name, "home", c.home, "generation", c.generation)
 	if m.isHome() {
 		m.announce()
+		if m.closed {
+			m.acknowledge()
+		}
 	} else {
 		m.space.node.AddAddrs(c.home, addrs)
 		m.rejoin()
@@ -197,6 +201,9 @@ func (m *member) join(s *session, t *tie) {
 	m.home = s
 	if !t.said || t.claim != m.claim {
 		m.greet(s, t)
+	}
+	if t.shut {
+		m.acknowledge()
 	}
 	m.registerAll()
 }

@@ -36,15 +36,19 @@ type member struct {
 	pending  int // operations that are not done
 
 	// As one of the channel's members.
-	claim   claim           // the best that was heard
-	claimed chan struct{}   // closed when there is one
-	lost    map[claim]bool  // of the last generation there is; their homes have gone
-	home    *session        // to the home, where operations are registered
-	joining bool            // a goroutine seeks the home
-	resumes map[p2p.ID]bool // a goroutine seeks a peer that has an offer
-	search  schedule        // of other homes, while this peer is home
-	told    time.Time       // when the home was last reminded of what waits
-	ties    map[*session]*tie
+	claim        claim           // the best that was heard
+	claimed      chan struct{}   // closed when there is one
+	closed       bool            // for everyone
+	acknowledged chan struct{}   // closed when the home knows that
+	drainBy      *time.Timer     // sets overdue
+	overdue      bool            // members that have not heard so are not waited for
+	lost         map[claim]bool  // of the last generation there is; their homes have gone
+	home         *session        // to the home, where operations are registered
+	joining      bool            // a goroutine seeks the home
+	resumes      map[p2p.ID]bool // a goroutine seeks a peer that has an offer
+	search       schedule        // of other homes, while this peer is home
+	told         time.Time       // when the home was last reminded of what waits
+	ties         map[*session]*tie
 
 	// As home.
 	remoteSends    queue
@@ -57,11 +61,13 @@ type member struct {
 
 // A tie is what a member and a session have to do with each other.
 type tie struct {
-	said  bool          // hello
-	claim claim         // what was said then
-	joins bool          // the peer takes this one for the home
-	heard chan struct{} // closed when the peer has answered a hello
-	ops   map[uint64]*operation
+	said     bool          // hello
+	claim    claim         // what was said then
+	joins    bool          // the peer takes this one for the home
+	shut     bool          // the peer knows that the channel is closed
+	toldShut bool          // the peer was told so
+	heard    chan struct{} // closed when the peer has answered a hello
+	ops      map[uint64]*operation
 }
 
 // hear notes an answer.
@@ -83,15 +89,16 @@ func newMember(s *Space, name channel.Name, number uint64) *member {
 	key := keyOf(name)
 	return &member{
 		space: s, name: name, key: key, secret: secretOf(name), number: number,
-		record:  dht.KeyOf(key[:]),
-		ends:    map[*endpoint]struct{}{},
-		lastID:  rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
-		exposed: map[uint64]*operation{},
-		claimed: make(chan struct{}),
-		resumes: map[p2p.ID]bool{},
-		ties:    map[*session]*tie{},
-		pairs:   map[remoteID]remoteID{},
-		told:    time.Now(),
+		record:       dht.KeyOf(key[:]),
+		ends:         map[*endpoint]struct{}{},
+		lastID:       rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
+		exposed:      map[uint64]*operation{},
+		claimed:      make(chan struct{}),
+		acknowledged: make(chan struct{}),
+		resumes:      map[p2p.ID]bool{},
+		ties:         map[*session]*tie{},
+		pairs:        map[remoteID]remoteID{},
+		told:         time.Now(),
 	}
 }
 
@@ -158,12 +165,21 @@ func (m *member) handle(s *session, f *frame) error {
 		m.onDeliver(s, f)
 	case accept, refuse:
 		m.onAnswer(s, f)
+	case shut:
+		m.onShut(s, t)
+	case drained:
+		if s == m.home && m.closed {
+			m.onDrained()
+		}
 	}
 	return nil
 }
 
 // unlock unlocks m.mu, and lets go of the member if nobody needs it.
 func (m *member) unlock() {
+	if m.closed {
+		m.drain()
+	}
 	over := len(m.ends) == 0 && !m.gone && !m.inFlight()
 	m.mu.Unlock()
 	if over {
@@ -201,8 +217,10 @@ func (m *member) retire() {
 		}
 	}
 	m.stopAnnouncing()
-	if m.holding != nil {
-		m.holding.Stop()
+	for _, timer := range []*time.Timer{m.holding, m.drainBy} {
+		if timer != nil {
+			timer.Stop()
+		}
 	}
 	for s := range m.ties {
 		s.send(frame{kind: leave, number: m.number})

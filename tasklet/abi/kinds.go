@@ -35,4 +35,7 @@ const (
 	// KindSelf asks for the ID of the tasklet that the program is. Payload:
 	// none. Reply: the ID.
 	KindSelf
+	// KindClose closes a channel for everyone. Payload: AppendString, the
+	// channel's name. Reply: nothing.
+	KindClose
 )

@@ -82,6 +82,12 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 	return nil
 }
 
+// Close ends the channel for everyone.
+func (e *endpoint) Close(ctx context.Context) error {
+	_, err := e.call(ctx, abi.KindClose, abi.AppendString(nil, string(e.name)))
+	return err
+}
+
 // Leave gives the endpoint up.
 func (e *endpoint) Leave() (err error) {
 	e.left.Do(func() {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -10,8 +11,8 @@ import (
 )
 
 // travel sends 0, 1, ... on the channel "out", and wants the same on the
-// channel "in" until it gets -1, whatever happens to it meanwhile. At the end
-// it sends -1. If to is a peer it moves there by itself once.
+// channel "in" until that is closed, whatever happens to it meanwhile. Then it
+// closes "out". If to is a peer it moves there by itself once.
 func travel(to string) {
 	ctx := context.Background()
 	out, err := channel.Open[int](ctx, guest.Space(), "out")
@@ -43,7 +44,7 @@ func travel(to string) {
 	if err := <-received; err != nil {
 		log.Fatal(err)
 	}
-	if err := out.Send(ctx, -1); err != nil {
+	if err := out.Close(ctx); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println("arrived after", i)
@@ -62,7 +63,10 @@ func move(ctx context.Context, to string) error {
 func receive(ctx context.Context, in *channel.Channel[int]) error {
 	for want := 0; ; want++ {
 		got, err := in.Receive(ctx)
-		if err != nil || got == -1 {
+		if errors.Is(err, channel.ErrClosed) {
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 		if got != want {
