@@ -110,7 +110,7 @@ func await(ctx context.Context, t *testing.T, progress *atomic.Int64, n int64) {
 // A program that talks on channels all the time is moved a hundred times, and
 // loses and doubles nothing.
 func TestHundredMoves(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, 5*time.Minute)
 	peers := startPeers(t, 3, both)
 	progress, end := talk(ctx, t, peers[0], peers[1])
 	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "zoo"), "travel"))
