@@ -11,7 +11,7 @@ import (
 
 // eager is how many bytes of a frame are allocated on the word of its length
 // alone. A longer frame's buffer grows as its bytes arrive.
-const eager = 64 << 10
+const eager = 256 << 10
 
 // AppendFrame appends payload to dst as one frame: its length as an unsigned
 // varint, then its bytes.
