@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
 )
 
@@ -16,8 +17,8 @@ func (c *cli) recvCommand() *cobra.Command {
 		Use:   "recv CHANNEL",
 		Short: "Receive messages from a channel, and print them one a line",
 		Long: `Recv receives messages from a channel, whoever sends them, and prints them, one a
-line, until it has as many as -n says or is interrupted. The senders of a message
-go on when it was received.
+line, until it has as many as -n says, the channel is closed, or it is
+interrupted. Who sent a message goes on when it was received.
 
 A message that was received and could not be printed, because the command was
 killed or its output was closed, is kept by the peer for its next recv on the
@@ -43,15 +44,16 @@ message that is not text in UTF-8.`,
 		}
 		return talk(cmd, args)
 	}
-	cmd.Flags().IntVarP(&count, "count", "n", 0, "how many messages to receive (default until interrupted)")
+	cmd.Flags().IntVarP(&count, "count", "n", 0, "how many messages to receive (default all)")
 	return c.jsonFlag(cmd)
 }
 
-// receive prints count messages, or all until ctx ends if count is 0.
+// receive prints count messages, or if count is 0 all until the channel is closed
+// or ctx ends.
 func (c *cli) receive(ctx context.Context, ch *control.Channel, count int) error {
 	for n := 0; count == 0 || n < count; n++ {
 		msg, err := ch.Receive(ctx)
-		if count == 0 && errors.Is(err, context.Canceled) {
+		if count == 0 && (errors.Is(err, context.Canceled) || errors.Is(err, channel.ErrClosed)) {
 			return nil // as agreed
 		}
 		if err != nil {

@@ -3,11 +3,12 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/dstackless/dstackless/channel"
 )
 
 // grace is how long a withdrawn operation may take to say what became of it:
@@ -15,7 +16,8 @@ import (
 const grace = 15 * time.Second
 
 // A Channel is a client's use of one of the peer's channels. Its methods must
-// not be called at the same time.
+// not be called at the same time. Their errors are of the same kinds as those of
+// [channel.Channel].
 //
 // A value is handed over in two steps: Receive returns it, and Taken confirms
 // that it is safe. What is not confirmed when the client ends, in whatever way,
@@ -103,14 +105,10 @@ func (ch *Channel) do(ctx context.Context, o order) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, lost(ctx, err)
-	case res.Stopped && ctx.Err() != nil:
+	case res.Code == channel.CodeCanceled && ctx.Err() != nil:
 		return nil, ctx.Err()
-	case res.Stopped:
-		return nil, context.Canceled
-	case res.Error != "":
-		return nil, errors.New(res.Error)
 	}
-	return res.Value, nil
+	return res.Value, channel.Decode(res.Code, res.Error)
 }
 
 func (ch *Channel) order(o order) error {

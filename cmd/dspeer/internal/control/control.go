@@ -14,6 +14,7 @@ package control
 import (
 	"time"
 
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -102,7 +103,7 @@ type order struct {
 
 // A result is what became of an order.
 type result struct {
-	Value   []byte `json:"value,omitempty"`
-	Stopped bool   `json:"stopped,omitempty"` // withdrawn, as the client wished
-	Error   string `json:"error,omitempty"`
+	Value []byte       `json:"value,omitempty"`
+	Code  channel.Code `json:"code,omitempty"` // kind of the error; canceled if the client stopped it
+	Error string       `json:"error,omitempty"`
 }

@@ -208,6 +208,25 @@ func TestCancel(t *testing.T) {
 	}
 }
 
+// A channel that is closed for everyone ends in a way that clients can tell.
+func TestClosedChannel(t *testing.T) {
+	s := serve(t)
+	in, out := s.open(t, "c"), s.open(t, "c")
+	native, err := channel.Open[string](t.Context(), s.peer, "c")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := native.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := in.Receive(t.Context()); !errors.Is(err, channel.ErrClosed) {
+		t.Errorf("receive: %v", err)
+	}
+	if err := out.Send(t.Context(), []byte("late")); !errors.Is(err, channel.ErrClosed) {
+		t.Errorf("send: %v", err)
+	}
+}
+
 // What a client received and did not confirm goes to the next one, even if that
 // waits already, and comes before what is sent later.
 func TestUnconfirmed(t *testing.T) {

@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -85,12 +84,8 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 			err = fmt.Errorf("%w: %q", errMalformed, t.Op)
 		}
 		t.stop()
-		switch err = cause(r.Context(), err); {
-		case err == nil:
-		case errors.Is(err, context.Canceled):
-			res.Stopped = true
-		default:
-			res.Error = err.Error()
+		if err != nil {
+			res.Code, res.Error = channel.Encode(cause(r.Context(), err))
 		}
 		writeJSON(w, res)
 		rc.Flush()

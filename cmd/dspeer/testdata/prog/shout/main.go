@@ -1,5 +1,5 @@
 // Command shout answers what it receives on the channel "question" on the
-// channel "answer", louder, until it is told to stop.
+// channel "answer", louder, until it is told to stop, and then closes that.
 package main
 
 import (
@@ -30,8 +30,11 @@ func shout(ctx context.Context) error {
 	}
 	for n := 1; ; n++ {
 		q, err := question.Receive(ctx)
-		if err != nil || q == "stop" {
+		if err != nil {
 			return err
+		}
+		if q == "stop" {
+			return answer.Close(ctx)
 		}
 		fmt.Println("asked", n)
 		if err := answer.Send(ctx, fmt.Sprintf("%d %s", n, strings.ToUpper(q))); err != nil {
