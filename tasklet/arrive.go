@@ -88,6 +88,7 @@ func (a *arrival) prepare() error {
 	if err := c.send(tagWelcome, nil); err != nil {
 		return err
 	}
+	c.within(fetchTimeout + stepTimeout)
 	code, err := h.fetch(h.ctx, a.offer.Program, a.from)
 	if err != nil {
 		return err

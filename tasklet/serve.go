@@ -133,6 +133,7 @@ func (h *Host) hear(c *conn, p *process) error {
 // controlled serves a control.
 func (h *Host) controlled(c *conn, q *control) error {
 	reply, err := h.answer(c, q)
+	c.within(stepTimeout) // a move may have taken longer
 	if err != nil {
 		c.fail(err)
 		return err
