@@ -20,6 +20,8 @@ const (
 	Deliver  = deliver
 	Accept   = accept
 	Refuse   = refuse
+	Shut     = shut
+	Drained  = drained
 
 	Accepted = accepted
 	Refused  = refused

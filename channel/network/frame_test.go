@@ -48,6 +48,8 @@ func frames() map[string]network.Frame {
 		"accept":             {Kind: network.Accept, Number: 1, Send: 2},
 		"accept_passed":      {Kind: network.Accept, Number: 1, Send: 2, Peer: peer},
 		"refuse":             {Kind: network.Refuse, Number: 1, Send: 2, Peer: peer},
+		"shut":               {Kind: network.Shut, Number: 1},
+		"drained":            {Kind: network.Drained, Number: 1},
 	}
 }
 
@@ -84,7 +86,7 @@ func TestRefusedFrames(t *testing.T) {
 	long := p2p.ID(strings.Repeat("i", 65))
 	for name, b := range map[string][]byte{
 		"no kind":                      {0, 1},
-		"a kind of the future":         {13, 1},
+		"a kind of the future":         {byte(network.Drained) + 1, 1},
 		"the last kind":                {255, 1},
 		"number in a long form":        {byte(network.Goodbye), 0x80, 0},
 		"number of 65 bits":            append(append([]byte{byte(network.Goodbye)}, bytes.Repeat([]byte{0xff}, 9)...), 2),
