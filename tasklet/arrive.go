@@ -93,10 +93,11 @@ func (a *arrival) prepare() error {
 	if err != nil {
 		return err
 	}
-	a.process = h.newProcess(a.offer.ID, a.offer.Program, a.offer.Origin, a.offer.Args, time.Time{})
-	if err := a.process.instantiate(code); err != nil {
+	p := h.newProcess(a.offer.ID, a.offer.Program, a.offer.Origin, a.offer.Args, time.Time{})
+	if err := p.instantiate(code); err != nil {
 		return err
 	}
+	a.process = p
 	if err := c.send(tagReady, nil); err != nil {
 		return err
 	}

@@ -299,3 +299,22 @@ func TestHostileDestination(t *testing.T) {
 		})
 	}
 }
+
+// An offer that lies about its memory comes to a peer that cannot even start
+// the program.
+func TestOfferLies(t *testing.T) {
+	ctx := within(t, 2*time.Minute)
+	source := startPeer(t, tcp, nil)
+	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, MemoryLimit: 1 << 20})
+	must[p2p.ID](t)(source.node.Connect(ctx, victim.node.Addrs()[0]))
+	tl := spawn(ctx, t, source, "zoo", "forever")
+	s := knock(t, source.node, victim)
+	s.say(offered, offer{ID: good().ID, Move: [16]byte{1}, Program: tl.Info().Program, Origin: source.id(), Memory: 1})
+	if tag, _ := s.hear(); tag != welcome {
+		t.Fatalf("message %d", tag)
+	}
+	s.refused("memory")
+	if err := tl.Move(ctx, victim.id()); !errors.Is(err, tasklet.ErrRefused) {
+		t.Errorf("an honest move: %v", err)
+	}
+}

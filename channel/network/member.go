@@ -13,9 +13,9 @@ import (
 // A member is this peer's part in one channel: its own operations, and the
 // matchmaking for others while the peer is the channel's home.
 //
-// Its methods take m.mu if they are exported to sessions and endpoints (on...,
-// handle, submit...); all others want it held. None of them blocks: what has
-// to be waited for runs in a goroutine of the space.
+// Sessions call handle, onHello, onUnknown and onLost, and the space info, close
+// and giveUp: these take m.mu, as do the goroutines that wait for something. All
+// other methods want it held, and none of them blocks.
 type member struct {
 	space  *Space
 	name   channel.Name
