@@ -56,11 +56,3 @@ func resourceManager() (network.ResourceManager, error) {
 func connectionManager() (*connmgr.BasicConnMgr, error) {
 	return connmgr.NewConnManager(fewConnections, manyConnections)
 }
-
-// Protect keeps connections to a peer from being closed when the node has more
-// than 1,024 of them and drops the least useful, until [Node.Unprotect] with
-// the same tag. It doesn't connect.
-func (n *Node) Protect(id ID, tag string) { n.host.ConnManager().Protect(id, tag) }
-
-// Unprotect takes back one [Node.Protect]. It closes nothing.
-func (n *Node) Unprotect(id ID, tag string) { n.host.ConnManager().Unprotect(id, tag) }

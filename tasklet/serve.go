@@ -165,10 +165,16 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 	}
 	ctx, cancel := context.WithCancel(h.ctx)
 	defer cancel()
+	listened := make(chan struct{})
 	go func() { // the other end gives up by ending the stream
+		defer close(listened)
 		defer cancel()
 		c.stream.SetReadDeadline(time.Time{})
 		c.next(0)
+	}()
+	defer func() {
+		c.stream.CloseRead()
+		<-listened
 	}()
 	err = h.act(ctx, p, q)
 	var elsewhere *movedError
