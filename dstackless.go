@@ -89,7 +89,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 			return nil, err
 		}
 	}
-	if p.node, err = p2p.Start(&p2p.Options{DataDir: o.DataDir, Listen: o.Listen}); err != nil {
+	if p.node, err = p2p.Start(&p2p.Options{DataDir: o.DataDir, Listen: o.Listen, Lab: p2p.LabOf(ctx)}); err != nil {
 		return nil, err
 	}
 	if p.table, err = dht.Start(p.node, nil); err != nil {

@@ -9,7 +9,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
@@ -18,6 +17,7 @@ import (
 type Node struct {
 	host  host.Host
 	watch *watcher
+	lab   *Lab // or nil
 
 	mu       sync.Mutex
 	closed   bool
@@ -41,7 +41,7 @@ func Start(opts *Options) (*Node, error) {
 	if err := l.free(); err != nil {
 		return nil, err
 	}
-	key, err := identity(o.DataDir)
+	key, err := o.key()
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,10 @@ func Start(opts *Options) (*Node, error) {
 		options = append(options, libp2p.Transport(libp2pquic.NewTransport))
 	}
 	if l.tcp {
-		options = append(options, libp2p.Transport(tcp.NewTCPTransport))
+		options = append(options, libp2p.Transport(o.Lab.tcp()))
+	}
+	if o.Lab != nil {
+		options = append(options, o.Lab.Libp2p...)
 	}
 	h, err := libp2p.New(options...)
 	if err != nil {
@@ -85,7 +88,10 @@ func Start(opts *Options) (*Node, error) {
 		h.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)
 	}
-	return &Node{host: h, watch: watch}, nil
+	if o.Lab != nil && o.Lab.Started != nil {
+		o.Lab.Started(h)
+	}
+	return &Node{host: h, watch: watch, lab: o.Lab}, nil
 }
 
 // listens reports the first of the wanted addresses that h doesn't listen on:

@@ -26,6 +26,10 @@ type Options struct {
 	// Default: QUIC and TCP on a free port each, on all IPv4 and IPv6
 	// interfaces. A machine without IPv6 is no error then.
 	Listen []string
+
+	// Lab is for tests, and above all for package peertest. Default: nil, the
+	// machine and its network.
+	Lab *Lab
 }
 
 // anywhere is the default of Options.Listen.

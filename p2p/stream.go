@@ -54,7 +54,7 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol) (Stream, e
 	s, err := n.host.NewStream(network.WithAllowLimitedConn(ctx, "stream"), to, protocols...)
 	switch {
 	case err == nil:
-		return s, nil
+		return n.lab.stream(s), nil
 	case errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}):
 		return nil, fmt.Errorf("%w %s", ErrProtocol, join(protocols))
 	}
@@ -87,7 +87,7 @@ func (n *Node) Handle(p Protocol, h func(Stream)) {
 		n.handlers.Add(1)
 		n.mu.Unlock()
 		defer n.handlers.Done()
-		h(s)
+		h(n.lab.stream(s))
 	})
 }
 
