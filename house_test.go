@@ -26,6 +26,7 @@ var house = map[string][]string{
 	"tasklet/guest":   {"channel", "codec", "tasklet/abi"},
 	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
 	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
+	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
 }
 
 func goList(t *testing.T, env []string, args ...string) []string {
@@ -55,9 +56,23 @@ func TestArrowsPointDown(t *testing.T) {
 		}
 		for _, dep := range goList(t, nil, "-deps", room) {
 			below, ours := strings.CutPrefix(dep, module+"/")
+			if dep == module {
+				below, ours = ".", true
+			}
 			if ours && below != name && !slices.Contains(allowed, below) {
 				t.Errorf("%s knows of %s", name, below)
 			}
+		}
+	}
+}
+
+// Whoever imports package testing gives its flags to each program that uses it.
+func TestTestingStaysOutside(t *testing.T) {
+	const format = "{{.ImportPath}}{{range .Imports}},{{.}}{{end}}"
+	for _, line := range goList(t, nil, "-f", format, "./...") {
+		imports := strings.Split(line, ",")
+		if imports[0] != module+"/peertest" && slices.Contains(imports, "testing") {
+			t.Errorf("%s imports testing", imports[0])
 		}
 	}
 }

@@ -1,0 +1,182 @@
+package peertest_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/peertest"
+)
+
+// connected reports whether peer i has a connection to peer j.
+func connected(nw *peertest.Network, i, j int) bool {
+	for _, p := range nw.Peer(i).Peers() {
+		if p.ID.String() == nw.Peer(j).ID() {
+			return true
+		}
+	}
+	return false
+}
+
+// until waits until f is true.
+func until(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for start := time.Now(); !f(); time.Sleep(time.Millisecond) {
+		if time.Since(start) > 20*time.Second {
+			t.Fatalf("not in 20 s: %s", what)
+		}
+	}
+}
+
+func TestKillAndRestart(t *testing.T) {
+	nw := peertest.New(t, 3, nil)
+	const name = "jobs"
+	first := open(t, nw.Peer(0), name)
+	second, third := open(t, nw.Peer(1), name), open(t, nw.Peer(2), name)
+	if err := exchange(t, first, second, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	waiting := make(chan error, 1)
+	go func() {
+		_, err := first.Receive(context.Background())
+		waiting <- err
+	}()
+	old := nw.Peer(0)
+	nw.Kill(0)
+	if err := <-waiting; !errors.Is(err, channel.ErrClosed) {
+		t.Errorf("a receive of the killed peer: %v", err)
+	}
+	until(t, "the others notice", func() bool { return !connected(nw, 1, 0) && !connected(nw, 2, 0) })
+	if err := exchange(t, second, third, 20*time.Second); err != nil {
+		t.Errorf("between the others: %v", err)
+	}
+	nw.Kill(0) // does nothing
+	nw.Restart(0)
+	if p := nw.Peer(0); p == old || p.ID() != old.ID() || p.Addrs()[0] != nw.Peers()[0].Addrs()[0] {
+		t.Errorf("restarted, peer %s is %s", old.ID(), p.ID())
+	}
+	if err := exchange(t, third, open(t, nw.Peer(0), name), 20*time.Second); err != nil {
+		t.Errorf("with the restarted peer: %v", err)
+	}
+}
+
+func TestLeave(t *testing.T) {
+	nw := peertest.New(t, 2, nil)
+	nw.Leave(1)
+	until(t, "the other notices", func() bool { return !connected(nw, 0, 1) })
+	nw.Restart(1)
+	if err := exchange(t, open(t, nw.Peer(0), "a"), open(t, nw.Peer(1), "a"), 10*time.Second); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPartitionAndHeal(t *testing.T) {
+	nw := peertest.New(t, 4, nil)
+	const name = "split"
+	var ends []*channel.Channel[string]
+	for _, p := range nw.Peers() {
+		ends = append(ends, open(t, p, name))
+	}
+	for i := range ends {
+		if err := exchange(t, ends[i], ends[(i+1)%4], 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+	}
+	nw.Partition([]int{0, 1}, []int{2, 3})
+	until(t, "connections across end", func() bool { return !connected(nw, 2, 0) && !connected(nw, 3, 1) && !connected(nw, 0, 3) })
+	if _, err := nw.Peer(0).Connect(t.Context(), nw.Peer(2).Addrs()[0]); err == nil {
+		t.Error("connected across")
+	}
+	for _, half := range [][2]int{{0, 1}, {2, 3}} {
+		if err := exchange(t, ends[half[0]], ends[half[1]], 20*time.Second); err != nil {
+			t.Errorf("within a half: %v", err)
+		}
+	}
+	if err := exchange(t, ends[1], ends[2], 500*time.Millisecond); err == nil {
+		t.Error("a value got across")
+	}
+	nw.Heal()
+	nw.Connect(0, 2)
+	if err := exchange(t, ends[1], ends[3], 30*time.Second); err != nil {
+		t.Errorf("healed: %v", err)
+	}
+}
+
+func TestCut(t *testing.T) {
+	nw := peertest.New(t, 2, nil)
+	a, b := open(t, nw.Peer(0), "blink"), open(t, nw.Peer(1), "blink")
+	since := func() time.Time { return nw.Peer(0).Peers()[0].Since }
+	for range 5 {
+		if err := exchange(t, a, b, 10*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		before := since()
+		nw.Cut(1, 0)
+		if err := exchange(t, a, b, 20*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		if since() == before {
+			t.Error("the connection is the same")
+		}
+	}
+}
+
+func TestSlow(t *testing.T) {
+	nw := peertest.New(t, 2, nil)
+	a, b := open(t, nw.Peer(0), "slow"), open(t, nw.Peer(1), "slow")
+	took := func() time.Duration {
+		start := time.Now()
+		if err := exchange(t, a, b, 20*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(start)
+	}
+	took()
+	nw.Slow(0, 1, 100*time.Millisecond, 0)
+	if d := took(); d < 200*time.Millisecond {
+		t.Errorf("a value and its receipt took %v over a link of 100 ms", d)
+	}
+	nw.Slow(0, 1, 0, 100<<10)
+	go a.Send(t.Context(), string(make([]byte, 50<<10)))
+	start := time.Now()
+	if _, err := b.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if d := time.Since(start); d < 450*time.Millisecond || d > 10*time.Second {
+		t.Errorf("50 KiB took %v at 100 KiB/s", d)
+	}
+	nw.Slow(0, 1, 0, 0)
+	if d := took(); d > 5*time.Second {
+		t.Errorf("a value took %v over a fast link", d)
+	}
+}
+
+func TestMute(t *testing.T) {
+	nw := peertest.New(t, 2, nil)
+	a, b := open(t, nw.Peer(0), "silence"), open(t, nw.Peer(1), "silence")
+	if err := exchange(t, a, b, 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	nw.Mute(0, 1)
+	sent := make(chan error, 1)
+	go func() { sent <- a.Send(t.Context(), "late") }()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if v, err := b.Receive(ctx); err == nil {
+		t.Fatalf("received %q", v)
+	}
+	if !connected(nw, 0, 1) {
+		t.Error("they were told")
+	}
+	nw.Heal()
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if v, err := b.Receive(ctx); err != nil || v != "late" {
+		t.Errorf("received %q, %v", v, err)
+	}
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+}
