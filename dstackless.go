@@ -181,6 +181,11 @@ func (p *Peer) Open(ctx context.Context, name channel.Name) (channel.Endpoint, e
 	return p.channels.Open(ctx, name)
 }
 
+// Select implements [channel.Space]; use [channel.Select].
+func (p *Peer) Select(ctx context.Context, alternatives []channel.Alternative, wait bool) (int, error) {
+	return p.channels.Select(ctx, alternatives, wait)
+}
+
 // Channels lists the channels that are open on this peer.
 func (p *Peer) Channels() []network.Info { return p.channels.Channels() }
 

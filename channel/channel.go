@@ -9,13 +9,20 @@
 //     one exception: [ErrInDoubt], when the peer that was taking the value was
 //     lost in the act. Nothing is ever received twice.
 //  3. Values from one goroutine arrive in the order in which it sent them, as
-//     seen by one receiver.
+//     seen by one receiver. Send, SendAsync and Select alike keep this order on
+//     one end of a channel.
 //  4. A context that ends withdraws the operation. If it had already been
 //     matched, the true outcome is returned instead of the context's error.
 //
 // Between goroutines of one process a value is handed over as it is, like on
 // a Go channel: what it points to is shared. Between processes it travels as
 // gob, or raw if the type is []byte; the Send of a nil pointer then fails.
+//
+// # What is not here
+//
+// Stackless lets a channel prefer its senders or its receivers, which says who
+// of the two that met runs next. Go's scheduler decides that, and between
+// machines both run.
 //
 // The package knows no network. It compiles for GOOS=wasip1, and the same
 // source line opens a channel in a native program, where the space is a
@@ -30,8 +37,10 @@ import (
 
 // A Channel is a typed end of a named channel. It is safe for concurrent use.
 type Channel[T any] struct {
-	name Name
-	end  Endpoint
+	name  Name
+	space Space
+	end   Endpoint
+	flow  flow
 
 	// Values are passed through recycled boxes, so that a rendezvous within
 	// a process allocates nothing.
@@ -50,7 +59,7 @@ func Open[T any](ctx context.Context, space Space, name Name) (*Channel[T], erro
 	if err != nil {
 		return nil, fmt.Errorf("channel: open %q: %w", string(name), err)
 	}
-	return &Channel[T]{name: name, end: end}, nil
+	return &Channel[T]{name: name, space: space, end: end}, nil
 }
 
 // Name returns the channel's name.
@@ -126,6 +135,23 @@ func (c *Channel[T]) Close(ctx context.Context) error {
 		return fmt.Errorf("channel: close %q: %w", string(c.name), err)
 	}
 	return nil
+}
+
+// Closed reports whether this end was left, or the channel is closed for
+// everyone as far as is known here. Values that were sent before may still be
+// received: [Channel.All] ends when there are none left.
+func (c *Channel[T]) Closed() bool { return c.end.Closed() }
+
+// Balance returns how many senders wait on the channel, wherever they are, or
+// how many receivers as a negative number. It is a look at something that
+// moves: it asks the channel's matchmaker, which costs a round trip. While none
+// is known, it counts those who wait here.
+func (c *Channel[T]) Balance(ctx context.Context) (int, error) {
+	n, err := c.end.Balance(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("channel: balance of %q: %w", string(c.name), err)
+	}
+	return n, nil
 }
 
 // Leave gives this end up: its waiting operations and later ones return

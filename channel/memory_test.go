@@ -101,6 +101,32 @@ func (e *memoryEnd) do(ctx context.Context, w *waiter) error {
 	return <-w.done
 }
 
+func (e *memoryEnd) SendAsync(p channel.Payload, done func(error)) channel.Withdrawer {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() { done(e.Send(ctx, p)) }()
+	return withdrawer(cancel)
+}
+
+type withdrawer context.CancelCauseFunc
+
+func (w withdrawer) Withdraw(err error) { w(err) }
+
+func (s *memory) Select(context.Context, []channel.Alternative, bool) (int, error) {
+	panic("a select needs a real space")
+}
+
+func (e *memoryEnd) Balance(context.Context) (int, error) {
+	e.space.mu.Lock()
+	defer e.space.mu.Unlock()
+	return len(e.line.sends) - len(e.line.receives), nil
+}
+
+func (e *memoryEnd) Closed() bool {
+	e.space.mu.Lock()
+	defer e.space.mu.Unlock()
+	return e.left
+}
+
 // Close is not what these tests are about.
 func (e *memoryEnd) Close(context.Context) error { return nil }
 

@@ -15,6 +15,21 @@ type Space interface {
 	// The error wraps ErrName for a name that is not valid, ErrLimit when
 	// the space has too many channels open, ErrClosed when it is shut down.
 	Open(ctx context.Context, name Name) (Endpoint, error)
+
+	// Select does exactly one of the alternatives, whose ends this space
+	// opened, and returns its index and outcome. It waits until one can be
+	// done, or if it shall not wait, until it is known that none can be
+	// done now; it then returns -1 and no error. When ctx ends first, all
+	// are withdrawn and it returns -1 and ctx's error.
+	Select(ctx context.Context, alternatives []Alternative, wait bool) (int, error)
+}
+
+// An Alternative is one of the operations that a Select chooses from: a send
+// if it has a Payload, a receive if it has a Sink.
+type Alternative struct {
+	End     Endpoint
+	Payload Payload
+	Sink    Sink
 }
 
 // An Endpoint is one side's end of a channel, below the level of types.
@@ -26,6 +41,12 @@ type Endpoint interface {
 	// Send reports what became of it.
 	Send(ctx context.Context, p Payload) error
 
+	// SendAsync begins to send p, behind all that was sent on this endpoint
+	// before, and does not wait. It calls done once, with what Send would
+	// have returned, at any time from now on and from any goroutine: done
+	// must neither block nor use the endpoint.
+	SendAsync(p Payload, done func(error)) Withdrawer
+
 	// Receive waits for one sender and gives its value to s. A nil error
 	// says that s.Accept was called, once; any other that it was not.
 	Receive(ctx context.Context, s Sink) error
@@ -35,9 +56,24 @@ type Endpoint interface {
 	// is nothing left. A nil error says that the channel's matchmaker knows.
 	Close(ctx context.Context) error
 
+	// Closed reports whether the endpoint was left, or this side knows
+	// that the channel is closed for everyone.
+	Closed() bool
+
+	// Balance returns how many sends more than receives wait on the channel.
+	Balance(ctx context.Context) (int, error)
+
 	// Leave gives the endpoint up. Operations of this endpoint that still
 	// wait, and later ones, return ErrClosed. Leave is idempotent.
 	Leave() error
+}
+
+// A Withdrawer takes back what has begun.
+type Withdrawer interface {
+	// Withdraw ends the operation with err if it still can. It does not
+	// wait. Of several operations the last is withdrawn first, lest one
+	// overtakes another.
+	Withdraw(err error)
 }
 
 // A Payload is a value on its way to a receiver. It is encoded only if it has

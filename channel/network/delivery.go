@@ -1,6 +1,8 @@
 package network
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -14,48 +16,55 @@ const patience = 10 * time.Second
 // onQueued: the home did not take the value of a send, and has it in its queue.
 func (m *member) onQueued(s *session, id uint64) {
 	op := m.exposed[id]
-	if op == nil || !op.offered || !op.offer.open || op.offer.via != s {
+	if op == nil || !op.with(s) {
 		return
 	}
 	if s != m.home {
 		m.reoffer(op)
 		return
 	}
-	op.offered, op.registered, op.offer = false, true, offer{}
+	m.endOffer(op)
+	op.registered = true
 	if err := op.unwanted(); err != nil {
 		m.finish(op, err)
-	} else if r := m.receives.first; r != nil {
-		m.hand(op.payload, r)
-		m.finish(op, nil)
-	} else {
-		m.sends.restore(op)
+		return
+	}
+	m.sends.restore(op)
+	if op.ordered {
+		m.lane.eager = false
+	}
+	if m.turn(op) {
+		m.place(op)
 	}
 }
 
 // onMatch: the home found a receive for a send of this peer.
 func (m *member) onMatch(s *session, f *frame) {
 	op := m.exposed[f.send]
-	waits := op != nil && op.sink == nil && (op.in != nil || op.offered && op.offer.open && op.offer.via == s)
-	if !waits || f.peer == m.self() {
+	if op != nil && s == m.home {
+		op.registered = false // it has struck it out
+	}
+	if f.peer == m.self() || !m.follows(op, s) {
 		s.send(frame{kind: settle, number: m.number, send: f.send, receive: f.receive, outcome: gone})
 		return
 	}
 	o := offer{to: f.peer, receive: f.receive, matcher: s}
 	if f.peer == s.peer {
 		o.via, o.run = s, s.run
-		m.offer(op, o)
+		m.direct(op, o)
 		return
 	}
 	m.space.node.AddAddrs(f.peer, f.addrs)
 	if sn := m.space.to(f.peer); sn != nil {
 		o.via, o.run = sn, sn.run
-		m.offer(op, o)
+		m.direct(op, o)
 		return
 	}
 	// Set aside while the peer is dialled. If it cannot be reached, the home
 	// passes the value on.
+	m.endOffer(op)
 	op.remove()
-	op.registered, op.offered, op.offer = false, true, o
+	op.offered, op.offer = true, o
 	m.space.spawn(func() {
 		sn, err := m.space.dial(m.space.ctx, o.to)
 		m.mu.Lock()
@@ -66,7 +75,7 @@ func (m *member) onMatch(s *session, f *frame) {
 		switch {
 		case op.unwanted() != nil:
 			m.settleGone(op)
-			m.finish(op, op.unwanted())
+			m.reoffer(op)
 		case err == nil:
 			op.offer.via, op.offer.run = sn, sn.run
 			m.transmit(op)
@@ -80,41 +89,110 @@ func (m *member) onMatch(s *session, f *frame) {
 	})
 }
 
+// follows reports whether op, a send of this peer, follows a match that the
+// peer of s has made.
+func (m *member) follows(op *operation, s *session) bool {
+	if op == nil || op.sink != nil || op.in == nil && !op.with(s) {
+		return false
+	}
+	if err := op.unwanted(); err != nil {
+		m.finish(op, err)
+		return false
+	}
+	if !m.turn(op) || !op.reserve() {
+		if op.ordered {
+			m.lane.unknown(op)
+		}
+		if op.in == nil {
+			m.endOffer(op)
+			m.sends.restore(op)
+		}
+		return false
+	}
+	if err := op.encode(); err != nil {
+		m.finish(op, err)
+		return false
+	}
+	return true
+}
+
+// direct offers op, which may be with the home, to the one receive that was
+// found for it.
+func (m *member) direct(op *operation, o offer) {
+	m.endOffer(op)
+	m.offer(op, o)
+}
+
 // onDeliver: another peer offers a value to a receive of this one, or to that
 // of a member which it cannot reach.
-func (m *member) onDeliver(s *session, f *frame) {
-	answer := frame{kind: refuse, number: m.number, send: f.send, peer: f.peer}
+func (m *member) onDeliver(s *session, t *tie, f *frame) {
 	origin := s.peer
 	switch {
 	case f.pass:
 		if to := m.space.to(f.peer); to != nil && m.ties[to] != nil && m.ties[to].joins {
 			m.greetOnce(to)
+			m.ties[to].passing[remoteID{s, f.send}] = struct{}{}
 			on := *f
 			on.number, on.peer, on.pass = m.number, s.peer, false
 			to.send(on)
 			return
 		}
-		s.send(answer)
+		m.refuse(s, f)
 		return
 	case f.peer != "" && s != m.home:
-		s.send(answer) // only the home passes on
+		m.refuse(s, f) // only the home passes on
 		return
 	case f.peer != "":
 		origin = f.peer
 	}
 	delete(m.pairs, remoteID{s, f.send}) // if this peer is the home: settled here
 	m.greetOnce(s)
-	if f.again && m.space.wasTaken(origin, f.send) {
-		answer.kind = accept
-	} else if r := m.exposed[f.receive]; r != nil && r.sink != nil && r.in != nil {
-		r.registered = false // whoever made the match has struck it out
-		m.take(r, f.value)
-		answer.kind = accept
-		if f.peer != "" {
-			m.space.keepTaken(origin, f.send)
-		}
+	if (f.again || f.peer != "") && m.space.wasTaken(origin, f.send) {
+		s.send(frame{kind: accept, number: m.number, send: f.send, peer: f.peer})
+		return
 	}
-	s.send(answer)
+	if f.peer != "" && m.space.isVoid(origin, f.send) {
+		m.refuse(s, f)
+		return
+	}
+	if f.again { // what is passed on late does not count
+		m.space.keepVoid(origin, f.send)
+	}
+	r := m.exposed[f.receive]
+	if r == nil || r.sink == nil || r.in == nil {
+		m.refuse(s, f)
+		return
+	}
+	// Whoever made the match has struck it out.
+	r.registered, r.promised = false, false
+	switch {
+	case commit(r, nil):
+		m.accept(s, f, r)
+	case r.choice.isTentative() && !r.choice.yields(origin, f.choice) && (r.kept == nil || r.kept.is(origin, f.send)):
+		r.kept = &kept{from: s, origin: origin, frame: *f}
+	default:
+		m.refuse(s, f)
+	}
+}
+
+// accept takes the value of a deliver frame for the receive r, and says so.
+func (m *member) accept(s *session, f *frame, r *operation) {
+	if t := m.ties[s]; t != nil && f.peer == "" && t.blocked == f.send {
+		t.blocked = 0
+	}
+	m.take(r, f.value)
+	if f.peer != "" {
+		m.space.keepTaken(f.peer, f.send)
+	}
+	s.send(frame{kind: accept, number: m.number, send: f.send, peer: f.peer})
+	if m.isHome() {
+		m.rematch()
+	}
+}
+
+// refuse answers a deliver frame whose value is not wanted.
+func (m *member) refuse(s *session, f *frame) {
+	s.send(frame{kind: refuse, number: m.number, send: f.send, peer: f.peer})
 }
 
 // take gives a value that came from another peer to a receive of this one.
@@ -130,11 +208,7 @@ func (m *member) onAnswer(s *session, f *frame) {
 	}
 	op := m.exposed[f.send]
 	if op == nil || !op.offered || op.offer.via != s || op.offer.to != to {
-		if f.peer != "" && f.peer != s.peer { // on its way back through the home
-			if on := m.space.to(f.peer); on != nil && m.ties[on] != nil {
-				on.send(frame{kind: f.kind, number: m.number, send: f.send, peer: s.peer})
-			}
-		}
+		m.passBack(s, f)
 		return
 	}
 	what := accepted
@@ -145,9 +219,32 @@ func (m *member) onAnswer(s *session, f *frame) {
 		by.send(frame{kind: settle, number: m.number, send: op.id, receive: op.offer.receive, outcome: what})
 	}
 	if what == accepted {
+		if op.ordered && op.offer.open {
+			m.lane.eager = true
+		}
 		m.finish(op, nil)
 	} else {
 		m.reoffer(op)
+	}
+}
+
+// passBack passes on what the peer of s answers to a value that came by way of
+// this peer, the home.
+func (m *member) passBack(s *session, f *frame) {
+	t := m.ties[s]
+	for id := range t.passing {
+		if id.id == f.send && id.owner.peer == f.peer {
+			delete(t.passing, id)
+			id.owner.send(frame{kind: f.kind, number: m.number, send: f.send, peer: s.peer})
+		}
+	}
+}
+
+// onAstray: the home passed on a value, and has lost the peer that it was for.
+func (m *member) onAstray(s *session, f *frame) {
+	op := m.exposed[f.send]
+	if op != nil && op.offered && op.offer.via == s && op.offer.to == f.peer && f.peer != s.peer {
+		m.lose(op)
 	}
 }
 
@@ -156,6 +253,10 @@ func (m *member) onAnswer(s *session, f *frame) {
 func (m *member) onLost(s *session) {
 	m.mu.Lock()
 	defer m.unlock()
+	m.lost(s)
+}
+
+func (m *member) lost(s *session) {
 	t := m.ties[s]
 	if t == nil {
 		return
@@ -165,6 +266,9 @@ func (m *member) onLost(s *session) {
 	for _, op := range m.exposed {
 		if op.offered && op.offer.via == s {
 			m.lose(op)
+		}
+		if op.kept != nil && op.kept.from == s {
+			op.kept = nil // it is offered again
 		}
 	}
 	if m.home == s {
@@ -183,6 +287,18 @@ func (m *member) lose(op *operation) {
 	}
 	m.resumes[to] = true
 	m.space.spawn(func() { m.resume(to) })
+}
+
+// lostTo returns the sends that a peer was taking when its session was lost, in
+// their order.
+func (m *member) lostTo(peer p2p.ID) (ops []*operation) {
+	for _, op := range m.exposed {
+		if op.offered && op.offer.again && op.offer.via == nil && op.offer.to == peer {
+			ops = append(ops, op)
+		}
+	}
+	slices.SortFunc(ops, func(a, b *operation) int { return cmp.Compare(a.id, b.id) })
+	return ops
 }
 
 // doubt ends an offered send whose outcome will not be heard.
@@ -208,10 +324,7 @@ func (m *member) resume(to p2p.ID) {
 		over := m.space.ctx.Err() != nil || time.Since(start) > patience
 		m.mu.Lock()
 		left := 0
-		for _, op := range m.exposed {
-			if !op.offered || !op.offer.again || op.offer.via != nil || op.offer.to != to {
-				continue
-			}
+		for _, op := range m.lostTo(to) {
 			switch {
 			case err == nil && op.offer.run == sn.run:
 				op.offer.via = sn

@@ -10,10 +10,12 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
-// An endpoint implements [channel.Endpoint].
+// An endpoint implements [channel.Endpoint]. Its fields are guarded by the mutex
+// of the member.
 type endpoint struct {
 	member *member
-	left   bool // guarded by member.mu
+	left   bool
+	async  int // sends of the lane on their way
 }
 
 var operations = sync.Pool{New: func() any {
@@ -36,12 +38,14 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 		m.mu.Unlock()
 		return cmp.Or(err, channel.ErrClosed)
 	}
-	if r := m.receives.first; r != nil {
-		r.sink.Accept(p)
-		m.conclude(r, nil)
-		m.mu.Unlock()
-		r.done <- struct{}{}
-		return nil
+	if e.async == 0 {
+		if r := m.receiveFor(nil); r != nil {
+			r.sink.Accept(p)
+			m.conclude(r, nil)
+			m.mu.Unlock()
+			r.wake()
+			return nil
+		}
 	}
 	op := operations.Get().(*operation)
 	op.payload, op.end = p, e
@@ -49,6 +53,22 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 	m.submitSend(op)
 	m.mu.Unlock()
 	return e.await(ctx, op)
+}
+
+func (e *endpoint) SendAsync(p channel.Payload, done func(error)) channel.Withdrawer {
+	op := &operation{payload: p, end: e, notify: done}
+	m := e.member
+	m.mu.Lock()
+	defer m.unlock()
+	if err := e.ready(); err != nil || m.closed {
+		op.over = true
+		done(cmp.Or(err, channel.ErrClosed))
+		return op
+	}
+	e.async++
+	m.admit(op)
+	m.submitSend(op)
+	return op
 }
 
 func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
@@ -61,11 +81,16 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 		m.mu.Unlock()
 		return err
 	}
-	if op := m.sends.first; op != nil {
+	if op := m.sendFor(nil); op != nil {
 		s.Accept(op.payload)
 		m.conclude(op, nil)
 		m.mu.Unlock()
-		op.done <- struct{}{}
+		op.wake()
+		return nil
+	}
+	if held := m.remoteSend(nil); held != nil && held.encoded != nil { // only at home
+		s.Accept(channel.Bytes(m.takeHeld(held)))
+		m.unlock()
 		return nil
 	}
 	op := operations.Get().(*operation)
@@ -110,15 +135,7 @@ func (e *endpoint) await(ctx context.Context, op *operation) error {
 func (e *endpoint) abandon(op *operation, err error) {
 	m := e.member
 	m.mu.Lock()
-	switch {
-	case op.in != nil:
-		m.finish(op, err)
-	case op.offered && op.offer.via == nil && !op.offer.again: // a peer is dialled, and nothing was said
-		m.settleGone(op)
-		m.finish(op, err)
-	case op.offered:
-		op.abandoned = err
-	}
+	m.withdraw(op, err)
 	m.unlock()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -133,6 +150,56 @@ func (e *endpoint) abandon(op *operation, err error) {
 	}
 	m.unlock()
 	<-op.done
+}
+
+// Withdraw implements [channel.Withdrawer].
+func (op *operation) Withdraw(err error) {
+	m := op.end.member
+	m.mu.Lock()
+	m.withdraw(op, err)
+	offered := op.offered
+	m.unlock()
+	if !offered {
+		return
+	}
+	m.space.spawn(func() {
+		select {
+		case <-time.After(grace):
+		case <-m.space.ctx.Done():
+		}
+		m.mu.Lock()
+		defer m.unlock()
+		if op.offered {
+			m.doubt(op)
+		}
+	})
+}
+
+// withdraw ends op with err if it is not on its way. Else it does so if the peer
+// that has it gives it back.
+func (m *member) withdraw(op *operation, err error) {
+	switch {
+	case op.over:
+	case op.in != nil:
+		m.finish(op, err)
+	case !op.offered:
+	case op.offer.via == nil && !op.offer.again: // a peer is dialled, and nothing was said
+		op.abandoned = err
+		m.settleGone(op)
+		m.reoffer(op)
+	default:
+		op.abandoned = err
+		if op.offer.open && op.offer.via != nil {
+			op.offer.via.send(frame{kind: withdraw, number: m.number, send: op.id})
+		}
+	}
+}
+
+func (e *endpoint) Closed() bool {
+	m := e.member
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return e.left || m.gone || m.closed
 }
 
 func (e *endpoint) Leave() error {

@@ -22,6 +22,12 @@ const (
 	Refuse   = refuse
 	Shut     = shut
 	Drained  = drained
+	Probe    = probe
+	Probed   = probed
+	Astray   = astray
+	Heir     = heir
+	Ping     = ping
+	Pong     = pong
 
 	Accepted = accepted
 	Refused  = refused
@@ -43,15 +49,22 @@ type Frame struct {
 	Peer       p2p.ID
 	Addrs      []string
 	Heard      uint64
+	Choice     uint64
 	Again      bool
 	Pass       bool
+	Ordered    bool
+	Waits      bool
+	Sends      uint64
+	Receives   uint64
 	Value      []byte
 }
 
 func (f Frame) Bytes() []byte {
 	in := frame{
-		f.Kind, f.Number, f.Key, f.Proof, claim{f.Generation, f.Home}, f.Send, f.Receive,
-		f.Outcome, f.Peer, f.Addrs, f.Heard, f.Again, f.Pass, f.Value,
+		kind: f.Kind, number: f.Number, key: f.Key, proof: f.Proof, claim: claim{f.Generation, f.Home},
+		send: f.Send, receive: f.Receive, outcome: f.Outcome, peer: f.Peer, addrs: f.Addrs,
+		heard: f.Heard, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
+		waits: f.Waits, sends: f.Sends, receives: f.Receives, value: f.Value,
 	}
 	return append(in.append(nil), in.value...)
 }
@@ -59,8 +72,10 @@ func (f Frame) Bytes() []byte {
 func ParseFrame(b []byte) (Frame, error) {
 	f, err := parseFrame(b)
 	return Frame{
-		f.kind, f.number, f.key, f.proof, f.claim.generation, f.claim.home, f.send, f.receive,
-		f.outcome, f.peer, f.addrs, f.heard, f.again, f.pass, f.value,
+		Kind: f.kind, Number: f.number, Key: f.key, Proof: f.proof, Generation: f.claim.generation, Home: f.claim.home,
+		Send: f.send, Receive: f.receive, Outcome: f.outcome, Peer: f.peer, Addrs: f.addrs,
+		Heard: f.heard, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
+		Waits: f.waits, Sends: f.sends, Receives: f.receives, Value: f.value,
 	}, err
 }
 

@@ -3,6 +3,7 @@ package network
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/codec"
@@ -48,6 +49,20 @@ const (
 	shut
 	// drained tells the owner of receives that nothing is left for them.
 	drained
+
+	// probe asks the home whether the operation receive is in its queue, and
+	// how many are. Probed answers the probe called send.
+	probe
+	probed
+	// astray tells the owner of send that it was passed on to peer, which is
+	// lost and has not answered.
+	astray
+	// heir tells a member who is to be home if this one is lost.
+	heir
+
+	// ping asks for a pong. Both are of no channel.
+	ping
+	pong
 )
 
 // An outcome is what became of a match. Numbers are never reused.
@@ -71,20 +86,25 @@ const (
 
 // A frame is one message of the protocol. Which fields count depends on kind.
 type frame struct {
-	kind    kind
-	number  uint64 // the channel, as numbered by the frame's sender
-	key     hash
-	proof   hash
-	claim   claim
-	send    uint64
-	receive uint64
-	outcome outcome
-	peer    p2p.ID
-	addrs   []string
-	heard   uint64 // how many accepts of this session the sender of a value has heard
-	again   bool   // the value may have been taken before, in a session that broke
-	pass    bool   // the home is asked to pass the value on to peer
-	value   []byte // nil: none
+	kind     kind
+	number   uint64 // the channel, as numbered by the frame's sender
+	key      hash
+	proof    hash
+	claim    claim
+	send     uint64
+	receive  uint64
+	outcome  outcome
+	peer     p2p.ID
+	addrs    []string
+	heard    uint64 // how many accepts of this session the sender of a value has heard
+	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
+	again    bool   // the value may have been taken before, in a session that broke
+	ordered  bool   // the send is of its sender's lane
+	waits    bool   // the operation is in the queue
+	sends    uint64 // in the queue
+	receives uint64
+	pass     bool   // the home is asked to pass the value on to peer
+	value    []byte // nil: none
 }
 
 // append encodes f behind dst. The value is left out, for the caller to write
@@ -106,12 +126,13 @@ func (f *frame) append(dst []byte) []byte {
 		if f.kind == deliver {
 			dst = binary.LittleEndian.AppendUint64(dst, f.receive)
 			dst = appendString(dst, string(f.peer))
+			dst = binary.AppendUvarint(dst, f.choice)
 		}
 		dst = binary.AppendUvarint(dst, f.heard)
 		dst = append(dst, f.flags())
 	case queued:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
-	case accept, refuse:
+	case accept, refuse, astray:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = appendString(dst, string(f.peer))
 	case receive:
@@ -127,6 +148,17 @@ func (f *frame) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
 		dst = append(dst, byte(f.outcome))
+	case probe:
+		dst = binary.LittleEndian.AppendUint64(dst, f.send)
+		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
+	case probed:
+		dst = binary.LittleEndian.AppendUint64(dst, f.send)
+		dst = binary.AppendUvarint(dst, f.sends)
+		dst = binary.AppendUvarint(dst, f.receives)
+		dst = append(dst, f.flags())
+	case heir:
+		dst = appendString(dst, string(f.peer))
+		dst = appendAddrs(dst, f.addrs)
 	}
 	return dst
 }
@@ -135,6 +167,8 @@ const (
 	flagValue = 1 << iota
 	flagAgain
 	flagPass
+	flagOrdered
+	flagWaits
 )
 
 func (f *frame) flags() (b byte) {
@@ -146,6 +180,12 @@ func (f *frame) flags() (b byte) {
 	}
 	if f.pass {
 		b |= flagPass
+	}
+	if f.ordered {
+		b |= flagOrdered
+	}
+	if f.waits {
+		b |= flagWaits
 	}
 	return b
 }
@@ -180,12 +220,13 @@ func parseFrame(b []byte) (frame, error) {
 		}
 	case unknown:
 		r.hash(&f.key)
-	case leave, shut, drained:
+	case leave, shut, drained, ping, pong:
 	case send, deliver:
 		f.send = r.uint64()
 		if f.kind == deliver {
 			f.receive = r.uint64()
 			f.peer = r.id()
+			f.choice = r.uvarint()
 		}
 		f.heard = r.uvarint()
 		flags := r.byte()
@@ -194,15 +235,16 @@ func parseFrame(b []byte) (frame, error) {
 			f.value, r.rest = r.rest, nil
 		}
 		f.pass = flags&flagPass != 0
+		f.ordered = flags&flagOrdered != 0
 		switch {
-		case flags > flagValue|flagAgain|flagPass, len(f.value) > channel.MaxValue,
+		case flags > flagValue|flagAgain|flagPass|flagOrdered, len(f.value) > channel.MaxValue,
 			f.value == nil && (f.kind == deliver || f.again),
-			f.pass && f.peer == "":
+			f.pass && f.peer == "", f.ordered && f.kind == deliver:
 			r.fail()
 		}
 	case queued, withdraw:
 		f.send = r.uint64()
-	case accept, refuse:
+	case accept, refuse, astray:
 		f.send = r.uint64()
 		f.peer = r.id()
 	case receive:
@@ -221,6 +263,19 @@ func parseFrame(b []byte) (frame, error) {
 		if f.outcome = outcome(r.byte()); f.outcome < accepted || f.outcome > gone {
 			r.fail()
 		}
+	case probe:
+		f.send = r.uint64()
+		f.receive = r.uint64()
+	case probed:
+		f.send = r.uint64()
+		f.sends, f.receives = r.uvarint(), r.uvarint()
+		flags := r.byte()
+		if f.waits = flags == flagWaits; flags > flagWaits || !f.waits && flags != 0 || f.sends|f.receives > math.MaxInt32 {
+			r.fail()
+		}
+	case heir:
+		f.peer = r.id()
+		f.addrs = r.addrs()
 	default:
 		r.fail()
 	}

@@ -50,6 +50,16 @@ func frames() map[string]network.Frame {
 		"refuse":             {Kind: network.Refuse, Number: 1, Send: 2, Peer: peer},
 		"shut":               {Kind: network.Shut, Number: 1},
 		"drained":            {Kind: network.Drained, Number: 1},
+		"send_ordered":       {Kind: network.Send, Number: 1, Send: 2, Ordered: true, Value: []byte("value")},
+		"deliver_choice":     {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Choice: 1 << 40, Value: []byte("value")},
+		"probe":              {Kind: network.Probe, Number: 1, Send: 2, Receive: 3},
+		"probed":             {Kind: network.Probed, Number: 1, Send: 2, Sends: 300, Receives: 1},
+		"probed_waits":       {Kind: network.Probed, Number: 1, Send: 2, Receives: math.MaxInt32, Waits: true},
+		"astray":             {Kind: network.Astray, Number: 1, Send: 2, Peer: peer},
+		"heir":               {Kind: network.Heir, Number: 1, Peer: peer, Addrs: addrs},
+		"heir_nobody":        {Kind: network.Heir, Number: 1},
+		"ping":               {Kind: network.Ping},
+		"pong":               {Kind: network.Pong},
 	}
 }
 
@@ -86,7 +96,7 @@ func TestRefusedFrames(t *testing.T) {
 	long := p2p.ID(strings.Repeat("i", 65))
 	for name, b := range map[string][]byte{
 		"no kind":                      {0, 1},
-		"a kind of the future":         {byte(network.Drained) + 1, 1},
+		"a kind of the future":         {byte(network.Pong) + 1, 1},
 		"the last kind":                {255, 1},
 		"number in a long form":        {byte(network.Goodbye), 0x80, 0},
 		"number of 65 bits":            append(append([]byte{byte(network.Goodbye)}, bytes.Repeat([]byte{0xff}, 9)...), 2),
@@ -104,7 +114,10 @@ func TestRefusedFrames(t *testing.T) {
 		"again nothing":                network.Frame{Kind: network.Send, Again: true}.Bytes(),
 		"pass to nobody":               network.Frame{Kind: network.Deliver, Pass: true, Value: []byte{}}.Bytes(),
 		"pass of a send":               network.Frame{Kind: network.Send, Pass: true, Value: []byte{}}.Bytes(),
-		"flags of the future":          append(network.Frame{Kind: network.Send}.Bytes()[:11], 8),
+		"flags of the future":          append(network.Frame{Kind: network.Send}.Bytes()[:11], 16),
+		"ordered delivery":             network.Frame{Kind: network.Deliver, Ordered: true, Value: []byte{}}.Bytes(),
+		"a crowd":                      network.Frame{Kind: network.Probed, Sends: math.MaxInt32 + 1}.Bytes(),
+		"another flag of a probe":      append(network.Frame{Kind: network.Probed}.Bytes()[:13], 1),
 		"value over the limit":         network.Frame{Kind: network.Send, Value: make([]byte, channel.MaxValue+1)}.Bytes(),
 		"accept by way of a long peer": network.Frame{Kind: network.Accept, Peer: long}.Bytes(),
 	} {

@@ -15,33 +15,98 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 		m.redirect(s, t, f)
 		return nil
 	}
-	if r := m.receives.first; r != nil && f.value != nil {
-		m.take(r, f.value)
-		s.send(frame{kind: accept, number: m.number, send: f.send})
-		return nil
-	}
 	// Its owner asks again: nothing comes of an earlier match.
 	if r, ok := m.pairs[remoteID{s, f.send}]; ok {
 		delete(m.pairs, remoteID{s, f.send})
 		m.release(r)
 	}
+	if t.blocked == f.send {
+		t.blocked = 0
+	}
+	turn := !f.ordered || t.blocked == 0 && t.lined == 0
+	if turn && f.value != nil {
+		if r := m.receiveFor(nil); r != nil {
+			m.takes++
+			m.credit(nil)
+			m.take(r, f.value)
+			s.send(frame{kind: accept, number: m.number, send: f.send})
+			return nil
+		}
+	}
 	op, err := m.note(s, t, f.send)
 	if err != nil {
 		return err
 	}
-	if r := m.remoteReceiveFor(s); r != nil {
-		m.pairUp(op, r)
+	if f.ordered {
+		op.ordered = true
+		t.lined++
+		m.remoteSends.restore(op)
+	} else {
+		m.remoteSends.push(op)
+	}
+	if turn && m.match(op) {
 		return nil
 	}
-	m.remoteSends.push(op)
 	if f.value != nil {
 		m.hold(op, f.value)
-		return nil
+	}
+	return nil
+}
+
+// match finds a receive for a send of another peer whose turn it is.
+func (m *member) match(op *operation) bool {
+	if op.encoded != nil {
+		if r := m.receiveFor(nil); r != nil {
+			m.take(r, m.takeHeld(op))
+			return true
+		}
+	}
+	if r := m.remoteReceiveFor(op.owner); r != nil {
+		m.pairUp(op, r)
+		return true
 	}
 	for r := m.receives.first; r != nil; r = r.next {
-		if !r.promised {
+		if r.free() {
 			m.pairUp(op, r)
-			break
+			return true
+		}
+	}
+	return false
+}
+
+// rematch finds receives for the sends of other peers whose turn has come.
+func (m *member) rematch() {
+	for op := m.remoteSends.first; op != nil; {
+		if m.mayPair(op) && m.match(op) {
+			op = m.remoteSends.first
+		} else {
+			op = op.next
+		}
+	}
+}
+
+// mayPair reports whether nothing that is on its way elsewhere comes before op,
+// which is the first of its lane in the queue.
+func (m *member) mayPair(op *operation) bool {
+	return !op.ordered || m.ties[op.owner].blocked == 0
+}
+
+// remoteSend returns the first send of another peer whose turn it is, and which
+// is not except's: a peer's own operations find each other there.
+func (m *member) remoteSend(except *session) *operation {
+	for op := m.remoteSends.first; op != nil; op = op.next {
+		if op.owner != except && m.mayPair(op) {
+			return op
+		}
+	}
+	return nil
+}
+
+// remoteReceiveFor returns the first remote receive that is not s's own.
+func (m *member) remoteReceiveFor(s *session) *operation {
+	for r := m.remoteReceives.first; r != nil; r = r.next {
+		if r.owner != s {
+			return r
 		}
 	}
 	return nil
@@ -52,36 +117,77 @@ const (
 	// waiting, before it says so. A receiver in a loop is back by then, and
 	// the value needs no second trip.
 	holdTime = time.Millisecond
-	// maxHeld is how many bytes a channel's home keeps like that.
-	maxHeld = 1 << 20
+	// laneTime is how long it keeps those of a lane after the last receive
+	// here: 50 ms.
+	laneTime = 50 * time.Millisecond
+	// maxHeld is how many bytes a channel's home keeps like that: 4 MiB.
+	maxHeld = 4 << 20
+	// maxHeldAll is how many bytes the homes of all channels keep: 64 MiB.
+	maxHeldAll = 64 << 20
 )
 
 // hold keeps the value of a remote send that waits, for a moment.
 func (m *member) hold(op *operation, value []byte) {
-	if m.held+len(value) > maxHeld {
-		m.unhold(op)
+	if m.held+len(value) > maxHeld || m.space.held.Load()+int64(len(value)) > maxHeldAll {
+		op.owner.send(frame{kind: queued, number: m.number, send: op.id})
 		return
 	}
 	op.encoded = value
-	if m.held += len(value); m.holding == nil {
-		m.holding = time.AfterFunc(holdTime, func() {
-			m.mu.Lock()
-			defer m.unlock()
-			m.holding = nil
-			for op := m.remoteSends.first; op != nil; op = op.next {
-				if op.encoded != nil {
-					m.unhold(op)
-				}
-			}
-		})
+	m.held += len(value)
+	m.space.held.Add(int64(len(value)))
+	switch {
+	case op.ordered && m.waitLane == nil:
+		seen := m.takes
+		m.waitLane = time.AfterFunc(laneTime, func() { m.endHold(&seen) })
+	case !op.ordered && m.waitPlain == nil:
+		m.waitPlain = time.AfterFunc(holdTime, func() { m.endHold(nil) })
+	}
+}
+
+// endHold ends the time of the values that are kept: those of lanes, if none
+// was taken since seen, or the others.
+func (m *member) endHold(seen *uint64) {
+	m.mu.Lock()
+	defer m.unlock()
+	if seen == nil {
+		m.waitPlain = nil
+	} else if *seen != m.takes {
+		*seen = m.takes
+		m.waitLane.Reset(laneTime)
+		return
+	} else {
+		m.waitLane = nil
+	}
+	for op := m.remoteSends.first; op != nil; op = op.next {
+		if op.encoded != nil && op.ordered == (seen != nil) {
+			m.unhold(op)
+		}
 	}
 }
 
 // unhold drops the value of a remote send and tells its owner.
 func (m *member) unhold(op *operation) {
-	m.held -= len(op.encoded)
-	op.encoded = nil
+	m.drop(op)
 	op.owner.send(frame{kind: queued, number: m.number, send: op.id})
+}
+
+// drop drops the value of a remote send, if it is here.
+func (m *member) drop(op *operation) {
+	if n := len(op.encoded); n > 0 {
+		m.held -= n
+		m.space.held.Add(-int64(n))
+	}
+	op.encoded = nil
+}
+
+// takeHeld takes a value that is kept here for a receive of this peer.
+func (m *member) takeHeld(s *operation) []byte {
+	value := s.encoded
+	m.forget(s)
+	m.takes++
+	m.credit(nil)
+	s.owner.send(frame{kind: accept, number: m.number, send: s.id})
+	return value
 }
 
 // onReceive: the peer of s has a receive that waits.
@@ -100,33 +206,26 @@ func (m *member) onReceive(s *session, t *tie, f *frame) error {
 
 // serve finds a send for a remote receive, or queues it.
 func (m *member) serve(r *operation) {
-	for op := m.sends.first; op != nil; op = m.sends.first {
+	for op := m.sends.first; op != nil; {
+		if !m.turn(op) || !op.reserve() {
+			op = op.next
+			continue
+		}
 		if err := op.encode(); err != nil {
 			m.finish(op, err)
+			op = m.sends.first
 			continue
 		}
 		m.forget(r)
+		m.credit(r.owner)
 		m.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
 		return
 	}
-	for op := m.remoteSends.first; op != nil; op = op.next {
-		if op.owner != r.owner {
-			m.pairUp(op, r)
-			return
-		}
+	if op := m.remoteSend(r.owner); op != nil {
+		m.pairUp(op, r)
+		return
 	}
 	m.remoteReceives.restore(r)
-}
-
-// remoteReceiveFor returns the first remote receive that is not s's own: a
-// peer's own operations find each other there.
-func (m *member) remoteReceiveFor(s *session) *operation {
-	for r := m.remoteReceives.first; r != nil; r = r.next {
-		if r.owner != s {
-			return r
-		}
-	}
-	return nil
 }
 
 // redirect answers a request that only the home can serve.
@@ -156,19 +255,32 @@ func (m *member) note(s *session, t *tie, id uint64) (*operation, error) {
 
 // forget drops an operation of another peer.
 func (m *member) forget(op *operation) {
+	t := m.ties[op.owner]
+	if op.in != nil && op.ordered && t != nil {
+		t.lined--
+	}
 	op.remove()
-	m.held -= len(op.encoded)
-	op.encoded = nil
-	if t := m.ties[op.owner]; t != nil {
+	m.drop(op)
+	if t != nil && t.ops[op.id] == op {
 		delete(t.ops, op.id)
 	}
 }
 
 // onWithdraw: the operation does not wait any more.
 func (m *member) onWithdraw(t *tie, id uint64) {
-	if op := t.ops[id]; op != nil {
+	op := t.ops[id]
+	if op != nil {
+		if op.encoded != nil {
+			m.unhold(op)
+		}
 		m.forget(op)
 	}
+	if t.blocked == id {
+		t.blocked = 0
+	} else if op == nil || !op.ordered {
+		return
+	}
+	m.rematch()
 }
 
 // pairUp tells the owner of a remote send where to deliver. The receive is
@@ -185,12 +297,16 @@ func (m *member) pairUp(op, r *operation) {
 		f.peer = r.owner.peer
 		f.addrs = m.space.node.AddrsOf(f.peer)
 	}
+	if op.ordered {
+		m.ties[op.owner].blocked = op.id
+	}
+	m.credit(r.owner)
 	m.pairs[remoteID{op.owner, op.id}] = remoteID{r.owner, r.id}
 	op.owner.send(f)
 }
 
 // onSettle: the owner of a send tells what became of a match.
-func (m *member) onSettle(s *session, f *frame) {
+func (m *member) onSettle(s *session, t *tie, f *frame) {
 	id := remoteID{s, f.send}
 	r, ok := m.pairs[id]
 	if !ok || r.id != f.receive {
@@ -199,8 +315,23 @@ func (m *member) onSettle(s *session, f *frame) {
 	delete(m.pairs, id)
 	if f.outcome == gone {
 		m.release(r)
-	} else if t := m.ties[r.owner]; t != nil {
-		delete(t.ops, r.id)
+	} else {
+		m.spent(r, f.outcome)
+	}
+	// A send of a lane that was refused comes again, before those behind it.
+	if t.blocked == f.send && f.outcome != refused {
+		t.blocked = 0
+		m.rematch()
+	}
+}
+
+// spent notes what became of the receive of a match. One that refused may have
+// said meanwhile that it waits again.
+func (m *member) spent(id remoteID, what outcome) {
+	if t := m.ties[id.owner]; t != nil {
+		if r := t.ops[id.id]; r != nil && (what == accepted || r.in == nil) {
+			m.forget(r)
+		}
 	}
 }
 
@@ -212,13 +343,15 @@ func (m *member) release(id remoteID) {
 			return
 		}
 		r.promised = false
-		if s := m.remoteSends.first; s != nil {
+		if s := m.remoteSend(nil); s != nil && r.in != nil && r.free() {
 			m.pairUp(s, r)
 		}
 		return
 	}
-	if t := m.ties[id.owner]; t != nil && t.ops[id.id] != nil {
-		m.serve(t.ops[id.id])
+	if t := m.ties[id.owner]; t != nil {
+		if r := t.ops[id.id]; r != nil && r.in == nil {
+			m.serve(r)
+		}
 	}
 }
 
@@ -230,7 +363,11 @@ func (m *member) dissolve(s *session, t *tie) {
 		}
 		m.forget(op)
 	}
-	t.joins = false
+	t.joins, t.blocked, t.lined = false, 0, 0
+	for id := range t.passing {
+		id.owner.send(frame{kind: astray, number: m.number, send: id.id, peer: s.peer})
+	}
+	clear(t.passing)
 	for id, r := range m.pairs {
 		if id.owner == s {
 			delete(m.pairs, id)

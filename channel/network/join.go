@@ -114,7 +114,7 @@ func (m *member) onHello(s *session, f *frame) {
 		return
 	}
 	t.hear()
-	if f.claim.home != "" && !m.lost[f.claim] && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
+	if f.claim.home != "" && !m.lostHomes[f.claim] && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
 		m.adopt(f.claim, f.addrs)
 	}
 	worse := f.claim.home != "" && m.claim.better(f.claim, m.key)
@@ -155,9 +155,12 @@ func (m *member) onLeave(s *session, t *tie) {
 		if !op.offered || op.offer.via != s {
 			continue
 		}
-		if op.offer.again { // it may have been taken before the session broke
+		switch {
+		case op.offer.to != s.peer: // it was passed on
+			m.lose(op)
+		case op.offer.again: // it may have been taken before the session broke
 			m.doubt(op)
-		} else {
+		default:
 			m.reoffer(op)
 		}
 	}
@@ -257,10 +260,10 @@ func (m *member) succeed() {
 	if next.generation > maxGeneration {
 		// No channel comes so far by losing its homes. Begin anew, and do
 		// not hear of that home again.
-		if m.lost == nil || len(m.lost) >= maxLost {
-			m.lost = map[claim]bool{}
+		if m.lostHomes == nil || len(m.lostHomes) >= maxLost {
+			m.lostHomes = map[claim]bool{}
 		}
-		m.lost[m.claim], next.generation = true, 1
+		m.lostHomes[m.claim], next.generation = true, 1
 	}
 	m.adopt(next, nil)
 }

@@ -32,6 +32,7 @@ type member struct {
 	lastID   uint64
 	sends    queue // that wait, and are offered to nobody
 	receives queue // that wait
+	lane     lane
 	exposed  map[uint64]*operation
 	pending  int // operations that are not done
 
@@ -42,12 +43,13 @@ type member struct {
 	acknowledged chan struct{}   // closed when the home knows that
 	drainBy      *time.Timer     // sets overdue
 	overdue      bool            // members that have not heard so are not waited for
-	lost         map[claim]bool  // of the last generation there is; their homes have gone
+	lostHomes    map[claim]bool  // of the last generation there is; their homes have gone
 	home         *session        // to the home, where operations are registered
 	joining      bool            // a goroutine seeks the home
 	resumes      map[p2p.ID]bool // a goroutine seeks a peer that has an offer
 	search       schedule        // of other homes, while this peer is home
-	told         time.Time       // when the home was last reminded of what waits
+	questions    map[uint64]chan<- census
+	told         time.Time // when the home was last reminded of what waits
 	ties         map[*session]*tie
 
 	// As home.
@@ -56,7 +58,13 @@ type member struct {
 	pairs          map[remoteID]remoteID // the receive of each match under way, by send
 	withdrawKey    func()                // ends the announcement of the key
 	held           int                   // bytes of values in remoteSends
-	holding        *time.Timer           // ends the time of those values
+	matches        int                   // since the home looked for a better place
+	drifting       *session              // to the member that is one
+	stay           time.Duration         // how long this peer keeps the home once it came back
+	stayUntil      time.Time
+	takes          uint64      // values of other peers that were received here
+	waitPlain      *time.Timer // ends the time of held values
+	waitLane       *time.Timer // and of those of lanes
 }
 
 // A tie is what a member and a session have to do with each other.
@@ -68,6 +76,10 @@ type tie struct {
 	toldShut bool          // the peer was told so
 	heard    chan struct{} // closed when the peer has answered a hello
 	ops      map[uint64]*operation
+	lined    int                   // sends of the peer's lane in the queue
+	blocked  uint64                // the one of them that is on its way elsewhere; 0: none
+	matches  int                   // for receives of the peer, as member.matches
+	passing  map[remoteID]struct{} // sends of others that were passed on to the peer
 }
 
 // hear notes an answer.
@@ -98,6 +110,7 @@ func newMember(s *Space, name channel.Name, number uint64) *member {
 		resumes:      map[p2p.ID]bool{},
 		ties:         map[*session]*tie{},
 		pairs:        map[remoteID]remoteID{},
+		questions:    map[uint64]chan<- census{},
 		told:         time.Now(),
 	}
 }
@@ -131,7 +144,7 @@ func (m *member) info() Info {
 func (m *member) tie(s *session) *tie {
 	t := m.ties[s]
 	if t == nil && !m.gone && s.tie(m) {
-		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}}
+		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}, passing: map[remoteID]struct{}{}}
 		m.ties[s] = t
 	}
 	return t
@@ -142,9 +155,15 @@ func (m *member) tie(s *session) *tie {
 func (m *member) handle(s *session, f *frame) error {
 	m.mu.Lock()
 	defer m.unlock()
+	if s.void.Load() {
+		return nil
+	}
 	t := m.tie(s)
 	if t == nil {
 		return nil
+	}
+	if f.again {
+		m.supersede(s)
 	}
 	switch f.kind {
 	case leave:
@@ -156,17 +175,23 @@ func (m *member) handle(s *session, f *frame) error {
 	case withdraw:
 		m.onWithdraw(t, f.send)
 	case settle:
-		m.onSettle(s, f)
+		m.onSettle(s, t, f)
 	case queued:
 		m.onQueued(s, f.send)
 	case match:
 		m.onMatch(s, f)
 	case deliver:
-		m.onDeliver(s, f)
+		m.onDeliver(s, t, f)
 	case accept, refuse:
 		m.onAnswer(s, f)
+	case astray:
+		m.onAstray(s, f)
 	case shut:
 		m.onShut(s, t)
+	case probe:
+		m.onProbe(s, t, f)
+	case probed:
+		m.onProbed(s, f)
 	case drained:
 		if s == m.home && m.closed {
 			m.onDrained()
@@ -175,8 +200,23 @@ func (m *member) handle(s *session, f *frame) error {
 	return nil
 }
 
+// supersede ends the other sessions to the peer of s, which has lost one of
+// them and offers on s what it had offered there: that must not count twice.
+func (m *member) supersede(s *session) {
+	for _, other := range m.space.sessionsTo(s.peer) {
+		if other != s {
+			other.void.Store(true)
+			other.stream.Reset()
+			m.lost(other)
+		}
+	}
+}
+
 // unlock unlocks m.mu, and lets go of the member if nobody needs it.
 func (m *member) unlock() {
+	if m.drifting != nil {
+		m.drift()
+	}
 	if m.closed {
 		m.drain()
 	}
@@ -217,7 +257,7 @@ func (m *member) retire() {
 		}
 	}
 	m.stopAnnouncing()
-	for _, timer := range []*time.Timer{m.holding, m.drainBy} {
+	for _, timer := range []*time.Timer{m.waitPlain, m.waitLane, m.drainBy} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -228,6 +268,7 @@ func (m *member) retire() {
 	}
 	clear(m.ties)
 	m.home = nil
+	m.forgetQuestions()
 }
 
 // close ends all operations that wait, because the space is shut down. The
@@ -253,15 +294,20 @@ func (m *member) giveUp() {
 	}
 }
 
-// endWaiting ends with ErrClosed the waiting operations that match.
+// endWaiting ends with ErrClosed the waiting operations that match, the last
+// first.
 func (m *member) endWaiting(which func(*operation) bool) {
+	var ending []*operation
 	for _, q := range []*queue{&m.sends, &m.receives} {
-		for op := q.first; op != nil; {
-			next := op.next
+		for op := q.last; op != nil; op = op.prev {
 			if which(op) {
-				m.finish(op, channel.ErrClosed)
+				ending = append(ending, op)
 			}
-			op = next
+		}
+	}
+	for _, op := range ending {
+		if op.in != nil {
+			m.finish(op, channel.ErrClosed)
 		}
 	}
 }

@@ -11,19 +11,26 @@ type operation struct {
 	id      uint64
 	owner   *session // nil: this peer
 	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is held
+	ordered bool     // a send of a lane
 
 	// What follows is for the owner alone.
 	payload channel.Payload // of a send
 	sink    channel.Sink    // of a receive
 	end     *endpoint
 	done    chan struct{} // capacity 1: a signal, so that operations are recycled
+	notify  func(error)   // of a send that nobody waits for: takes its outcome
 	err     error
+	choice  *choice // nil: not an alternative of a select
+	over    bool    // an alternative that has come to its end
+	kept    *kept   // what is offered to a receive whose choice is tentative
 
 	exposed   bool  // other peers may know the id
 	abandoned error // the context's error of a caller who gave up on an offered send
 
 	// registered says that the home has the operation in its queue.
 	registered bool
+	// blocks says that the home waits to hear of a send of the lane again.
+	blocks bool
 	// promised says that a receive was set aside for a send of another peer.
 	promised bool
 
@@ -38,10 +45,45 @@ type operation struct {
 
 // unwanted returns why nobody waits for op any more, or nil.
 func (op *operation) unwanted() error {
-	if op.abandoned == nil && op.end.left {
+	switch {
+	case op.abandoned != nil:
+		return op.abandoned
+	case op.choice != nil && op.choice.ended() != nil:
+		return op.choice.ended()
+	case op.end.left:
 		return channel.ErrClosed
 	}
-	return op.abandoned
+	return nil
+}
+
+// free reports whether a receive of the home's own may be set aside for a send.
+func (op *operation) free() bool { return !op.promised && (op.choice == nil || op.choice.isOpen()) }
+
+// wake tells whoever waits for op that it has come to its end.
+func (op *operation) wake() {
+	switch {
+	case op.choice != nil:
+		op.choice.concluded(op)
+	case op.notify != nil:
+		op.notify(op.err)
+	default:
+		op.done <- struct{}{}
+	}
+}
+
+// A kept is a value that was offered to a receive of a tentative choice.
+type kept struct {
+	from   *session
+	origin p2p.ID // whose value it is
+	frame  frame
+}
+
+// is reports whether it is this value that is kept.
+func (k *kept) is(origin p2p.ID, send uint64) bool { return k.origin == origin && k.frame.send == send }
+
+// with reports whether the value is with the home, which has not answered.
+func (op *operation) with(home *session) bool {
+	return op.offered && op.offer.open && op.offer.via == home
 }
 
 // An offer is where an offered send went.

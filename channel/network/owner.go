@@ -9,52 +9,96 @@ import (
 // one round trip does.
 const inline = 128 << 10
 
-// admit gives op its id.
+// admit gives op its id, and its place in the lane.
 func (m *member) admit(op *operation) {
 	m.lastID++
 	op.id = m.lastID
 	m.pending++
+	if op.sink == nil && op.end.async > 0 {
+		m.lane.push(op)
+	}
+}
+
+// submit finds the other side of op, or queues it.
+func (m *member) submit(op *operation) {
+	op.remove()
+	if op.sink != nil {
+		m.submitReceive(op)
+	} else {
+		m.submitSend(op)
+	}
 }
 
 // submitSend finds a receive for op, or queues it.
 func (m *member) submitSend(op *operation) {
-	if r := m.receives.first; r != nil {
+	m.sends.restore(op)
+	if m.turn(op) && m.place(op) {
+		return
+	}
+	if op.ordered {
+		m.pump()
+	} else {
+		m.register(op)
+	}
+}
+
+// place finds a receive for a send that waits, and whose turn it is.
+func (m *member) place(op *operation) bool {
+	if r := m.receiveFor(op); r != nil {
 		m.hand(op.payload, r)
 		m.finish(op, nil)
-		return
+		return true
 	}
-	if m.remoteReceives.first != nil { // only at home
+	if r := m.remoteReceives.first; r != nil && op.reserve() { // only at home
 		if err := op.encode(); err != nil {
 			m.finish(op, err)
-			return
+			return true
 		}
-		r := m.remoteReceives.first
 		m.forget(r)
+		m.credit(r.owner)
 		m.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
-		return
+		return true
 	}
-	m.sends.restore(op)
-	m.register(op)
+	return false
+}
+
+// receiveFor returns a receive that waits, and takes op: decided, if it is an
+// alternative. A nil op is another peer's send.
+func (m *member) receiveFor(op *operation) *operation {
+	for r := m.receives.first; r != nil; r = r.next {
+		if commit(r, op) {
+			return r
+		}
+	}
+	return nil
+}
+
+// sendFor returns a send that waits, and whose turn it is, for the receive r. A
+// nil r is one without alternatives.
+func (m *member) sendFor(r *operation) *operation {
+	for op := m.sends.first; op != nil; op = op.next {
+		if m.turn(op) && commit(op, r) {
+			return op
+		}
+	}
+	return nil
 }
 
 // submitReceive finds a send for op, or queues it.
 func (m *member) submitReceive(op *operation) {
-	if s := m.sends.first; s != nil {
+	if s := m.sendFor(op); s != nil {
 		op.sink.Accept(s.payload)
 		m.finish(s, nil)
 		m.finish(op, nil)
 		return
 	}
 	m.receives.restore(op)
-	if s := m.remoteSends.first; s != nil { // only at home
+	if s := m.remoteSend(nil); s != nil { // only at home
 		if s.encoded == nil {
 			m.pairUp(s, op)
-			return
+		} else if commit(op, nil) {
+			m.take(op, m.takeHeld(s))
 		}
-		value := s.encoded
-		m.forget(s)
-		m.take(op, value)
-		s.owner.send(frame{kind: accept, number: m.number, send: s.id})
 		return
 	}
 	m.register(op)
@@ -68,26 +112,29 @@ func (m *member) hand(p channel.Payload, r *operation) {
 
 // register tells the home of an operation that waits.
 func (m *member) register(op *operation) {
-	if m.home == nil || m.ties[m.home] == nil {
+	if m.home == nil || m.ties[m.home] == nil || op.registered {
 		return
 	}
+	op.blocks = false
 	if op.sink != nil {
 		m.expose(op)
 		op.registered = true
 		m.home.send(frame{kind: receive, number: m.number, receive: op.id})
 		return
 	}
-	if err := op.encode(); err != nil {
-		m.finish(op, err)
-		return
-	}
-	if len(op.encoded) <= inline {
-		m.offer(op, offer{to: m.home.peer, via: m.home, run: m.home.run, open: true})
-		return
+	if op.choice == nil { // an alternative is tentative no longer than need be
+		if err := op.encode(); err != nil {
+			m.finish(op, err)
+			return
+		}
+		if len(op.encoded) <= inline {
+			m.offer(op, offer{to: m.home.peer, via: m.home, run: m.home.run, open: true})
+			return
+		}
 	}
 	m.expose(op)
 	op.registered = true
-	m.home.send(frame{kind: send, number: m.number, send: op.id})
+	m.home.send(frame{kind: send, number: m.number, send: op.id, ordered: op.ordered})
 }
 
 // registerAll tells a new home of everything that waits.
@@ -95,19 +142,24 @@ func (m *member) registerAll() {
 	for _, q := range []*queue{&m.sends, &m.receives} {
 		for op := q.first; op != nil; {
 			next := op.next
-			m.register(op)
+			if !op.ordered {
+				m.register(op)
+			}
 			op = next
 		}
 	}
+	m.pump()
 }
 
 // unregisterAll notes that no home knows of anything.
 func (m *member) unregisterAll() {
 	for _, q := range []*queue{&m.sends, &m.receives} {
 		for op := q.first; op != nil; op = op.next {
-			op.registered, op.promised = false, false
+			op.registered, op.promised, op.blocks = false, false, false
 		}
 	}
+	m.lane.known = 0
+	m.forgetQuestions()
 }
 
 func (m *member) expose(op *operation) {
@@ -116,38 +168,70 @@ func (m *member) expose(op *operation) {
 }
 
 // encode encodes a send's payload, once.
-func (op *operation) encode() (err error) {
-	if op.encoded == nil {
-		if op.encoded, err = op.payload.Encode(); op.encoded == nil {
-			op.encoded = []byte{}
-		}
+func (op *operation) encode() error {
+	if op.encoded != nil {
+		return nil
 	}
-	return err
+	b, err := op.payload.Encode()
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		b = []byte{}
+	}
+	op.encoded = b
+	return nil
 }
 
 // finish ends op with its outcome, and wakes its caller.
 func (m *member) finish(op *operation, err error) {
 	m.conclude(op, err)
-	op.done <- struct{}{}
+	op.wake()
 }
 
 // conclude is finish without waking the caller, who would only wait for m.mu.
 func (m *member) conclude(op *operation, err error) {
 	op.remove()
-	if op.registered && m.home != nil {
+	if (op.registered || op.blocks) && m.home != nil {
 		m.home.send(frame{kind: withdraw, number: m.number, send: op.id})
 	}
 	if op.exposed {
 		delete(m.exposed, op.id)
 	}
-	op.offered, op.registered, op.exposed = false, false, false
+	m.endOffer(op)
+	op.registered, op.blocks, op.exposed, op.promised = false, false, false, false
+	op.over = true
 	m.pending--
 	op.err = err
+	if k := op.kept; k != nil {
+		op.kept = nil
+		m.refuse(k.from, &k.frame)
+	}
+	if op.notify != nil {
+		op.end.async--
+		op.payload, op.encoded = nil, nil // whoever holds op may do so for long
+	}
+	if op.ordered {
+		m.lane.remove(op)
+		m.advance()
+	}
 }
 
-// offer sends an encoded send on its way to the peer that decides over it.
+// endOffer notes that op is with nobody any more.
+func (m *member) endOffer(op *operation) {
+	if op.offered && op.ordered && op.offer.open {
+		m.lane.bytes -= len(op.encoded)
+	}
+	op.offered, op.offer = false, offer{}
+}
+
+// offer sends an encoded send, reserved if it is an alternative, on its way to
+// the peer that decides over it.
 func (m *member) offer(op *operation, o offer) {
 	op.remove()
+	if op.ordered && o.open {
+		m.lane.bytes += len(op.encoded)
+	}
 	m.expose(op)
 	op.registered, op.offered, op.offer = false, true, o
 	m.transmit(op)
@@ -164,8 +248,12 @@ func (m *member) transmit(op *operation) {
 	if !t.said {
 		m.greet(o.via, t)
 	}
-	f := frame{kind: send, number: m.number, send: op.id, value: op.encoded, again: o.again}
+	f := frame{kind: send, number: m.number, send: op.id, value: op.encoded, again: o.again, ordered: op.ordered}
 	if !o.open {
+		if op.choice != nil {
+			f.choice = op.choice.id
+		}
+		f.ordered = false
 		f.kind, f.receive = deliver, o.receive
 		if o.to != o.via.peer {
 			f.peer, f.pass = o.to, true
@@ -177,7 +265,17 @@ func (m *member) transmit(op *operation) {
 // reoffer takes back an offered send that was surely not received, and tries
 // again.
 func (m *member) reoffer(op *operation) {
-	op.offered, op.offer = false, offer{}
+	if op.ordered {
+		// A home that made a match for it lets nothing pass it before it is
+		// heard of again.
+		op.blocks = op.offer.matcher != nil && op.offer.matcher == m.home
+		m.lane.unknown(op)
+	}
+	m.endOffer(op)
+	if op.choice != nil {
+		op.choice.release() // the select tries again
+		return
+	}
 	if err := op.unwanted(); err != nil {
 		m.finish(op, err)
 		return

@@ -128,10 +128,11 @@ func (m *member) remind() {
 	t := m.ties[m.home]
 	for r := m.receives.first; r != nil; r = r.next {
 		switch {
-		case m.isHome() && m.remoteSends.first != nil:
-			m.pairUp(m.remoteSends.first, r)
 		case m.isHome():
 			r.promised = false
+			if s := m.remoteSend(nil); s != nil && s.encoded == nil && r.free() {
+				m.pairUp(s, r)
+			}
 		case t != nil && r.registered:
 			m.home.send(frame{kind: receive, number: m.number, receive: r.id})
 		}

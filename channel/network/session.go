@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dstackless/dstackless/codec"
@@ -54,6 +55,8 @@ type session struct {
 	dropped uint64 // how many accepts left the front
 	heard   uint64
 
+	void atomic.Bool // the peer has lost the session, and what still comes of it does not count
+
 	closing  bool          // no more will be sent
 	written  chan struct{} // the writer has ended
 	finished chan struct{} // the reader has ended
@@ -80,10 +83,14 @@ func greet(stream p2p.Stream, run uint64) (uint64, error) {
 // nothing, because the members tied to it learn of its end.
 func (s *session) send(f frame) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.dead {
+		s.mu.Unlock()
+		if f.kind == accept && f.peer == "" {
+			s.space.keepTaken(s.peer, f.send) // its owner will ask
+		}
 		return
 	}
+	defer s.mu.Unlock()
 	switch f.kind {
 	case send, deliver:
 		f.heard = s.heard

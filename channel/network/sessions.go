@@ -53,7 +53,7 @@ func (s *Space) drop(sn *session) {
 	ties := sn.ties
 	sn.ties = nil
 	for _, id := range sn.accepts {
-		s.unsettled[sn.peer] = append(s.unsettled[sn.peer], taken{id, time.Now().Add(remember)})
+		s.keep(sn.peer, taken{send: id})
 	}
 	sn.accepts = nil
 	sn.mu.Unlock()
@@ -68,7 +68,7 @@ func (s *Space) wasTaken(peer p2p.ID, id uint64) bool {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
 	for _, t := range s.unsettled[peer] {
-		if t.send == id {
+		if t.send == id && !t.void {
 			return true
 		}
 	}
@@ -87,7 +87,35 @@ func (s *Space) wasTaken(peer p2p.ID, id uint64) bool {
 func (s *Space) keepTaken(peer p2p.ID, id uint64) {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
-	s.unsettled[peer] = append(s.unsettled[peer], taken{id, time.Now().Add(remember)})
+	s.keep(peer, taken{send: id})
+}
+
+// maxUnsettled is how many of one peer's sends are remembered. Who is over it
+// has more in doubt than it may have under way.
+const maxUnsettled = 1 << 16
+
+// keep remembers t for a while. The caller holds s.sessionsMu.
+func (s *Space) keep(peer p2p.ID, t taken) {
+	t.until = time.Now().Add(remember)
+	list := s.unsettled[peer]
+	if len(list) >= maxUnsettled {
+		list = list[1:]
+	}
+	s.unsettled[peer] = append(list, t)
+}
+
+// keepVoid remembers that a send of a peer is offered again, and that what comes
+// of it by way of a home was offered before.
+func (s *Space) keepVoid(peer p2p.ID, id uint64) {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	s.keep(peer, taken{send: id, void: true})
+}
+
+func (s *Space) isVoid(peer p2p.ID, id uint64) bool {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	return slices.ContainsFunc(s.unsettled[peer], func(t taken) bool { return t.send == id && t.void })
 }
 
 // to returns a session to peer that is open, or nil.
@@ -98,6 +126,12 @@ func (s *Space) to(peer p2p.ID) *session {
 		return list[0]
 	}
 	return nil
+}
+
+func (s *Space) sessionsTo(peer p2p.ID) []*session {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	return slices.Clone(s.sessions[peer])
 }
 
 func (s *Space) live() []*session {

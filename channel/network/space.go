@@ -27,6 +27,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -62,6 +63,9 @@ type Space struct {
 	closed  bool
 	emptied chan struct{} // closed when the last member of a closed space is gone
 
+	choices atomic.Uint64 // the last choice's number
+	held    atomic.Int64  // bytes of the values that homes keep
+
 	sessionsMu sync.Mutex // after the mutex of a member
 	sessions   map[p2p.ID][]*session
 	dialing    map[p2p.ID]*dialing
@@ -69,10 +73,12 @@ type Space struct {
 	ended      bool
 }
 
-// A taken is a value that was accepted from a peer which may not have heard so.
+// A taken is a value that was accepted from a peer which may not have heard so;
+// or, void, one that it has offered again since.
 type taken struct {
 	send  uint64
 	until time.Time
+	void  bool
 }
 
 // farewellTime is how long a space that is closed waits to hear and to be heard.
@@ -97,6 +103,7 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 		dialing:   map[p2p.ID]*dialing{},
 		unsettled: map[p2p.ID][]taken{},
 	}
+	s.choices.Store(rand.Uint64N(1 << 62))
 	node.Handle(Protocol, s.accept)
 	s.spawn(s.patrol)
 	return s

@@ -1,0 +1,205 @@
+package network
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+)
+
+// Select implements [channel.Space].
+func (s *Space) Select(ctx context.Context, alternatives []channel.Alternative, wait bool) (int, error) {
+	if err := ctx.Err(); err != nil {
+		return -1, err
+	}
+	sel := selection{
+		choice: choice{id: s.choices.Add(1), self: s.node.ID(), wake: make(chan struct{}, 1)},
+		ops:    make([]*operation, len(alternatives)),
+	}
+	for i, a := range alternatives {
+		e, ok := a.End.(*endpoint)
+		if !ok || e.member.space != s || (a.Payload == nil) == (a.Sink == nil) {
+			return -1, errors.New("an alternative is no operation of this space")
+		}
+		sel.ops[i] = &operation{payload: a.Payload, sink: a.Sink, end: e, choice: &sel.choice}
+	}
+	defer sel.clean()
+	for _, i := range rand.Perm(len(sel.ops)) {
+		if sel.begin(sel.ops[i]); !sel.isOpen() {
+			break
+		}
+	}
+	if !wait && sel.idle(ctx) {
+		sel.end(nil)
+	}
+	return sel.await(ctx)
+}
+
+// A selection is a select under way.
+type selection struct {
+	choice
+	ops []*operation
+}
+
+// begin submits an alternative.
+func (s *selection) begin(op *operation) {
+	m := op.end.member
+	m.mu.Lock()
+	defer m.unlock()
+	err := op.end.ready()
+	if err == nil && m.closed && op.sink == nil {
+		err = channel.ErrClosed
+	}
+	if err != nil {
+		op.err, op.over = err, true
+		s.concluded(op)
+		return
+	}
+	m.admit(op)
+	m.submit(op)
+}
+
+// await waits until the choice is decided and returns what it is.
+func (s *selection) await(ctx context.Context) (int, error) {
+	cancelled := ctx.Done()
+	var late <-chan time.Time
+	for {
+		state, op := s.look()
+		if state == decided {
+			return s.outcome(op)
+		}
+		select {
+		case <-s.wake:
+			s.retry()
+		case <-cancelled:
+			cancelled = nil
+			if s.end(ctx.Err()) {
+				continue
+			}
+			if _, op := s.look(); op != nil {
+				op.end.member.mu.Lock()
+				op.end.member.withdraw(op, ctx.Err())
+				op.end.member.unlock()
+			}
+			timer := time.NewTimer(grace)
+			defer timer.Stop()
+			late = timer.C
+		case <-late:
+			if _, op := s.look(); op != nil {
+				m := op.end.member
+				m.mu.Lock()
+				if op.offered {
+					m.doubt(op)
+				}
+				m.unlock()
+			}
+		}
+	}
+}
+
+func (s *selection) outcome(chosen *operation) (int, error) {
+	for i, op := range s.ops {
+		if op == chosen {
+			op.end.member.mu.Lock()
+			defer op.end.member.mu.Unlock()
+			return i, op.err
+		}
+	}
+	return -1, s.ended()
+}
+
+// retry looks at every alternative again after something has happened.
+func (s *selection) retry() {
+	for _, op := range s.ops {
+		if op.id == 0 && !op.over {
+			continue // never begun
+		}
+		m := op.end.member
+		m.mu.Lock()
+		m.retry(op)
+		m.unlock()
+	}
+}
+
+// retry submits an alternative again, if it waits for nothing.
+func (m *member) retry(op *operation) {
+	switch {
+	case op.over:
+		op.choice.concluded(op)
+	case op.offered || !op.choice.isOpen():
+	case op.kept != nil:
+		if commit(op, nil) {
+			k := op.kept
+			op.kept = nil
+			m.accept(k.from, &k.frame, op)
+		}
+	default:
+		m.submit(op)
+	}
+}
+
+// clean withdraws what was not chosen.
+func (s *selection) clean() {
+	for _, op := range s.ops {
+		m := op.end.member
+		m.mu.Lock()
+		if op.id != 0 && !op.over {
+			m.conclude(op, nil)
+		}
+		m.unlock()
+	}
+}
+
+const (
+	// probeTime is how long a select with a default waits at most to know
+	// whether another case can be done: a second.
+	probeTime = time.Second
+	// probeAgain is how long it waits for a match that was made to come
+	// here, before it asks again.
+	probeAgain = 5 * time.Millisecond
+)
+
+// idle reports whether nothing waits that one of the alternatives could meet.
+// It asks the homes. It reports false when the choice was made meanwhile.
+func (s *selection) idle(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTime)
+	defer cancel()
+	for ctx.Err() == nil {
+		met := false // an alternative is being done
+		for _, op := range s.ops {
+			if state, _ := s.look(); state != open {
+				met = true
+				break
+			}
+			m := op.end.member
+			m.mu.Lock()
+			home := m.home
+			waits := op.in != nil && !op.promised
+			asks := home != nil && op.registered
+			m.mu.Unlock()
+			if asks {
+				c, err := m.inquire(ctx, op.id)
+				waits = err != nil || c.waits
+			}
+			if !waits {
+				met = true
+				break
+			}
+		}
+		if !met {
+			return true
+		}
+		if state, _ := s.look(); state == decided {
+			return false
+		}
+		select {
+		case <-s.wake:
+			s.retry()
+		case <-time.After(probeAgain):
+		case <-ctx.Done():
+		}
+	}
+	return true
+}
