@@ -5,9 +5,7 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -25,7 +23,6 @@ type node struct {
 	key   crypto.PrivKey
 
 	life sync.Mutex // held to start, kill or close the peer
-	end  func()     // ends what the peer's Close leaves
 
 	mu    sync.Mutex
 	peer  *dstackless.Peer
@@ -42,7 +39,7 @@ func newNode(nw *Network, index int) *node {
 	if err != nil {
 		panic(err) // the key is of the right length
 	}
-	return &node{nw: nw, index: index, key: key, end: func() {}}
+	return &node{nw: nw, index: index, key: key}
 }
 
 func (nd *node) current() *dstackless.Peer {
@@ -71,7 +68,7 @@ func (nd *node) start() error {
 	}
 	o.Listen = nd.addrs
 	if o.Listen == nil {
-		o.Listen = []string{nd.firstAddr()}
+		o.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
 	}
 	o.Bootstrap = nd.nw.contact(nd.index)
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -83,30 +80,15 @@ func (nd *node) start() error {
 	if o.DataDir == "" {
 		lab.Key = nd.key
 	}
-	if nd.nw.opts.QUIC {
-		lab.Libp2p, nd.end = nd.overUDP()
-	}
 	peer, err := dstackless.Start(p2p.WithLab(ctx, lab), &o)
 	if err != nil {
 		nd.stopped()
-		nd.end()
 		return err
 	}
 	nd.mu.Lock()
 	nd.peer = peer
 	nd.mu.Unlock()
 	return nil
-}
-
-// firstAddr returns where the peer listens in its first life.
-func (nd *node) firstAddr() string {
-	switch {
-	case nd.nw.opts.Simulated:
-		return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", nd.ip(), firstPort)
-	case nd.nw.opts.QUIC:
-		return "/ip4/127.0.0.1/udp/0/quic-v1"
-	}
-	return "/ip4/127.0.0.1/tcp/0"
 }
 
 // started is called when the peer listens, before it connects to others.
@@ -117,7 +99,7 @@ func (nd *node) started(h host.Host) {
 	for _, a := range h.Network().ListenAddresses() {
 		nd.addrs = append(nd.addrs, a.String())
 		if addr, err := manet.ToNetAddr(a); err == nil {
-			nd.nw.own(addr, nd.index)
+			nd.nw.own(addr.String(), nd.index)
 		}
 	}
 }
@@ -137,7 +119,6 @@ func (nd *node) close() error {
 	}
 	err := nd.current().Close()
 	nd.stopped()
-	nd.end()
 	return err
 }
 
@@ -145,17 +126,12 @@ func (nd *node) close() error {
 func (nd *node) kill() {
 	nd.life.Lock()
 	defer nd.life.Unlock()
-	h := nd.running()
-	if h == nil {
+	if nd.running() == nil {
 		return
 	}
 	nd.stopped() // from here on nothing leaves it and nothing reaches it
 	nd.nw.resetRelays(func(r *relay) bool { return r.from == nd.index || r.to == nd.index })
-	for _, id := range h.Network().Peers() {
-		h.Network().ClosePeer(id) // it alone hears of it
-	}
 	nd.current().Close() // its errors are those of a peer that is cut off
-	nd.end()
 }
 
 // contact returns the address of a peer that can tell peer i of the others:
@@ -175,23 +151,15 @@ func (nw *Network) contact(i int) []string {
 }
 
 // own notes who is at an address.
-func (nw *Network) own(addr net.Addr, index int) {
-	at, ok := endpointOf(addr)
-	if !ok {
-		return
-	}
+func (nw *Network) own(addr string, index int) {
 	nw.mu.Lock()
 	defer nw.mu.Unlock()
-	nw.owners[at] = index
+	nw.owners[addr] = index
 }
 
-func (nw *Network) owner(addr net.Addr) (index int, known bool) {
-	at, ok := endpointOf(addr)
-	if !ok {
-		return 0, false
-	}
+func (nw *Network) owner(addr string) (index int, known bool) {
 	nw.mu.Lock()
 	defer nw.mu.Unlock()
-	index, known = nw.owners[at]
+	index, known = nw.owners[addr]
 	return index, known
 }

@@ -27,11 +27,7 @@ func (nd *node) DialContext(ctx context.Context, network, addr string) (net.Conn
 		return &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	nw := nd.nw
-	at, err := net.ResolveTCPAddr(network, addr) // libp2p has looked names up
-	if err != nil {
-		return nil, refused(err)
-	}
-	to, known := nw.owner(at)
+	to, known := nw.owner(addr)
 	switch {
 	case nd.running() == nil:
 		return nil, refused(syscall.ENETDOWN)

@@ -14,12 +14,12 @@ import (
 const patience = 10 * time.Second
 
 // onQueued: the home did not take the value of a send, and has it in its queue.
-func (m *member) onQueued(s *session, id uint64) {
-	op := m.exposed[id]
-	if op == nil || !op.with(s) {
+func (m *member) onQueued(s *session, f *frame) {
+	op := m.exposed[f.send]
+	if op == nil || !op.with(s) || f.at != op.at {
 		return
 	}
-	if s != m.home {
+	if s != m.home || op.at != m.claim.generation { // it has been home before, and is again
 		m.reoffer(op)
 		return
 	}
@@ -29,10 +29,8 @@ func (m *member) onQueued(s *session, id uint64) {
 		m.finish(op, err)
 		return
 	}
+	m.eager = false
 	m.sends.restore(op)
-	if op.ordered {
-		m.lane.eager = false
-	}
 	if m.turn(op) {
 		m.place(op)
 	}
@@ -41,10 +39,11 @@ func (m *member) onQueued(s *session, id uint64) {
 // onMatch: the home found a receive for a send of this peer.
 func (m *member) onMatch(s *session, f *frame) {
 	op := m.exposed[f.send]
-	if op != nil && s == m.home {
+	current := op != nil && op.sink == nil && f.at == op.at
+	if current && s == m.home {
 		op.registered = false // it has struck it out
 	}
-	if f.peer == m.self() || !m.follows(op, s) {
+	if !current || !m.follows(op, s, f.peer) {
 		s.send(frame{kind: settle, number: m.number, send: f.send, receive: f.receive, outcome: gone})
 		return
 	}
@@ -90,22 +89,27 @@ func (m *member) onMatch(s *session, f *frame) {
 }
 
 // follows reports whether op, a send of this peer, follows a match that the
-// peer of s has made.
-func (m *member) follows(op *operation, s *session) bool {
-	if op == nil || op.sink != nil || op.in == nil && !op.with(s) {
+// peer of s has made with a receive of another.
+func (m *member) follows(op *operation, s *session, with p2p.ID) bool {
+	if op.in == nil && !op.with(s) {
 		return false
 	}
 	if err := op.unwanted(); err != nil {
 		m.finish(op, err)
 		return false
 	}
-	if !m.turn(op) || !op.reserve() {
+	if with == m.self() || !m.turn(op) || !op.reserve() {
 		if op.ordered {
 			m.lane.unknown(op)
 		}
 		if op.in == nil {
 			m.endOffer(op)
 			m.sends.restore(op)
+		}
+		if op.ordered {
+			m.pump()
+		} else if op.choice == nil {
+			m.register(op)
 		}
 		return false
 	}
@@ -219,8 +223,8 @@ func (m *member) onAnswer(s *session, f *frame) {
 		by.send(frame{kind: settle, number: m.number, send: op.id, receive: op.offer.receive, outcome: what})
 	}
 	if what == accepted {
-		if op.ordered && op.offer.open {
-			m.lane.eager = true
+		if s == m.home && to == s.peer {
+			m.eager = true
 		}
 		m.finish(op, nil)
 	} else {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -17,19 +18,14 @@ type endpoint struct {
 	async  int // sends of the lane on their way
 }
 
-// operation returns one that is not in use. Each space has its own, so that the
-// channel in it does not get into another synctest bubble.
-func (s *Space) operation() *operation {
-	if op, ok := s.operations.Get().(*operation); ok {
-		return op
-	}
+var operations = sync.Pool{New: func() any {
 	return &operation{done: make(chan struct{}, 1)}
-}
+}}
 
 func recycle(op *operation) {
-	done, s := op.done, op.end.member.space
+	done := op.done
 	*op = operation{done: done}
-	s.operations.Put(op)
+	operations.Put(op)
 }
 
 func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
@@ -51,7 +47,7 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 			return nil
 		}
 	}
-	op := m.space.operation()
+	op := operations.Get().(*operation)
 	op.payload, op.end = p, e
 	m.admit(op)
 	m.submitSend(op)
@@ -97,7 +93,7 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 		m.unlock()
 		return nil
 	}
-	op := m.space.operation()
+	op := operations.Get().(*operation)
 	op.sink, op.end = s, e
 	m.admit(op)
 	m.submitReceive(op)

@@ -60,9 +60,8 @@ const (
 	// heir tells a member who is to be home if this one is lost.
 	heir
 
-	// ping asks for a pong. Both are of no channel.
+	// ping says that its sender is alive. It is of no channel.
 	ping
-	pong
 )
 
 // An outcome is what became of a match. Numbers are never reused.
@@ -97,6 +96,7 @@ type frame struct {
 	peer     p2p.ID
 	addrs    []string
 	heard    uint64 // how many accepts of this session the sender of a value has heard
+	at       uint64 // the generation of the home that was asked, as the asker knew it
 	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
 	again    bool   // the value may have been taken before, in a session that broke
 	ordered  bool   // the send is of its sender's lane
@@ -129,9 +129,13 @@ func (f *frame) append(dst []byte) []byte {
 			dst = binary.AppendUvarint(dst, f.choice)
 		}
 		dst = binary.AppendUvarint(dst, f.heard)
+		if f.kind == send {
+			dst = binary.AppendUvarint(dst, f.at)
+		}
 		dst = append(dst, f.flags())
 	case queued:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
+		dst = binary.AppendUvarint(dst, f.at)
 	case accept, refuse, astray:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = appendString(dst, string(f.peer))
@@ -142,6 +146,7 @@ func (f *frame) append(dst []byte) []byte {
 	case match:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
+		dst = binary.AppendUvarint(dst, f.at)
 		dst = appendString(dst, string(f.peer))
 		dst = appendAddrs(dst, f.addrs)
 	case settle:
@@ -220,7 +225,7 @@ func parseFrame(b []byte) (frame, error) {
 		}
 	case unknown:
 		r.hash(&f.key)
-	case leave, shut, drained, ping, pong:
+	case leave, shut, drained, ping:
 	case send, deliver:
 		f.send = r.uint64()
 		if f.kind == deliver {
@@ -229,6 +234,9 @@ func parseFrame(b []byte) (frame, error) {
 			f.choice = r.uvarint()
 		}
 		f.heard = r.uvarint()
+		if f.kind == send {
+			f.at = r.uvarint()
+		}
 		flags := r.byte()
 		f.again = flags&flagAgain != 0
 		if flags&flagValue != 0 {
@@ -242,7 +250,10 @@ func parseFrame(b []byte) (frame, error) {
 			f.pass && f.peer == "", f.ordered && f.kind == deliver:
 			r.fail()
 		}
-	case queued, withdraw:
+	case queued:
+		f.send = r.uint64()
+		f.at = r.uvarint()
+	case withdraw:
 		f.send = r.uint64()
 	case accept, refuse, astray:
 		f.send = r.uint64()
@@ -252,6 +263,7 @@ func parseFrame(b []byte) (frame, error) {
 	case match:
 		f.send = r.uint64()
 		f.receive = r.uint64()
+		f.at = r.uvarint()
 		f.peer = r.id()
 		f.addrs = r.addrs()
 		if f.peer == "" {

@@ -34,12 +34,12 @@ func frames() map[string]network.Frame {
 		"send":               {Kind: network.Send, Number: 1, Send: math.MaxUint64},
 		"send_value":         {Kind: network.Send, Number: 1, Send: 2, Heard: 200, Value: []byte("value")},
 		"send_empty_value":   {Kind: network.Send, Number: 1, Send: 2, Value: []byte{}},
-		"send_again":         {Kind: network.Send, Number: 1, Send: 2, Again: true, Value: []byte("value")},
-		"queued":             {Kind: network.Queued, Number: 1, Send: 2},
+		"send_again":         {Kind: network.Send, Number: 1, At: 300, Send: 2, Again: true, Value: []byte("value")},
+		"queued":             {Kind: network.Queued, Number: 1, At: 2, Send: 2},
 		"receive":            {Kind: network.Receive, Number: 1, Receive: 3},
 		"withdraw":           {Kind: network.Withdraw, Number: 1, Send: 2},
 		"match":              {Kind: network.Match, Number: 1, Send: 2, Receive: 3, Peer: peer},
-		"match_addrs":        {Kind: network.Match, Number: 1, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
+		"match_addrs":        {Kind: network.Match, Number: 1, At: 1 << 32, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
 		"settle_accepted":    {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Accepted},
 		"settle_gone":        {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Gone},
 		"deliver":            {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Heard: 1, Value: []byte("value")},
@@ -59,7 +59,6 @@ func frames() map[string]network.Frame {
 		"heir":               {Kind: network.Heir, Number: 1, Peer: peer, Addrs: addrs},
 		"heir_nobody":        {Kind: network.Heir, Number: 1},
 		"ping":               {Kind: network.Ping},
-		"pong":               {Kind: network.Pong},
 	}
 }
 
@@ -96,7 +95,7 @@ func TestRefusedFrames(t *testing.T) {
 	long := p2p.ID(strings.Repeat("i", 65))
 	for name, b := range map[string][]byte{
 		"no kind":                      {0, 1},
-		"a kind of the future":         {byte(network.Pong) + 1, 1},
+		"a kind of the future":         {byte(network.Ping) + 1, 1},
 		"the last kind":                {255, 1},
 		"number in a long form":        {byte(network.Goodbye), 0x80, 0},
 		"number of 65 bits":            append(append([]byte{byte(network.Goodbye)}, bytes.Repeat([]byte{0xff}, 9)...), 2),
@@ -114,7 +113,7 @@ func TestRefusedFrames(t *testing.T) {
 		"again nothing":                network.Frame{Kind: network.Send, Again: true}.Bytes(),
 		"pass to nobody":               network.Frame{Kind: network.Deliver, Pass: true, Value: []byte{}}.Bytes(),
 		"pass of a send":               network.Frame{Kind: network.Send, Pass: true, Value: []byte{}}.Bytes(),
-		"flags of the future":          append(network.Frame{Kind: network.Send}.Bytes()[:11], 16),
+		"flags of the future":          append(network.Frame{Kind: network.Send}.Bytes()[:12], 16),
 		"ordered delivery":             network.Frame{Kind: network.Deliver, Ordered: true, Value: []byte{}}.Bytes(),
 		"a crowd":                      network.Frame{Kind: network.Probed, Sends: math.MaxInt32 + 1}.Bytes(),
 		"another flag of a probe":      append(network.Frame{Kind: network.Probed}.Bytes()[:13], 1),

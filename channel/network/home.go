@@ -33,7 +33,7 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 			return nil
 		}
 	}
-	op, err := m.note(s, t, f.send)
+	op, err := m.note(s, t, f.send, f.at)
 	if err != nil {
 		return err
 	}
@@ -92,20 +92,21 @@ func (m *member) mayPair(op *operation) bool {
 }
 
 // remoteSend returns the first send of another peer whose turn it is, and which
-// is not except's: a peer's own operations find each other there.
-func (m *member) remoteSend(except *session) *operation {
+// does not belong to the peer of r, a remote receive, or nil for one of this
+// peer's: a peer's own operations find each other there.
+func (m *member) remoteSend(r *operation) *operation {
 	for op := m.remoteSends.first; op != nil; op = op.next {
-		if op.owner != except && m.mayPair(op) {
+		if (r == nil || op.owner.peer != r.owner.peer) && m.mayPair(op) {
 			return op
 		}
 	}
 	return nil
 }
 
-// remoteReceiveFor returns the first remote receive that is not s's own.
+// remoteReceiveFor returns the first remote receive that is not of s's own peer.
 func (m *member) remoteReceiveFor(s *session) *operation {
 	for r := m.remoteReceives.first; r != nil; r = r.next {
-		if r.owner != s {
+		if r.owner.peer != s.peer {
 			return r
 		}
 	}
@@ -129,7 +130,7 @@ const (
 // hold keeps the value of a remote send that waits, for a moment.
 func (m *member) hold(op *operation, value []byte) {
 	if m.held+len(value) > maxHeld || m.space.held.Load()+int64(len(value)) > maxHeldAll {
-		op.owner.send(frame{kind: queued, number: m.number, send: op.id})
+		op.owner.send(frame{kind: queued, number: m.number, send: op.id, at: op.at})
 		return
 	}
 	op.encoded = value
@@ -168,7 +169,7 @@ func (m *member) endHold(seen *uint64) {
 // unhold drops the value of a remote send and tells its owner.
 func (m *member) unhold(op *operation) {
 	m.drop(op)
-	op.owner.send(frame{kind: queued, number: m.number, send: op.id})
+	op.owner.send(frame{kind: queued, number: m.number, send: op.id, at: op.at})
 }
 
 // drop drops the value of a remote send, if it is here.
@@ -196,7 +197,7 @@ func (m *member) onReceive(s *session, t *tie, f *frame) error {
 		m.redirect(s, t, f)
 		return nil
 	}
-	r, err := m.note(s, t, f.receive)
+	r, err := m.note(s, t, f.receive, 0)
 	if err != nil {
 		return err
 	}
@@ -221,7 +222,7 @@ func (m *member) serve(r *operation) {
 		m.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
 		return
 	}
-	if op := m.remoteSend(r.owner); op != nil {
+	if op := m.remoteSend(r); op != nil {
 		m.pairUp(op, r)
 		return
 	}
@@ -232,7 +233,7 @@ func (m *member) serve(r *operation) {
 func (m *member) redirect(s *session, t *tie, f *frame) {
 	m.greet(s, t)
 	if f.kind == send && f.value != nil {
-		s.send(frame{kind: queued, number: m.number, send: f.send})
+		s.send(frame{kind: queued, number: m.number, send: f.send, at: f.at})
 	}
 }
 
@@ -242,13 +243,13 @@ func (m *member) redirect(s *session, t *tie, f *frame) {
 const maxNoted = 2 * MaxPending
 
 // note makes an operation of another peer known here.
-func (m *member) note(s *session, t *tie, id uint64) (*operation, error) {
+func (m *member) note(s *session, t *tie, id, at uint64) (*operation, error) {
 	if old := t.ops[id]; old != nil {
 		m.forget(old)
 	} else if len(t.ops) >= maxNoted {
 		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
 	}
-	op := &operation{id: id, owner: s}
+	op := &operation{id: id, owner: s, at: at}
 	t.ops[id] = op
 	return op, nil
 }
@@ -287,7 +288,7 @@ func (m *member) onWithdraw(t *tie, id uint64) {
 // another peer's or, set aside but still free for senders here, this peer's.
 func (m *member) pairUp(op, r *operation) {
 	m.forget(op)
-	f := frame{kind: match, number: m.number, send: op.id, receive: r.id}
+	f := frame{kind: match, number: m.number, send: op.id, receive: r.id, at: op.at}
 	if r.owner == nil {
 		m.expose(r)
 		r.promised = true
@@ -363,7 +364,8 @@ func (m *member) dissolve(s *session, t *tie) {
 		}
 		m.forget(op)
 	}
-	t.joins, t.blocked, t.lined = false, 0, 0
+	t.joins, t.blocked, t.lined, t.heir = false, 0, 0, ""
+	m.heirless = true
 	for id := range t.passing {
 		id.owner.send(frame{kind: astray, number: m.number, send: id.id, peer: s.peer})
 	}

@@ -116,12 +116,15 @@ func (m *member) onHello(s *session, f *frame) {
 	t.hear()
 	if f.claim.home != "" && !m.lostHomes[f.claim] && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
 		m.adopt(f.claim, f.addrs)
+		m.teller = s.peer
 	}
 	worse := f.claim.home != "" && m.claim.better(f.claim, m.key)
 	if !t.said || f.claim != m.claim && (t.claim != m.claim || worse) {
 		m.greet(s, t)
 	}
-	t.joins = m.isHome() && f.claim == m.claim || t.joins && m.isHome()
+	if m.isHome() && f.claim == m.claim && !t.joins {
+		t.joins, m.heirless = true, true
+	}
 	if m.claim.home == s.peer && m.home == nil {
 		m.join(s, t)
 	}
@@ -169,13 +172,18 @@ func (m *member) onLeave(s *session, t *tie) {
 // adopt changes to a better claim.
 func (m *member) adopt(c claim, addrs []string) {
 	wasHome, first := m.isHome(), m.claim.home == ""
-	m.claim = c
+	m.claim, m.heir, m.teller, m.reached = c, "", "", false
 	if first {
 		close(m.claimed)
 	}
+	close(m.turned)
+	m.turned = make(chan struct{})
 	m.home = nil
 	m.unregisterAll()
 	if wasHome {
+		if !m.isHome() && time.Since(m.crowned) < time.Minute {
+			m.deposed++
+		}
 		m.stopAnnouncing()
 		for s, t := range m.ties {
 			m.dissolve(s, t)
@@ -189,6 +197,7 @@ func (m *member) adopt(c claim, addrs []string) {
 	}
 	m.space.log.Debug("channel home", "channel", m.name, "home", c.home, "generation", c.generation)
 	if m.isHome() {
+		m.crowned = time.Now()
 		m.announce()
 		if m.closed {
 			m.acknowledge()
@@ -201,7 +210,7 @@ func (m *member) adopt(c claim, addrs []string) {
 
 // join submits to the home, at the other end of s, what waits here.
 func (m *member) join(s *session, t *tie) {
-	m.home = s
+	m.home, m.reached = s, true
 	if !t.said || t.claim != m.claim {
 		m.greet(s, t)
 	}
@@ -229,24 +238,29 @@ func (m *member) rejoin() {
 			if m.claim != sought {
 				start, sought = time.Now(), m.claim
 			}
+			// Peers that reach a third one, but not each other, would
+			// take the place from each other without end.
+			patience := rejoinTime << min(max(m.deposed-1, 0), 6)
 			m.mu.Unlock()
 
-			sn, err := m.space.dial(m.space.ctx, sought.home)
+			ctx, cancel := context.WithTimeout(m.space.ctx, patience-time.Since(start))
+			sn, err := m.space.dial(ctx, sought.home)
+			cancel()
 
 			m.mu.Lock()
-			switch {
-			case m.claim != sought || m.gone:
-			case err == nil:
-				if t := m.tie(sn); t != nil && m.home == nil {
+			if err == nil && m.claim == sought && !m.gone && m.home == nil {
+				if t := m.tie(sn); t != nil {
 					m.join(sn, t)
 				}
-			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) > rejoinTime:
-				m.succeed()
 			}
-			m.mu.Unlock()
-			if err != nil {
+			m.unlock()
+			switch {
+			case err == nil:
+			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) >= patience:
+				m.inherit(sought)
+			default:
 				select {
-				case <-time.After(wait):
+				case <-time.After(min(wait, patience-time.Since(start))):
 				case <-m.space.ctx.Done():
 				}
 			}
@@ -254,16 +268,20 @@ func (m *member) rejoin() {
 	})
 }
 
-// succeed makes this peer the home in place of one that is lost.
+// succeed replaces a home that is lost by this peer. One that was never reached
+// is replaced by the peer that told of it: that one reaches both.
 func (m *member) succeed() {
 	next := claim{m.claim.generation + 1, m.self()}
+	if !m.reached && m.teller != m.claim.home && m.space.to(m.teller) != nil {
+		next.home = m.teller
+	}
 	if next.generation > maxGeneration {
 		// No channel comes so far by losing its homes. Begin anew, and do
 		// not hear of that home again.
 		if m.lostHomes == nil || len(m.lostHomes) >= maxLost {
 			m.lostHomes = map[claim]bool{}
 		}
-		m.lostHomes[m.claim], next.generation = true, 1
+		m.lostHomes[m.claim], next = true, claim{1, m.self()}
 	}
 	m.adopt(next, nil)
 }

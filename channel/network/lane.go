@@ -14,10 +14,6 @@ type lane struct {
 	known int // how many the home knows
 	bytes int // of values that were sent to the home, and not answered
 
-	// eager says that the home took the last value as soon as it came. Else
-	// only the first is sent.
-	eager bool
-
 	advancing bool
 }
 
@@ -108,7 +104,7 @@ func (m *member) pump() {
 			l.known++
 			continue
 		}
-		if l.known > 0 && (!l.eager || l.bytes >= window || op.choice != nil) {
+		if l.known > 0 && (!m.eager || l.bytes >= window || op.choice != nil) {
 			return
 		}
 		if op.choice == nil && op.encode() == nil && len(op.encoded) > inline && l.known > 0 {

@@ -33,12 +33,19 @@ type member struct {
 	sends    queue // that wait, and are offered to nobody
 	receives queue // that wait
 	lane     lane
+	eager    bool // the last value was received by the home itself
 	exposed  map[uint64]*operation
 	pending  int // operations that are not done
 
 	// As one of the channel's members.
 	claim        claim           // the best that was heard
 	claimed      chan struct{}   // closed when there is one
+	teller       p2p.ID          // who told of the claim
+	reached      bool            // the home was
+	turned       chan struct{}   // closed when there is a better one
+	heir         p2p.ID          // who is home next, as the home says
+	crowned      time.Time       // when this peer became home
+	deposed      int             // how often it was not for long
 	closed       bool            // for everyone
 	acknowledged chan struct{}   // closed when the home knows that
 	drainBy      *time.Timer     // sets overdue
@@ -58,6 +65,7 @@ type member struct {
 	pairs          map[remoteID]remoteID // the receive of each match under way, by send
 	withdrawKey    func()                // ends the announcement of the key
 	held           int                   // bytes of values in remoteSends
+	heirless       bool                  // the members have changed
 	matches        int                   // since the home looked for a better place
 	drifting       *session              // to the member that is one
 	stay           time.Duration         // how long this peer keeps the home once it came back
@@ -77,6 +85,7 @@ type tie struct {
 	heard    chan struct{} // closed when the peer has answered a hello
 	ops      map[uint64]*operation
 	lined    int                   // sends of the peer's lane in the queue
+	heir     p2p.ID                // whom the peer was told
 	blocked  uint64                // the one of them that is on its way elsewhere; 0: none
 	matches  int                   // for receives of the peer, as member.matches
 	passing  map[remoteID]struct{} // sends of others that were passed on to the peer
@@ -106,6 +115,7 @@ func newMember(s *Space, name channel.Name, number uint64) *member {
 		lastID:       rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
 		exposed:      map[uint64]*operation{},
 		claimed:      make(chan struct{}),
+		turned:       make(chan struct{}),
 		acknowledged: make(chan struct{}),
 		resumes:      map[p2p.ID]bool{},
 		ties:         map[*session]*tie{},
@@ -177,7 +187,7 @@ func (m *member) handle(s *session, f *frame) error {
 	case settle:
 		m.onSettle(s, t, f)
 	case queued:
-		m.onQueued(s, f.send)
+		m.onQueued(s, f)
 	case match:
 		m.onMatch(s, f)
 	case deliver:
@@ -192,6 +202,8 @@ func (m *member) handle(s *session, f *frame) error {
 		m.onProbe(s, t, f)
 	case probed:
 		m.onProbed(s, f)
+	case heir:
+		m.onHeir(s, f)
 	case drained:
 		if s == m.home && m.closed {
 			m.onDrained()
@@ -216,6 +228,9 @@ func (m *member) supersede(s *session) {
 func (m *member) unlock() {
 	if m.drifting != nil {
 		m.drift()
+	}
+	if m.heirless {
+		m.nameHeir()
 	}
 	if m.closed {
 		m.drain()

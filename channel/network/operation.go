@@ -12,6 +12,7 @@ type operation struct {
 	owner   *session // nil: this peer
 	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is held
 	ordered bool     // a send of a lane
+	at      uint64   // the generation of the home that was asked last to match a send
 
 	// What follows is for the owner alone.
 	payload channel.Payload // of a send

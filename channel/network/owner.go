@@ -6,7 +6,8 @@ import (
 
 // inline is the size of the largest value that goes to the home together with
 // the request for a match: 128 KiB. If a receive of the home's own is waiting,
-// one round trip does.
+// one round trip does. It goes along if the home received the last one: who may
+// have taken a value when it is lost leaves the sender in doubt.
 const inline = 128 << 10
 
 // admit gives op its id, and its place in the lane.
@@ -123,18 +124,19 @@ func (m *member) register(op *operation) {
 		return
 	}
 	if op.choice == nil { // an alternative is tentative no longer than need be
-		if err := op.encode(); err != nil {
+		if err := op.encode(); err != nil { // said at once, not when a receive is found
 			m.finish(op, err)
 			return
 		}
-		if len(op.encoded) <= inline {
+		if m.eager && len(op.encoded) <= inline {
 			m.offer(op, offer{to: m.home.peer, via: m.home, run: m.home.run, open: true})
 			return
 		}
 	}
 	m.expose(op)
 	op.registered = true
-	m.home.send(frame{kind: send, number: m.number, send: op.id, ordered: op.ordered})
+	op.at = m.claim.generation
+	m.home.send(frame{kind: send, number: m.number, send: op.id, at: op.at, ordered: op.ordered})
 }
 
 // registerAll tells a new home of everything that waits.
@@ -158,7 +160,7 @@ func (m *member) unregisterAll() {
 			op.registered, op.promised, op.blocks = false, false, false
 		}
 	}
-	m.lane.known = 0
+	m.lane.known, m.eager = 0, false
 	m.forgetQuestions()
 }
 
@@ -249,7 +251,10 @@ func (m *member) transmit(op *operation) {
 		m.greet(o.via, t)
 	}
 	f := frame{kind: send, number: m.number, send: op.id, value: op.encoded, again: o.again, ordered: op.ordered}
-	if !o.open {
+	if o.open {
+		op.at = m.claim.generation
+		f.at = op.at
+	} else {
 		if op.choice != nil {
 			f.choice = op.choice.id
 		}

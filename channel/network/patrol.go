@@ -101,6 +101,7 @@ func (s *Space) due(all bool) (due []*member, next time.Time) {
 		m.mu.Lock()
 		if now.Sub(m.told) >= lastPatrol {
 			m.told = now
+			m.deposed /= 2
 			m.remind()
 		}
 		if m.isHome() {

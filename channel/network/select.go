@@ -27,7 +27,8 @@ func (s *Space) Select(ctx context.Context, alternatives []channel.Alternative, 
 	}
 	defer sel.clean()
 	for _, i := range rand.Perm(len(sel.ops)) {
-		if sel.begin(sel.ops[i]); !sel.isOpen() {
+		sel.begin(sel.ops[i])
+		if state, _ := sel.look(); state == decided {
 			break
 		}
 	}
@@ -113,9 +114,6 @@ func (s *selection) outcome(chosen *operation) (int, error) {
 // retry looks at every alternative again after something has happened.
 func (s *selection) retry() {
 	for _, op := range s.ops {
-		if op.id == 0 && !op.over {
-			continue // never begun
-		}
 		m := op.end.member
 		m.mu.Lock()
 		m.retry(op)

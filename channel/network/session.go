@@ -48,6 +48,7 @@ type session struct {
 	dead    bool
 	wake    chan struct{} // capacity 1
 	ties    map[*member]struct{}
+	pulse   pulse
 
 	// Accepts that were sent and which the other side has not yet said to
 	// have heard, in order; and how many of its own were heard.
@@ -145,6 +146,7 @@ func (s *session) write() {
 		s.mu.Lock()
 		out := s.out
 		s.out, s.open, s.replies = nil, false, 0
+		s.pulse.said = true
 		closing := s.closing
 		s.mu.Unlock()
 		if now := time.Now(); now.After(patient) {
@@ -171,7 +173,7 @@ func (s *session) write() {
 
 // read hands each frame to the member it is for until the stream ends.
 func (s *session) read() error {
-	r := bufio.NewReaderSize(s.stream, 64<<10)
+	r := bufio.NewReaderSize(ear{s}, 64<<10)
 	for {
 		b, err := codec.ReadFrame(r, maxFrame)
 		if errors.Is(err, io.EOF) {
@@ -203,6 +205,8 @@ func (s *session) handle(f *frame) error {
 		}
 		s.numbers[f.number] = m
 		m.onHello(s, f)
+		return nil
+	case ping:
 		return nil
 	case unknown:
 		if m := s.space.byKey(f.key); m != nil {

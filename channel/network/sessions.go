@@ -159,8 +159,9 @@ type dialing struct {
 func (s *Space) dial(ctx context.Context, peer p2p.ID) (*session, error) {
 	s.sessionsMu.Lock()
 	if list := s.sessions[peer]; len(list) > 0 {
+		sn := list[0]
 		s.sessionsMu.Unlock()
-		return list[0], nil
+		return sn, nil
 	}
 	d := s.dialing[peer]
 	if d == nil {

@@ -71,8 +71,6 @@ type Space struct {
 	dialing    map[p2p.ID]*dialing
 	unsettled  map[p2p.ID][]taken
 	ended      bool
-
-	operations sync.Pool // of *operation, for use again
 }
 
 // A taken is a value that was accepted from a peer which may not have heard so;
@@ -108,6 +106,7 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 	s.choices.Store(rand.Uint64N(1 << 62))
 	node.Handle(Protocol, s.accept)
 	s.spawn(s.patrol)
+	s.spawn(s.pulses)
 	return s
 }
 
