@@ -62,6 +62,9 @@ func TestBadOptions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
+			if o.Listen == nil {
+				o.Listen = loopback
+			}
 			p, err := dstackless.Start(ctx, &o)
 			if err == nil {
 				p.Close()

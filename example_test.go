@@ -12,12 +12,13 @@ import (
 // Two peers, here in one process, share a channel by its name.
 func Example() {
 	ctx := context.Background()
-	alice, err := dstackless.Start(ctx, nil)
+	local := []string{"/ip4/127.0.0.1/tcp/0"} // an example stays on this machine
+	alice, err := dstackless.Start(ctx, &dstackless.Options{Listen: local})
 	if err != nil {
 		log.Fatal(err)
 	}
 	defer alice.Close()
-	bob, err := dstackless.Start(ctx, &dstackless.Options{Bootstrap: alice.Addrs()[:1]})
+	bob, err := dstackless.Start(ctx, &dstackless.Options{Listen: local, Bootstrap: alice.Addrs()[:1]})
 	if err != nil {
 		log.Fatal(err)
 	}

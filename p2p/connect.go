@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -15,8 +16,9 @@ import (
 
 // Connect connects to the peer at addr, a full multiaddr that ends in /p2p/ and
 // the peer's ID, such as one of [Node.Addrs]; an address that begins with
-// /dnsaddr or /dns4 is looked up. It returns the peer's ID. When the two are
-// connected already it does nothing.
+// /dnsaddr or /dns4 is looked up. An address with /p2p-circuit/ in it is that of
+// a relay which the peer uses. It returns the peer's ID. When the two are
+// connected already, and not only through a relay, it does nothing.
 //
 // # Errors
 //
@@ -36,14 +38,24 @@ func (n *Node) Connect(ctx context.Context, addr string) (ID, error) {
 	}
 	// Who asks for an address by hand wants a try now, not the rest of the
 	// pause after an earlier failure.
-	if s, ok := n.host.Network().(*swarm.Swarm); ok {
-		s.Backoff().Clear(info.ID)
+	n.forgetFailures(info.ID)
+	if slices.ContainsFunc(info.Addrs, func(a ma.Multiaddr) bool { return relayOf(a) != "" }) {
+		ctx = network.WithAllowLimitedConn(ctx, "connect")
+	} else { // a relayed connection to the peer is not what was asked for
+		ctx = network.WithForceDirectDial(ctx, "connect")
 	}
-	ctx = network.WithAllowLimitedConn(ctx, "connect")
 	if err := n.host.Connect(ctx, *info); err != nil {
 		return "", fmt.Errorf("p2p: connect to %s: %w", addr, n.reason(ctx, err))
 	}
 	return info.ID, nil
+}
+
+// forgetFailures has the addresses of a peer be dialed at once, though they
+// failed a moment ago.
+func (n *Node) forgetFailures(id ID) {
+	if s, ok := n.host.Network().(*swarm.Swarm); ok {
+		s.Backoff().Clear(id)
+	}
 }
 
 // parseFull reads a multiaddr with a /p2p/ part at its end.

@@ -3,25 +3,40 @@ package p2p
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
-	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
 // A Node is a peer on the network: one key, its listeners, its connections.
 // Make it with [Start]; end it with [Node.Close].
 type Node struct {
-	host  host.Host
-	watch *watcher
-	lab   *Lab // or nil
+	host     host.Host
+	log      *slog.Logger
+	watch    *watcher
+	lastings *lastings
+	finder   atomic.Pointer[Finder]
+	changes  changes
+	reach    reach
+	doubted  sync.Map // connections under doubt
+	upgraded sync.Map // direct connections to peers that were relayed before
+
+	keepMu sync.Mutex
+	kept   map[ID]*keeper
+
+	ctx    context.Context // ends with Close
+	cancel context.CancelFunc
+	lab    *Lab // or nil
 
 	mu       sync.Mutex
 	closed   bool
 	handlers sync.WaitGroup // running stream handlers
+	work     sync.WaitGroup // what else runs
 
 	closing  sync.Once
 	closeErr error
@@ -45,33 +60,13 @@ func Start(opts *Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	resources, err := resourceManager()
+	n := &Node{lastings: newLastings(), kept: map[ID]*keeper{}, log: o.Logger, lab: o.Lab}
+	if n.log == nil {
+		n.log = slog.New(slog.DiscardHandler)
+	}
+	options, err := n.libp2p(&o, l, key)
 	if err != nil {
-		return nil, fmt.Errorf("p2p: resource limits: %w", err)
-	}
-	connections, err := connectionManager()
-	if err != nil {
-		resources.Close()
-		return nil, fmt.Errorf("p2p: connection limits: %w", err)
-	}
-	options := []libp2p.Option{
-		libp2p.Identity(key),
-		libp2p.UserAgent("dstackless"),
-		libp2p.ListenAddrs(l.addrs...),
-		libp2p.ResourceManager(resources),
-		libp2p.ConnectionManager(connections),
-		libp2p.DisableRelay(),
-		libp2p.DisableMetrics(),
-		libp2p.Ping(false),
-	}
-	if l.quic {
-		options = append(options, libp2p.Transport(libp2pquic.NewTransport))
-	}
-	if l.tcp {
-		options = append(options, libp2p.Transport(o.Lab.tcp()))
-	}
-	if o.Lab != nil {
-		options = append(options, o.Lab.Libp2p...)
+		return nil, err
 	}
 	h, err := libp2p.New(options...)
 	if err != nil {
@@ -83,15 +78,20 @@ func Start(opts *Options) (*Node, error) {
 			return nil, err
 		}
 	}
-	watch, err := watch(h)
-	if err != nil {
+	n.host = h
+	if n.watch, err = watch(h); err != nil {
 		h.Close()
+		return nil, fmt.Errorf("p2p: start: %w", err)
+	}
+	n.ctx, n.cancel = context.WithCancel(context.Background())
+	if err := n.follow(&o, l); err != nil {
+		n.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)
 	}
 	if o.Lab != nil && o.Lab.Started != nil {
 		o.Lab.Started(h)
 	}
-	return &Node{host: h, watch: watch, lab: o.Lab}, nil
+	return n, nil
 }
 
 // listens reports the first of the wanted addresses that h doesn't listen on:
@@ -135,7 +135,8 @@ func (n *Node) ID() ID { return n.host.ID() }
 // Addrs returns the addresses at which this node listens, each a full multiaddr
 // that ends in /p2p/ID and that another peer can give to [Node.Connect]. An
 // unspecified listen address is resolved to those of the machine's interfaces,
-// loopback included.
+// loopback included; a node that is reached through relays has addresses that
+// name them.
 func (n *Node) Addrs() []string {
 	addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Addrs()})
 	if err != nil {
@@ -157,13 +158,39 @@ func (n *Node) Close() error {
 		n.mu.Lock()
 		n.closed = true
 		n.mu.Unlock()
-		if err := n.host.Close(); err != nil {
-			n.closeErr = fmt.Errorf("p2p: close: %w", err)
-		}
+		n.cancel()
+		n.work.Wait()
+		n.lastings.close(func() {
+			if err := n.host.Close(); err != nil {
+				n.closeErr = fmt.Errorf("p2p: close: %w", err)
+			}
+		})
 		n.handlers.Wait()
 		n.watch.close()
 	})
 	return n.closeErr
+}
+
+// begin counts one piece of work that Close waits for, and reports whether the
+// node is still open. The caller must call n.work.Done when it is.
+func (n *Node) begin() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.work.Add(1)
+	return true
+}
+
+// spawn runs f in a goroutine for which Close waits.
+func (n *Node) spawn(f func()) {
+	if n.begin() {
+		go func() {
+			defer n.work.Done()
+			f()
+		}()
+	}
 }
 
 // usable returns the context's error, or ErrClosed once the node is closed.

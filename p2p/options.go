@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"fmt"
+	"log/slog"
 	"net"
 
 	ma "github.com/multiformats/go-multiaddr"
@@ -25,7 +26,34 @@ type Options struct {
 	//
 	// Default: QUIC and TCP on a free port each, on all IPv4 and IPv6
 	// interfaces. A machine without IPv6 is no error then.
+	//
+	// A node that listens on loopback only stays there: it neither looks for
+	// peers on the LAN, nor asks a router for anything, nor lets others find
+	// out how it is reached, whatever the other options say. So does one in a Lab.
 	Listen []string
+
+	// NetworkKey makes the network a private one: only peers with the same key
+	// can connect. Default: nil, a network that is open to all.
+	NetworkKey *NetworkKey
+
+	// NoLAN turns off mDNS, by which peers on one LAN find each other without
+	// an address. Default: false.
+	NoLAN bool
+
+	// NoPortMapping turns off UPnP and NAT-PMP, by which a router is asked to
+	// let others in. Default: false.
+	NoPortMapping bool
+
+	// Relay has the node serve as a relay for peers that cannot be reached,
+	// within these limits, and answer for their reachability more often. Only
+	// for a node that can be dialed from anywhere: it takes that as given.
+	// Default: nil, it does not serve.
+	Relay *RelayLimits
+
+	// Logger takes what an operator may want to know: how the node is reached,
+	// which connections are relayed, and what changes of the network do.
+	// Default: silence.
+	Logger *slog.Logger
 
 	// Lab is for tests, and above all for package peertest. Default: nil, the
 	// machine and its network.
@@ -45,11 +73,13 @@ type listening struct {
 	addrs     []ma.Multiaddr
 	quic, tcp bool
 	all       bool // every address must work
+	local     bool // all of them are on loopback
 }
 
 // listening checks the listen addresses.
 func (o *Options) listening() (*listening, error) {
-	texts, l := o.Listen, &listening{all: true}
+	texts, l := o.Listen, &listening{all: true, local: true}
+	defer func() { l.local = l.local || o.Lab != nil }()
 	if len(texts) == 0 {
 		texts, l.all = anywhere[:], false
 	}
@@ -67,6 +97,7 @@ func (o *Options) listening() (*listening, error) {
 			return nil, fmt.Errorf("p2p: listen address %q: only /udp/PORT/quic-v1 and /tcp/PORT are supported", text)
 		}
 		l.addrs = append(l.addrs, a)
+		l.local = l.local && manet.IsIPLoopback(a)
 	}
 	return l, nil
 }

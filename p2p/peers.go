@@ -11,11 +11,14 @@ import (
 
 // PeerInfo tells of one connected peer. Its fields marshal to JSON.
 type PeerInfo struct {
-	ID      ID        // who
-	Addr    string    // its end of the connection, a multiaddr
-	Inbound bool      // it dialed this node
-	Relayed bool      // the connection is a limited one through a relay
-	Since   time.Time // when the connection was made
+	ID        ID        // who
+	Addr      string    // its end of the connection, a multiaddr
+	Transport string    // "quic" or "tcp"; of a relayed connection, to or from the relay
+	Inbound   bool      // it dialed this node
+	Relayed   bool      // the connection is a limited one through a relay
+	Relay     ID        // through which, if so
+	Punched   bool      // a direct connection to a peer that was relayed before
+	Since     time.Time // when the connection was made
 }
 
 // Peers returns the connected peers, ordered by ID. Of a peer with several
@@ -23,27 +26,43 @@ type PeerInfo struct {
 func (n *Node) Peers() []PeerInfo {
 	var out []PeerInfo
 	for _, id := range n.host.Network().Peers() {
-		var best *PeerInfo
-		for _, c := range n.host.Network().ConnsToPeer(id) {
-			stat := c.Stat()
-			info := PeerInfo{
-				ID:      id,
-				Addr:    c.RemoteMultiaddr().String(),
-				Inbound: stat.Direction == network.DirInbound,
-				Relayed: stat.Limited,
-				Since:   stat.Opened,
-			}
-			if best == nil || best.Relayed && !info.Relayed ||
-				best.Relayed == info.Relayed && info.Since.Before(best.Since) {
-				best = &info
-			}
-		}
-		if best != nil {
-			out = append(out, *best)
+		if c := best(n.host.Network().ConnsToPeer(id)); c != nil {
+			out = append(out, n.infoOf(c))
 		}
 	}
 	slices.SortFunc(out, func(a, b PeerInfo) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return out
+}
+
+func (n *Node) infoOf(c network.Conn) PeerInfo {
+	stat := c.Stat()
+	_, punched := n.upgraded.Load(c)
+	return PeerInfo{
+		ID:        c.RemotePeer(),
+		Addr:      c.RemoteMultiaddr().String(),
+		Transport: transportOf(c.RemoteMultiaddr(), c.LocalMultiaddr()),
+		Inbound:   stat.Direction == network.DirInbound,
+		Relayed:   stat.Limited,
+		Relay:     relayOf(c.RemoteMultiaddr()),
+		Punched:   punched,
+		Since:     stat.Opened,
+	}
+}
+
+// transportOf returns the transport that the first of the addresses that names
+// one names.
+func transportOf(addrs ...ma.Multiaddr) string {
+	for _, a := range addrs {
+		for _, c := range a {
+			switch c.Code() {
+			case ma.P_QUIC_V1:
+				return "quic"
+			case ma.P_TCP:
+				return "tcp"
+			}
+		}
+	}
+	return ""
 }
 
 const (

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
 )
@@ -16,8 +17,8 @@ import (
 // preference, that the peer speaks; the stream's Protocol method tells which.
 // When not connected it first dials every known address, however long ctx
 // allows, or 10 seconds at most when ctx has no deadline. A relayed connection
-// is used when there is no better one: then everything must survive its being
-// cut, by default after 128 KiB or 2 minutes.
+// is used when there is no better one: then the stream is a lasting one, see
+// [Node.OpenLasting], which survives that the relay cuts it.
 //
 // To save a round trip, Open trusts what the peer has said earlier about the
 // protocols it speaks. If that is no longer true, the first Read fails instead,
@@ -30,14 +31,32 @@ import (
 // over TCP, after 5 seconds over QUIC: set a deadline. After a failed dial the peer's addresses are left alone
 // for 5 seconds and more, and Open fails at once; [Node.Connect] does not wait.
 func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, error) {
-	s, err := n.open(ctx, to, protocols)
+	s, err := n.open(ctx, to, protocols, false)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: open a stream to %s: %w", to, err)
 	}
 	return s, nil
 }
 
-func (n *Node) open(ctx context.Context, to ID, protocols []Protocol) (Stream, error) {
+// OpenLasting is Open for a stream that shall outlive its connection: when that
+// is lost, both sides seek another, relayed or direct, for up to 30 seconds, and
+// the stream goes on where it was, with no byte lost or doubled. When a direct
+// connection appears beside a relayed one, the stream leaves the relay for it.
+// It fails when there was no connection for 30 seconds or the peer was started
+// anew.
+//
+// Of what was written, 256 KiB may be on the way: Write blocks when so much was
+// not taken by the other side's reader. A peer that speaks the protocol but
+// knows nothing of lasting streams gets an ordinary one.
+func (n *Node) OpenLasting(ctx context.Context, to ID, protocols ...Protocol) (Stream, error) {
+	s, err := n.open(ctx, to, protocols, true)
+	if err != nil {
+		return nil, fmt.Errorf("p2p: open a stream to %s: %w", to, err)
+	}
+	return s, nil
+}
+
+func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bool) (Stream, error) {
 	if err := n.usable(ctx); err != nil {
 		return nil, err
 	}
@@ -51,11 +70,23 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol) (Stream, e
 		return nil, ErrUnknownPeer
 	}
 	// Without this a relayed connection blocks until ctx ends.
-	s, err := n.host.NewStream(network.WithAllowLimitedConn(ctx, "stream"), to, protocols...)
+	ctx = network.WithAllowLimitedConn(ctx, "stream")
+	if err := n.host.Connect(ctx, peer.AddrInfo{ID: to}); err != nil {
+		return nil, n.reason(ctx, err)
+	}
+	var s Stream
+	var err error
+	if lasting || n.host.Network().Connectedness(to) == network.Limited {
+		s, err = n.openLasting(ctx, to, protocols)
+		lasting = !errors.Is(err, multistream.ErrNotSupported[protocol.ID]{})
+	}
+	if s == nil && (err == nil || !lasting) {
+		s, err = n.host.NewStream(ctx, to, protocols...)
+	}
 	switch {
 	case err == nil:
 		return n.lab.stream(s), nil
-	case errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}):
+	case errors.Is(err, ErrProtocol), errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}):
 		return nil, fmt.Errorf("%w %s", ErrProtocol, join(protocols))
 	}
 	return nil, n.reason(ctx, err)
@@ -77,6 +108,12 @@ func join(protocols []Protocol) string {
 // it must close or reset it. Streams are reset when the node closes, so a
 // handler that reads or writes ends then; [Node.Close] waits for it.
 func (n *Node) Handle(p Protocol, h func(Stream)) {
+	inLab := func(s Stream) { h(n.lab.stream(s)) }
+	n.lastings.handle(p, inLab)
+	n.handle(p, inLab)
+}
+
+func (n *Node) handle(p Protocol, h func(Stream)) {
 	n.host.SetStreamHandler(p, func(s network.Stream) {
 		n.mu.Lock()
 		if n.closed {
@@ -87,10 +124,13 @@ func (n *Node) Handle(p Protocol, h func(Stream)) {
 		n.handlers.Add(1)
 		n.mu.Unlock()
 		defer n.handlers.Done()
-		h(n.lab.stream(s))
+		h(s)
 	})
 }
 
 // Unhandle ends [Node.Handle]: no new streams of protocol p are taken. Handlers
 // that run go on.
-func (n *Node) Unhandle(p Protocol) { n.host.RemoveStreamHandler(p) }
+func (n *Node) Unhandle(p Protocol) {
+	n.lastings.handle(p, nil)
+	n.host.RemoveStreamHandler(p)
+}

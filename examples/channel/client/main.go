@@ -15,6 +15,9 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
+// The example stays on this machine. Without Listen, the peer is there for all.
+var loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
+
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) < 2 {
@@ -32,7 +35,7 @@ func main() {
 }
 
 func run(ctx context.Context, addr string, greetings []string) error {
-	peer, err := dstackless.Start(ctx, &dstackless.Options{Bootstrap: []string{addr}})
+	peer, err := dstackless.Start(ctx, &dstackless.Options{Listen: loopback, Bootstrap: []string{addr}})
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,9 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
+// The example stays on this machine. Without Listen, the peer is there for all.
+var loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
+
 func main() {
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -25,7 +28,7 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	peer, err := dstackless.Start(ctx, nil)
+	peer, err := dstackless.Start(ctx, &dstackless.Options{Listen: loopback})
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,9 @@ import (
 	"github.com/dstackless/dstackless"
 )
 
+// The example stays on this machine. Without Listen, the peer is there for all.
+var loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
+
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 2 {
@@ -34,7 +37,7 @@ func run(ctx context.Context, addr string) error {
 	if err != nil {
 		return err
 	}
-	peer, err := dstackless.Start(ctx, nil)
+	peer, err := dstackless.Start(ctx, &dstackless.Options{Listen: loopback})
 	if err != nil {
 		return err
 	}

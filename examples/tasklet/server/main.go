@@ -14,11 +14,15 @@ import (
 	"github.com/dstackless/dstackless"
 )
 
+// The example stays on this machine. Without Listen, the peer is there for all.
+var loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
+
 func main() {
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	peer, err := dstackless.Start(ctx, &dstackless.Options{
+		Listen: loopback,
 		Accept: []string{dstackless.AcceptAny}, // an example: name the peers that you trust
 		Logger: slog.Default(),
 	})

@@ -1,0 +1,207 @@
+package p2p
+
+import (
+	"bufio"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+)
+
+// carrierTimeout is how long a carrier may take for one step.
+const carrierTimeout = 10 * time.Second
+
+// A carrier is a stream of a connection that carries a lasting stream.
+type carrier struct {
+	l      *lasting
+	stream network.Stream
+	r      *bufio.Reader
+	next   uint64 // position of what is sent next
+	ended  bool   // the end was sent
+}
+
+// attach makes stream the carrier of l, in place of an older one. The other
+// side has received so much. It returns nil if the two cannot go on.
+func (l *lasting) attach(stream network.Stream, r *bufio.Reader, received uint64) *carrier {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.stopped && !l.heard(received) {
+		l.fail(fmt.Errorf("%w: it went back to byte %d", errMalformed, received))
+	}
+	if l.stopped {
+		return nil
+	}
+	stream.SetDeadline(time.Time{})
+	c := &carrier{l: l, stream: stream, r: r, next: l.outAt}
+	if old := l.carrier; old != nil {
+		old.stream.Reset() // what it still carries is sent again
+	}
+	l.carrier, l.conn, l.carried = c, stream.Conn(), time.Now()
+	l.toldRoom = 0 // it may not have been heard
+	l.cond.Broadcast()
+	return c
+}
+
+// heard notes that the other side has received so much. It reports false if
+// that cannot be.
+func (l *lasting) heard(received uint64) bool {
+	end := l.outAt + uint64(len(l.out))
+	switch {
+	case received < l.outAt:
+		return l.finAcked
+	case received == end+1 && l.finished:
+		l.finAcked = true
+		received = end
+	case received > end:
+		return l.err != nil // what waited was thrown away
+	}
+	l.out = l.out[received-l.outAt:]
+	l.outAt = received
+	if len(l.out) == 0 {
+		l.out = nil
+	}
+	l.hangUp()
+	return true
+}
+
+// got returns what this side tells that it has received.
+func (l *lasting) got() uint64 {
+	if l.fin {
+		return l.received + 1
+	}
+	return l.received
+}
+
+// pump writes on c what is to be sent, until c is replaced or lost or there is
+// nothing to do any more.
+func (c *carrier) pump() {
+	l := c.l
+	b := make([]byte, 0, maxPiece+64)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.carrier == c {
+		b = c.due(b[:0])
+		last := l.reset || l.over()
+		if len(b) == 0 {
+			if last {
+				break
+			}
+			l.cond.Wait()
+			continue
+		}
+		l.mu.Unlock()
+		c.stream.SetWriteDeadline(time.Now().Add(carrierTimeout))
+		_, err := c.stream.Write(b)
+		l.mu.Lock()
+		if err != nil {
+			c.stream.Reset() // the reader ends, and drops it
+			return
+		}
+		if l.reset {
+			l.stopped = true
+			break
+		}
+	}
+	if l.carrier == c {
+		c.stream.CloseWrite()
+		l.forgetSoon()
+	}
+}
+
+// due appends the pieces that are to be sent now.
+func (c *carrier) due(b []byte) []byte {
+	l := c.l
+	if l.reset {
+		return (&piece{kind: pieceReset}).append(b)
+	}
+	if got, room := l.got(), l.room(); got-l.told >= ackEvery || room-l.toldRoom >= window/4 || l.fin && got != l.told {
+		b = (&piece{kind: pieceAck, at: got, room: room}).append(b)
+		l.told, l.toldRoom = got, room
+	}
+	c.next = max(c.next, l.outAt)
+	end := l.outAt + uint64(len(l.out))
+	if upTo := min(end, l.limit, c.next+maxPiece); c.next < upTo {
+		data := l.out[c.next-l.outAt : upTo-l.outAt]
+		b = (&piece{kind: pieceData, at: c.next, data: data}).append(b)
+		c.next = upTo
+	}
+	if c.next == end && l.finished && l.err == nil && !c.ended {
+		b = (&piece{kind: pieceEnd, at: end}).append(b)
+		c.ended = true
+	}
+	return b
+}
+
+// read takes in what comes on c until c ends.
+func (c *carrier) read() {
+	l := c.l
+	buf := make([]byte, maxPiece)
+	var err error
+	for err == nil {
+		var p piece
+		if p, err = readPiece(c.r, buf); err == nil {
+			err = l.take(&p)
+		}
+	}
+	c.stream.Reset()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.carrier != c {
+		return
+	}
+	l.carrier, l.lost = nil, time.Now()
+	l.cond.Broadcast()
+	if !l.over() && !l.reset {
+		l.revive()
+	}
+}
+
+// take takes a piece in.
+func (l *lasting) take(p *piece) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch p.kind {
+	case pieceReset:
+		l.fail(network.ErrReset)
+		l.forgetSoon()
+	case pieceAck:
+		if !l.heard(p.at) {
+			return errMalformed
+		}
+		l.limit = max(l.limit, p.room)
+	case pieceEnd:
+		if p.at != l.received {
+			return errMalformed
+		}
+		l.fin = true
+	case pieceData:
+		return l.takeData(p)
+	}
+	l.cond.Broadcast()
+	return nil
+}
+
+func (l *lasting) takeData(p *piece) error {
+	if p.at > l.received || l.fin && p.at+uint64(len(p.data)) > l.received {
+		return errMalformed
+	}
+	if known := l.received - p.at; known >= uint64(len(p.data)) {
+		return nil // sent again by a new carrier
+	} else {
+		p.data = p.data[known:]
+	}
+	if !l.deaf && len(l.in)+len(p.data) > window {
+		return errMalformed
+	}
+	l.received += uint64(len(p.data))
+	if !l.deaf {
+		if !l.node.lastings.take(len(p.data)) {
+			l.reset = true
+			l.fail(errFull)
+			return nil
+		}
+		l.in = append(l.in, p.data...)
+	}
+	l.cond.Broadcast()
+	return nil
+}

@@ -1,0 +1,156 @@
+package p2p
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
+	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+)
+
+const (
+	// punchTimeout is how long one attempt to punch a hole may take. Nearly all
+	// that succeed do so within a round trip or two (arXiv 2510.27500).
+	punchTimeout = 1500 * time.Millisecond
+	// relayPause is how long a relay that refused is left alone.
+	relayPause = 10 * time.Second
+	// relaySearch is how often candidates are sought while a relay is wanted.
+	relaySearch = time.Second
+	// A relay looks after so many peers a minute that want to know whether
+	// they can be reached; others look after 30, 3 times each.
+	answers, answersEach = 1000, 60
+)
+
+// libp2p returns the options of the host.
+func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Option, error) {
+	resources, err := resourceManager()
+	if err != nil {
+		return nil, fmt.Errorf("p2p: resource limits: %w", err)
+	}
+	connections, err := connectionManager()
+	if err != nil {
+		resources.Close()
+		return nil, fmt.Errorf("p2p: connection limits: %w", err)
+	}
+	options := []libp2p.Option{
+		libp2p.Identity(key),
+		libp2p.UserAgent("dstackless"),
+		libp2p.ListenAddrs(l.addrs...),
+		libp2p.ResourceManager(resources),
+		libp2p.ConnectionManager(connections),
+		libp2p.DisableMetrics(),
+	}
+	if o.Lab == nil {
+		options = append(options, libp2p.EnableRelay()) // to dial and be dialed through others
+	} else {
+		options = append(options, libp2p.DisableRelay())
+	}
+	options = append(options, transports(o, l)...)
+	if o.Relay != nil {
+		limits, err := o.Relay.resources()
+		if err != nil {
+			resources.Close()
+			connections.Close()
+			return nil, err
+		}
+		options = append(options,
+			libp2p.ForceReachabilityPublic(),
+			libp2p.EnableRelayService(relay.WithResources(limits)),
+			libp2p.AutoNATServiceRateLimit(answers, answersEach, time.Minute),
+			// Else it would not dial by QUIC to tell others that they can be
+			// reached, having dialed nobody by QUIC itself.
+			libp2p.UDPBlackHoleSuccessCounter(nil),
+		)
+	}
+	if o.Lab != nil {
+		options = append(options, o.Lab.Libp2p...)
+	}
+	if l.local {
+		return options, nil
+	}
+	options = append(options,
+		libp2p.AddrsFactory(n.changes.advertised),
+		libp2p.EnableNATService(),
+		libp2p.EnableAutoNATv2(),
+		libp2p.EnableHolePunching(holepunch.DirectDialTimeout(punchTimeout)),
+	)
+	if o.Relay == nil {
+		options = append(options, libp2p.EnableAutoRelayWithPeerSource(n.relays,
+			autorelay.WithNumRelays(relaysWanted), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(8),
+			autorelay.WithBootDelay(0), autorelay.WithMinInterval(relaySearch), autorelay.WithBackoff(relayPause)))
+	}
+	if !o.NoPortMapping {
+		options = append(options, libp2p.NATPortMap())
+	}
+	return options, nil
+}
+
+// transports returns those that the node listens on. It dials with no others: a
+// peer that listens on TCP alone and reaches a relay by QUIC would never learn
+// which TCP port its NAT gives it, and could punch no hole.
+func transports(o *Options, l *listening) (options []libp2p.Option) {
+	switch {
+	case l.quic && o.NetworkKey != nil:
+		options = append(options, libp2p.Transport(keyedQUIC(o.NetworkKey)))
+	case l.quic:
+		options = append(options, libp2p.Transport(libp2pquic.NewTransport))
+	}
+	switch {
+	case l.tcp && o.NetworkKey != nil:
+		options = append(options, libp2p.Transport(keyedTCP(o.NetworkKey)))
+	case l.tcp:
+		options = append(options, libp2p.Transport(o.Lab.tcp()))
+	}
+	return options
+}
+
+// follow begins all that runs beside the host.
+func (n *Node) follow(o *Options, l *listening) error {
+	n.handle(lastingProtocol, n.acceptCarrier)
+	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.connected, DisconnectedF: n.disconnected})
+	n.reach.now.State = "unknown"
+	if o.Relay != nil {
+		n.reach.now.State = "public"
+	}
+	if l.local {
+		n.reach.now.State = "local"
+		return nil
+	}
+	n.changes.addrs = machineAddrs()
+	n.spawn(n.followChanges)
+	if !o.NoLAN {
+		n.spawn(func() { n.followLAN(lanName(o.NetworkKey)) })
+	}
+	return n.startReach()
+}
+
+// connected is called for each new connection.
+func (n *Node) connected(_ network.Network, c network.Conn) {
+	id := c.RemotePeer()
+	others := n.host.Network().ConnsToPeer(id)
+	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
+	n.spawn(func() {
+		switch {
+		case c.Stat().Limited && len(others) == 1:
+			n.log.Info("connected through a relay", "peer", id, "relay", relayOf(c.RemoteMultiaddr()))
+		case c.Stat().Limited || len(others) < 2:
+			return
+		case relayed:
+			n.upgraded.Store(c, nil)
+			n.log.Info("hole punched: connected directly from now on", "peer", id, "addr", c.RemoteMultiaddr())
+			n.climb(id)
+		default:
+			// A peer dials again that has a connection: the old one may be dead
+			// at its end.
+			n.doubt(id)
+		}
+	})
+}
+
+func (n *Node) disconnected(_ network.Network, c network.Conn) { n.upgraded.Delete(c) }

@@ -1,0 +1,278 @@
+package p2p
+
+import (
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// Lasting streams
+//
+// A relay cuts what it carries after 128 KiB or 2 minutes, and a peer whose
+// network changes loses all its connections. A lasting stream outlives the
+// connections that carry it: each side counts the bytes that it received and
+// keeps those that the other has not yet said to have received, and when one
+// carrier is lost, either side brings another, on whatever connection there
+// is, and both go on where they were. When a direct connection appears, the
+// stream leaves the relay for it.
+const (
+	// window is how many bytes of a lasting stream one side may have sent
+	// without the other's reader having taken them. Each side holds as many in
+	// memory, at most twice.
+	window = 256 << 10
+	// patience is how long a lasting stream waits for a carrier.
+	patience = 30 * time.Second
+	// courtesy is how long the side that accepted a stream leaves it to the
+	// one that opened it to bring another carrier.
+	courtesy = 2 * time.Second
+	// ackEvery is how many bytes are received, at most, without a word.
+	ackEvery = window / 8
+)
+
+var (
+	errLost   = errors.New("no connection to the peer for 30 seconds")
+	errForgot = errors.New("the peer does not know the stream any more: it was restarted")
+)
+
+// A lastingID names a stream. The side that opens it makes it, at random.
+type lastingID [16]byte
+
+// lasting is one end of a lasting stream. It implements network.Stream.
+type lasting struct {
+	node     *Node
+	id       lastingID
+	peer     ID
+	opened   bool // by this side
+	since    time.Time
+	protocol Protocol
+
+	mu   sync.Mutex
+	cond sync.Cond // something below changed
+
+	out      []byte // sent or to be sent, and not yet known to be received
+	outAt    uint64 // position of out
+	limit    uint64 // up to where the other side has room
+	finished bool   // nothing is added to out any more
+	finAcked bool
+
+	in       []byte // received and not yet read
+	received uint64 // position of the end of in
+	fin      bool   // nothing comes behind in
+	deaf     bool   // what comes is dropped
+	told     uint64 // what the other side knows of received
+	toldRoom uint64
+
+	reset   bool // the other side is to be told of a reset
+	err     error
+	stopped bool // no reset is awaited, no carrier is wanted
+
+	carrier  *carrier
+	conn     network.Conn // of the last carrier
+	carried  time.Time    // since when
+	lost     time.Time    // since when there is no carrier
+	reviving bool
+	asking   bool // a hello of this side is on its way
+	gone     bool // forgotten by the node
+
+	readBy, writeBy deadline
+}
+
+// A deadline wakes those who wait when it is over.
+type deadline struct {
+	at    time.Time
+	timer *time.Timer
+}
+
+func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
+
+func newLasting(n *Node, id lastingID, peer ID, p Protocol, opened bool) *lasting {
+	l := &lasting{node: n, id: id, peer: peer, opened: opened, since: time.Now(), protocol: p, limit: window, lost: time.Now()}
+	l.cond.L = &l.mu
+	return l
+}
+
+func (l *lasting) Read(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		switch {
+		case l.deaf:
+			return 0, network.ErrReset
+		case len(l.in) > 0:
+			n := copy(p, l.in)
+			l.in = l.in[n:]
+			l.node.lastings.give(n)
+			if len(l.in) == 0 {
+				l.in = nil
+			}
+			if l.room()-l.toldRoom >= window/4 {
+				l.cond.Broadcast() // the carrier tells of it
+			}
+			return n, nil
+		case l.fin:
+			return 0, errEOF
+		case l.err != nil:
+			return 0, l.err
+		case l.readBy.over():
+			return 0, os.ErrDeadlineExceeded
+		}
+		l.cond.Wait()
+	}
+}
+
+// room returns up to which position this side takes bytes.
+func (l *lasting) room() uint64 { return l.received - uint64(len(l.in)) + window }
+
+func (l *lasting) Write(p []byte) (n int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		switch {
+		case l.err != nil:
+			return n, l.err
+		case l.finished:
+			return n, network.ErrReset
+		case len(p) == 0:
+			return n, nil
+		case l.writeBy.over():
+			return n, os.ErrDeadlineExceeded
+		}
+		if free := window - len(l.out); free > 0 {
+			k := min(free, len(p))
+			l.out = append(l.out, p[:k]...)
+			n, p = n+k, p[k:]
+			l.cond.Broadcast()
+			continue
+		}
+		l.cond.Wait()
+	}
+}
+
+// CloseWrite says that no more comes. What was written still goes.
+func (l *lasting) CloseWrite() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.finished = true
+	l.cond.Broadcast()
+	return nil
+}
+
+func (l *lasting) CloseRead() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.turnDeaf()
+	return nil
+}
+
+func (l *lasting) turnDeaf() {
+	l.deaf = true
+	l.node.lastings.give(len(l.in))
+	l.in = nil
+	l.hangUp()
+}
+
+// Close ends both directions. What was written still goes, if the peer is
+// reached within patience.
+func (l *lasting) Close() error {
+	l.CloseWrite()
+	return l.CloseRead()
+}
+
+func (l *lasting) Reset() error { return l.ResetWithError(0) }
+
+// ResetWithError is Reset: the code is not sent.
+func (l *lasting) ResetWithError(network.StreamErrorCode) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err == nil && !l.over() {
+		l.err, l.reset = network.ErrReset, true
+		if l.carrier == nil { // who asks for it hears that it is unknown
+			l.stopped = true
+			l.forgetSoon()
+		}
+	}
+	l.finished, l.out = true, nil
+	l.turnDeaf()
+	return nil
+}
+
+// fail ends the stream because of err. What was received can still be read.
+func (l *lasting) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+	l.stopped, l.finished, l.out = true, true, nil
+	l.cond.Broadcast()
+}
+
+// over reports whether no carrier has anything to carry any more.
+func (l *lasting) over() bool { return l.stopped || l.finAcked && l.fin }
+
+// hangUp resets a stream to which nobody listens, and that said all it had to
+// say, unless the other side has done so too.
+func (l *lasting) hangUp() {
+	if l.deaf && l.finAcked && !l.fin && l.err == nil {
+		l.err, l.reset = network.ErrReset, true
+	}
+	l.cond.Broadcast()
+}
+
+func (l *lasting) SetDeadline(t time.Time) error {
+	l.SetReadDeadline(t)
+	return l.SetWriteDeadline(t)
+}
+
+func (l *lasting) SetReadDeadline(t time.Time) error  { return l.setDeadline(&l.readBy, t) }
+func (l *lasting) SetWriteDeadline(t time.Time) error { return l.setDeadline(&l.writeBy, t) }
+
+func (l *lasting) setDeadline(d *deadline, t time.Time) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	d.at = t
+	switch {
+	case t.IsZero() && d.timer != nil:
+		d.timer.Stop()
+	case t.IsZero():
+	case d.timer != nil:
+		d.timer.Reset(time.Until(t))
+	default:
+		d.timer = time.AfterFunc(time.Until(t), l.wake)
+	}
+	l.cond.Broadcast()
+	return nil
+}
+
+func (l *lasting) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cond.Broadcast()
+}
+
+func (l *lasting) ID() string                    { return string(l.id[:]) }
+func (l *lasting) SetProtocol(protocol.ID) error { return errors.New("p2p: the protocol is settled") }
+func (l *lasting) Scope() network.StreamScope    { return &network.NullScope{} }
+
+func (l *lasting) Protocol() protocol.ID {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.protocol
+}
+
+// Conn returns the connection that carries the stream, or did so last.
+func (l *lasting) Conn() network.Conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conn
+}
+
+func (l *lasting) Stat() network.Stats {
+	s := network.Stats{Direction: network.DirInbound, Opened: l.since}
+	if l.opened {
+		s.Direction = network.DirOutbound
+	}
+	return s
+}
