@@ -19,5 +19,21 @@
 // By default the peers are connected by TCP over loopback: real sockets, real
 // libp2p hosts, real time. Each connection passes through the harness, which
 // copies its bytes and is where faults are made. What a peer sees of a fault is
-// what its kernel would tell it.
+// what its kernel would tell it. [Options.QUIC] has them use QUIC.
+//
+// # Virtual time
+//
+// With [Options.Simulated] there are no sockets: the same peers exchange QUIC
+// packets in memory. In a bubble of testing/synctest time is then virtual: it
+// stands still while anybody computes, and leaps when all wait.
+//
+//	synctest.Test(t, func(t *testing.T) {
+//		peers := peertest.New(t, 10, &peertest.Options{Simulated: true, Latency: 50 * time.Millisecond})
+//		...
+//	})
+//
+// So latencies, timeouts and patience cost no time, and can be measured to the
+// nanosecond. Computing costs what it costs: ten peers some two seconds.
+// Everything that such a test waits for must be in the bubble: no files, no
+// processes, no tasklets that sleep in their sandbox by other clocks.
 package peertest

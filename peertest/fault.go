@@ -115,4 +115,15 @@ func (nw *Network) Mesh() {
 // drop ends the connections between the peers for which which is true.
 func (nw *Network) drop(which func(i, j int) bool) {
 	nw.resetRelays(func(r *relay) bool { return which(r.from, r.to) })
+	if !nw.opts.QUIC {
+		return
+	}
+	// A QUIC connection cannot be reset from outside: each end is told.
+	for i, a := range nw.nodes {
+		for j, b := range nw.nodes {
+			if from, to := a.running(), b.running(); i != j && from != nil && to != nil && which(i, j) {
+				from.Network().ClosePeer(to.ID())
+			}
+		}
+	}
 }

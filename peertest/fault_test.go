@@ -4,11 +4,20 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/peertest"
 )
+
+// each runs a test on networks of all kinds, those in memory in virtual time.
+func each(t *testing.T, test func(t *testing.T, opts *peertest.Options)) {
+	t.Run("TCP", func(t *testing.T) { test(t, &peertest.Options{}) })
+	t.Run("simulated", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { test(t, &peertest.Options{Simulated: true, Latency: time.Millisecond}) })
+	})
+}
 
 // connected reports whether peer i has a connection to peer j.
 func connected(nw *peertest.Network, i, j int) bool {
@@ -24,14 +33,16 @@ func connected(nw *peertest.Network, i, j int) bool {
 func until(t testing.TB, what string, f func() bool) {
 	t.Helper()
 	for start := time.Now(); !f(); time.Sleep(time.Millisecond) {
-		if time.Since(start) > 20*time.Second {
-			t.Fatalf("not in 20 s: %s", what)
+		if time.Since(start) > time.Minute {
+			t.Fatalf("not in a minute: %s", what)
 		}
 	}
 }
 
-func TestKillAndRestart(t *testing.T) {
-	nw := peertest.New(t, 3, nil)
+func TestKillAndRestart(t *testing.T) { each(t, testKillAndRestart) }
+
+func testKillAndRestart(t *testing.T, opts *peertest.Options) {
+	nw := peertest.New(t, 3, opts)
 	const name = "jobs"
 	first := open(t, nw.Peer(0), name)
 	second, third := open(t, nw.Peer(1), name), open(t, nw.Peer(2), name)
@@ -62,8 +73,10 @@ func TestKillAndRestart(t *testing.T) {
 	}
 }
 
-func TestLeave(t *testing.T) {
-	nw := peertest.New(t, 2, nil)
+func TestLeave(t *testing.T) { each(t, testLeave) }
+
+func testLeave(t *testing.T, opts *peertest.Options) {
+	nw := peertest.New(t, 2, opts)
 	nw.Leave(1)
 	until(t, "the other notices", func() bool { return !connected(nw, 0, 1) })
 	nw.Restart(1)
@@ -72,8 +85,10 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-func TestPartitionAndHeal(t *testing.T) {
-	nw := peertest.New(t, 4, nil)
+func TestPartitionAndHeal(t *testing.T) { each(t, testPartitionAndHeal) }
+
+func testPartitionAndHeal(t *testing.T, opts *peertest.Options) {
+	nw := peertest.New(t, 4, opts)
 	const name = "split"
 	var ends []*channel.Channel[string]
 	for _, p := range nw.Peers() {
@@ -104,8 +119,10 @@ func TestPartitionAndHeal(t *testing.T) {
 	}
 }
 
-func TestCut(t *testing.T) {
-	nw := peertest.New(t, 2, nil)
+func TestCut(t *testing.T) { each(t, testCut) }
+
+func testCut(t *testing.T, opts *peertest.Options) {
+	nw := peertest.New(t, 2, opts)
 	a, b := open(t, nw.Peer(0), "blink"), open(t, nw.Peer(1), "blink")
 	since := func() time.Time { return nw.Peer(0).Peers()[0].Since }
 	for range 5 {
@@ -123,8 +140,10 @@ func TestCut(t *testing.T) {
 	}
 }
 
-func TestSlow(t *testing.T) {
-	nw := peertest.New(t, 2, nil)
+func TestSlow(t *testing.T) { each(t, testSlow) }
+
+func testSlow(t *testing.T, opts *peertest.Options) {
+	nw := peertest.New(t, 2, opts)
 	a, b := open(t, nw.Peer(0), "slow"), open(t, nw.Peer(1), "slow")
 	took := func() time.Duration {
 		start := time.Now()
@@ -153,8 +172,10 @@ func TestSlow(t *testing.T) {
 	}
 }
 
-func TestMute(t *testing.T) {
-	nw := peertest.New(t, 2, nil)
+func TestMute(t *testing.T) { each(t, testMute) }
+
+func testMute(t *testing.T, opts *peertest.Options) {
+	nw := peertest.New(t, 2, opts)
 	a, b := open(t, nw.Peer(0), "silence"), open(t, nw.Peer(1), "silence")
 	if err := exchange(t, a, b, 10*time.Second); err != nil {
 		t.Fatal(err)

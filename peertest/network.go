@@ -4,9 +4,12 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/marcopolo/simnet"
 
 	"github.com/dstackless/dstackless"
 )
@@ -20,6 +23,16 @@ type Options struct {
 	// Seed decides over the peers' keys, and so over their IDs: the same seed
 	// makes the same peers. Default: 0, a random one, which is logged.
 	Seed uint64
+
+	// QUIC has the peers connected by QUIC in place of TCP. A peer that is
+	// killed is then missed by the others after 30 seconds of silence, as in
+	// the world outside, or when it is back. Default: false.
+	QUIC bool
+
+	// Simulated has the peers connected by QUIC over a network that is in
+	// memory alone, so that time may be virtual: see the package's doc.
+	// Default: false.
+	Simulated bool
 
 	// Latency is how long everything takes from one peer to another, one way.
 	// Default: 0. [Network.Slow] sets that of one link.
@@ -43,10 +56,12 @@ type Network struct {
 	opts  Options
 	nodes []*node
 	ways  [][]*way // from, to
+	air   *air     // of a simulation, or nil
 	wg    sync.WaitGroup
+	done  chan struct{} // closed when nothing more is carried
 
 	mu     sync.Mutex
-	owners map[string]int    // the peer at an address such as "127.0.0.1:4001"
+	owners map[endpoint]int  // which peer it is
 	relays map[string]*relay // by the address that the peer dialed from
 	closed bool
 	front  *front
@@ -62,10 +77,14 @@ type Network struct {
 // network, and what goes wrong is a panic.
 func New(t testing.TB, n int, opts *Options) *Network {
 	enter(t)
-	nw := &Network{t: t, owners: map[string]int{}, relays: map[string]*relay{}}
+	nw := &Network{t: t, owners: map[endpoint]int{}, relays: map[string]*relay{}, done: make(chan struct{})}
 	nw.helper()
 	if opts != nil {
 		nw.opts = *opts
+	}
+	if nw.opts.Simulated {
+		nw.opts.QUIC = true
+		nw.air = &air{sockets: map[netip.AddrPort]*simnet.SimConn{}}
 	}
 	if nw.opts.Seed == 0 {
 		nw.opts.Seed = rand.Uint64()
@@ -124,6 +143,7 @@ func (nw *Network) Close() {
 		nw.closed = true
 		front := nw.front
 		nw.mu.Unlock()
+		close(nw.done)
 		nw.resetRelays(func(*relay) bool { return true })
 		if front != nil {
 			front.close()

@@ -5,7 +5,9 @@ import (
 	"crypto/ed25519"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -23,6 +25,7 @@ type node struct {
 	key   crypto.PrivKey
 
 	life sync.Mutex // held to start, kill or close the peer
+	end  func()     // ends what the peer's Close leaves
 
 	mu    sync.Mutex
 	peer  *dstackless.Peer
@@ -39,7 +42,7 @@ func newNode(nw *Network, index int) *node {
 	if err != nil {
 		panic(err) // the key is of the right length
 	}
-	return &node{nw: nw, index: index, key: key}
+	return &node{nw: nw, index: index, key: key, end: func() {}}
 }
 
 func (nd *node) current() *dstackless.Peer {
@@ -68,7 +71,7 @@ func (nd *node) start() error {
 	}
 	o.Listen = nd.addrs
 	if o.Listen == nil {
-		o.Listen = []string{"/ip4/127.0.0.1/tcp/0"}
+		o.Listen = []string{nd.firstAddr()}
 	}
 	o.Bootstrap = nd.nw.contact(nd.index)
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
@@ -80,15 +83,30 @@ func (nd *node) start() error {
 	if o.DataDir == "" {
 		lab.Key = nd.key
 	}
+	if nd.nw.opts.QUIC {
+		lab.Libp2p, nd.end = nd.overUDP()
+	}
 	peer, err := dstackless.Start(p2p.WithLab(ctx, lab), &o)
 	if err != nil {
 		nd.stopped()
+		nd.end()
 		return err
 	}
 	nd.mu.Lock()
 	nd.peer = peer
 	nd.mu.Unlock()
 	return nil
+}
+
+// firstAddr returns where the peer listens in its first life.
+func (nd *node) firstAddr() string {
+	switch {
+	case nd.nw.opts.Simulated:
+		return fmt.Sprintf("/ip4/%s/udp/%d/quic-v1", nd.ip(), firstPort)
+	case nd.nw.opts.QUIC:
+		return "/ip4/127.0.0.1/udp/0/quic-v1"
+	}
+	return "/ip4/127.0.0.1/tcp/0"
 }
 
 // started is called when the peer listens, before it connects to others.
@@ -99,7 +117,7 @@ func (nd *node) started(h host.Host) {
 	for _, a := range h.Network().ListenAddresses() {
 		nd.addrs = append(nd.addrs, a.String())
 		if addr, err := manet.ToNetAddr(a); err == nil {
-			nd.nw.own(addr.String(), nd.index)
+			nd.nw.own(addr, nd.index)
 		}
 	}
 }
@@ -119,6 +137,7 @@ func (nd *node) close() error {
 	}
 	err := nd.current().Close()
 	nd.stopped()
+	nd.end()
 	return err
 }
 
@@ -126,12 +145,17 @@ func (nd *node) close() error {
 func (nd *node) kill() {
 	nd.life.Lock()
 	defer nd.life.Unlock()
-	if nd.running() == nil {
+	h := nd.running()
+	if h == nil {
 		return
 	}
 	nd.stopped() // from here on nothing leaves it and nothing reaches it
 	nd.nw.resetRelays(func(r *relay) bool { return r.from == nd.index || r.to == nd.index })
+	for _, id := range h.Network().Peers() {
+		h.Network().ClosePeer(id) // it alone hears of it
+	}
 	nd.current().Close() // its errors are those of a peer that is cut off
+	nd.end()
 }
 
 // contact returns the address of a peer that can tell peer i of the others:
@@ -151,15 +175,23 @@ func (nw *Network) contact(i int) []string {
 }
 
 // own notes who is at an address.
-func (nw *Network) own(addr string, index int) {
+func (nw *Network) own(addr net.Addr, index int) {
+	at, ok := endpointOf(addr)
+	if !ok {
+		return
+	}
 	nw.mu.Lock()
 	defer nw.mu.Unlock()
-	nw.owners[addr] = index
+	nw.owners[at] = index
 }
 
-func (nw *Network) owner(addr string) (index int, known bool) {
+func (nw *Network) owner(addr net.Addr) (index int, known bool) {
+	at, ok := endpointOf(addr)
+	if !ok {
+		return 0, false
+	}
 	nw.mu.Lock()
 	defer nw.mu.Unlock()
-	index, known = nw.owners[addr]
+	index, known = nw.owners[at]
 	return index, known
 }

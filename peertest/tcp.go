@@ -27,7 +27,11 @@ func (nd *node) DialContext(ctx context.Context, network, addr string) (net.Conn
 		return &net.OpError{Op: "dial", Net: network, Err: err}
 	}
 	nw := nd.nw
-	to, known := nw.owner(addr)
+	at, err := net.ResolveTCPAddr(network, addr) // libp2p has looked names up
+	if err != nil {
+		return nil, refused(err)
+	}
+	to, known := nw.owner(at)
 	switch {
 	case nd.running() == nil:
 		return nil, refused(syscall.ENETDOWN)

@@ -13,7 +13,9 @@ type way struct {
 	latency   time.Duration
 	bandwidth int64         // bytes per second, 0 for no limit
 	busy      time.Time     // until then it carries what was said before
-	changed   chan struct{} // closed, and replaced, when one of them changes
+	packets   []*packet     // on their way
+	carrying  bool          // somebody brings them to where they go
+	changed   chan struct{} // closed, and replaced, when the way changes
 }
 
 func newWay(latency time.Duration, bandwidth int64) *way {
@@ -39,6 +41,10 @@ func (w *way) isSevered() bool {
 func (w *way) book(n int) time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	return w.bookLocked(n)
+}
+
+func (w *way) bookLocked(n int) time.Time {
 	if w.latency == 0 && w.bandwidth == 0 {
 		return time.Time{}
 	}
@@ -78,6 +84,20 @@ func (w *way) pass(due time.Time, done <-chan struct{}) bool {
 			return false
 		}
 	}
+}
+
+// isBlocked reports whether what comes now gets lost, if it is a packet.
+func (w *way) isBlocked() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.severed || w.muted
+}
+
+// isPlain reports whether what comes now arrives now.
+func (w *way) isPlain() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.latency == 0 && w.bandwidth == 0 && !w.carrying
 }
 
 func (w *way) isMuted() bool {

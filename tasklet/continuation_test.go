@@ -3,7 +3,6 @@ package tasklet_test
 import (
 	"bytes"
 	"errors"
-	"os"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -87,18 +86,4 @@ func FuzzContinuation(f *testing.F) {
 			t.Errorf("a continuation changes when it is encoded: %+v, %+v, %v", c, again, err)
 		}
 	})
-}
-
-// A continuation that was written when this version was new is kept:
-// old continuations stay readable.
-func TestGoldenContinuation(t *testing.T) {
-	const file = "testdata/continuation-1.gob"
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := tasklet.DecodeContinuation(data, limit)
-	if want := good(); err != nil || !reflect.DeepEqual(*got, want) {
-		t.Errorf("decoded %+v, %v", got, err)
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -18,14 +17,19 @@ type endpoint struct {
 	async  int // sends of the lane on their way
 }
 
-var operations = sync.Pool{New: func() any {
+// operation returns one that is not in use. Each space has its own, so that the
+// channel in it does not get into another synctest bubble.
+func (s *Space) operation() *operation {
+	if op, ok := s.operations.Get().(*operation); ok {
+		return op
+	}
 	return &operation{done: make(chan struct{}, 1)}
-}}
+}
 
 func recycle(op *operation) {
-	done := op.done
+	done, s := op.done, op.end.member.space
 	*op = operation{done: done}
-	operations.Put(op)
+	s.operations.Put(op)
 }
 
 func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
@@ -47,7 +51,7 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 			return nil
 		}
 	}
-	op := operations.Get().(*operation)
+	op := m.space.operation()
 	op.payload, op.end = p, e
 	m.admit(op)
 	m.submitSend(op)
@@ -93,7 +97,7 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 		m.unlock()
 		return nil
 	}
-	op := operations.Get().(*operation)
+	op := m.space.operation()
 	op.sink, op.end = s, e
 	m.admit(op)
 	m.submitReceive(op)

@@ -71,6 +71,8 @@ type Space struct {
 	dialing    map[p2p.ID]*dialing
 	unsettled  map[p2p.ID][]taken
 	ended      bool
+
+	operations sync.Pool // of *operation, for use again
 }
 
 // A taken is a value that was accepted from a peer which may not have heard so;

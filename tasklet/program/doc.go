@@ -22,8 +22,10 @@
 // call again, in this instance or in another one with the same memory and
 // globals.
 //
-// Loops count their turns, see [TurnsPerYield]: a program that computes for long
-// without calling its host lets it in now and then.
+// What could go on for ever counts its turns, see [TurnsPerYield]: a program
+// that computes for long without calling its host lets it in now and then.
+// That is a jump back, or a function that calls one with a number that is not
+// smaller; all other code comes to its end, and is left as it is.
 //
 // # What is accepted
 //

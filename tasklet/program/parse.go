@@ -24,6 +24,7 @@ type module struct {
 	sections [secCount][]byte
 	names    []byte // the custom section "name"
 	version  string // Go version by the section "producers"
+	trusted  bool   // its loops are left alone
 
 	types   []funcType
 	imports []importFunc
@@ -33,8 +34,10 @@ type module struct {
 	start   uint32 // _start
 	loop    uint32 // wasm_pc_f_loop, its number without imports
 	// By numbers without imports:
-	pauses   map[uint32]int  // where each wrapper's import call ends
-	noResume map[uint32]bool // functions that must not be left
+	pauses  map[uint32]int  // where each wrapper's import call ends
+	noLeave map[uint32]bool // functions that must not be left
+	recurs  map[uint32]bool // functions that may call themselves in the end
+	bulk    map[uint32]bool // functions that copy or fill memory
 }
 
 // funcType is a function's signature, one byte per value.

@@ -39,21 +39,33 @@ const (
 )
 
 // The function that the rewritten module imports besides those that the
-// program does, func(leave i32) (resume i32). It is called from the heads of
-// loops, once in TurnsPerYield turns of all loops together.
+// program does, func(where i32) (resume i32). It is called once in
+// TurnsPerYield turns, whatever makes the turns: loops, or functions that can
+// call themselves.
 //
 // It is what lets the host's own Go scheduler in: a goroutine that runs
 // WebAssembly is in machine code which that scheduler cannot interrupt, so that
 // without it every garbage collection of the host would wait for the guest.
 //
-// If leave is 1 and the goroutine is not the scheduler's (GlobalG), the program
-// can be left here: the host sets GlobalPause. To carry on a program that was
-// left here, the host sets GlobalTurns to 1 before it calls ExportLoop, and
-// returns 1 from the call that it gets at once. In all other cases it returns 0.
+// Where says whether the program can be left here if the goroutine is not the
+// scheduler's (GlobalG): the host then sets GlobalPause.
 const (
 	YieldModule   = "dstackless"
 	YieldName     = "yield"
-	TurnsPerYield = 1 << 18 // some tenths of a millisecond
+	TurnsPerYield = 1 << 16 // some tenths of a millisecond
+
+	YieldOnly  = 0 // it cannot
+	YieldLoop  = 1 // it can, and has to be carried on as told at AskHost
+	YieldEntry = 2 // it can, and goes on by itself
+)
+
+// To carry on a program that was left in a loop, the host moves the low 16 bits
+// of the program counter at SP-8 to NextAddr, as 32 bits, and puts AskHost in
+// their place. The function that the program was left in calls yield at once,
+// and is answered 1, which in all other cases is 0.
+const (
+	AskHost  = 0xffff
+	NextAddr = 64
 )
 
 // ExportGlobal returns the name under which the rewritten module exports the
@@ -80,11 +92,20 @@ type Program struct {
 // carried on, and rewrites it. It does not keep wasm.
 //
 // The error is an [*UnsupportedError] for whatever is not such a program.
-func Load(wasm []byte) (*Program, error) {
+func Load(wasm []byte) (*Program, error) { return load(wasm, false) }
+
+// LoadTrusted is like [Load] for a program that is known to call its host, or
+// to call nothing for long: it leaves the program's loops alone. Such a program
+// computes faster, and as long as it does neither it nor the host's own
+// garbage collector can be stopped.
+func LoadTrusted(wasm []byte) (*Program, error) { return load(wasm, true) }
+
+func load(wasm []byte, trusted bool) (*Program, error) {
 	m, err := parse(wasm)
 	if err != nil {
 		return nil, err
 	}
+	m.trusted = trusted
 	if err := m.check(); err != nil {
 		return nil, err
 	}

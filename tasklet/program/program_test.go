@@ -290,13 +290,92 @@ func TestLeaving(t *testing.T) {
 	} {
 		m := newTiny("go1.26")
 		m.sections[10] = bytes.Replace(m.sections[10], []byte("\x10\x04\x04\x40\x00\x0b"), []byte("\x10\x04"+test.behindCall), 1)
-		p, err := program.Load(m.bytes())
-		if err != nil {
-			t.Fatal(err)
-		}
-		compiles(t, p.Code())
+		p := load(t, m)
 		if !bytes.Contains(p.Code(), test.want) || bytes.Contains(p.Code(), test.not) {
 			t.Errorf("behind the call %q, want %q: %q", test.behindCall, test.want, p.Code())
 		}
+	}
+}
+
+// What a function that is no Go function calls is not left, nor what that calls
+// in turn.
+func TestLeavingFarAbove(t *testing.T) {
+	const leaf = "\x00\x41\x00\x10\x05\x0b" // calls function 5, itself
+	for _, test := range []struct {
+		start string
+		where byte
+		not   byte
+	}{
+		{"\x00\x10\x02\x0f\x00\x0b", program.YieldEntry, program.YieldOnly},
+		{"\x00\x41\x00\x10\x04\x04\x40\x00\x0b\x0b", program.YieldOnly, program.YieldEntry}, // calls function 4, which calls 5
+	} {
+		m := newTiny("go1.26")
+		m.sections[3] = append(m.sections[3], 0)
+		m.sections[3][0]++
+		m.sections[4][3]++
+		m.sections[9] = append(m.sections[9], 5)
+		m.sections[9][6]++
+		jump := strings.Replace(jumpBody, "\x10\x04\x04\x40\x00\x0b", "\x10\x05\x04\x40\x01\x0b", 1)
+		m.sections[10] = vec(str(wrapperBody), str(loopBody), str(test.start), str(jump), str(leaf))
+		yield := func(where byte) []byte { return []byte{0x41, where, 0x10, 0x01, 0x1a} } // and drop
+		if code := load(t, m).Code(); !bytes.Contains(code, yield(test.where)) || bytes.Contains(code, yield(test.not)) {
+			t.Errorf("%q: want yield(%d), not yield(%d): %q", test.start, test.where, test.not, code)
+		}
+	}
+}
+
+// load loads a module that the engine takes, too.
+func load(t *testing.T, m *tiny) *program.Program {
+	t.Helper()
+	p, err := program.Load(m.bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiles(t, p.Code())
+	return p
+}
+
+// Only what may go on for ever counts.
+func TestCounting(t *testing.T) {
+	const (
+		head = "\x02\x01\x7f\x01\x7e\x23\x00\x21\x01\x02\x40\x03\x40\x02\x40\x02\x40\x02\x40\x20\x00\x0e\x02\x00\x01\x02\x0b"
+		tail = "\x0b\x0b\x00\x0b\x0b\x41\x01\x0b"
+		jump = "\x41%s\x21\x00\x0c\x02" // from where two blocks and the loop are open
+	)
+	count := []byte{0x23, program.GlobalTurns, 0x41, 0x01, 0x6b}
+	for _, test := range []struct {
+		name, code string
+		counts     int
+	}{
+		{"ahead", strings.Replace(jump, "%s", "\x01", 1), 0},
+		{"far ahead", strings.Replace(jump, "%s", "\x02", 1), 0},
+		{"beyond the end", strings.Replace(jump, "%s", "\x07", 1), 0},
+		{"back", strings.Replace(jump, "%s", "\x00", 1), 1},
+		{"who knows", "\x20\x00\x21\x00\x0c\x02", 1},
+		{"overwritten", "\x41\x01\x20\x00\x21\x00\x1a\x0c\x02", 1},
+		{"perhaps", "\x41\x01\x21\x00\x20\x00\x0d\x02", 1},
+		{"by a table", "\x41\x01\x21\x00\x20\x00\x0e\x01\x00\x02", 1},
+		{"out of the loop", "\x0c\x03", 0},
+		{"its own loop", "\x03\x40\x0c\x00\x0b", 1},
+		{"a call down", "\x41\x00\x10\x01\x1a", 0},
+		{"a call of itself", "\x41\x00\x10\x04\x1a", 1},
+		{"a call of anything", "\x41\x00\x41\x00\x11\x00\x00\x1a", 1},
+		{"a copy", "\x41\x00\x41\x00\x41\x00\xfc\x0a\x00\x00", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			m := newTiny("go1.26")
+			m.sections[10] = vec(str(wrapperBody), str(loopBody), str(startBody), str(head+test.code+tail))
+			if n := bytes.Count(load(t, m).Code(), count); n != test.counts {
+				t.Errorf("%d counts, want %d", n, test.counts)
+			}
+			p, err := program.LoadTrusted(m.bytes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			compiles(t, p.Code())
+			if bytes.Contains(p.Code(), []byte{0x23, program.GlobalTurns}) {
+				t.Error("a trusted program counts")
+			}
+		})
 	}
 }

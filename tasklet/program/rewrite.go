@@ -105,7 +105,7 @@ func (m *module) codeSection() ([]byte, error) {
 	var body []byte
 	for i := range m.bodies {
 		var err error
-		if body, err = m.body(body[:0], i); err != nil {
+		if body, err = m.rewriteBody(body[:0], uint32(i)); err != nil {
 			return nil, err
 		}
 		out = binary.AppendUvarint(out, uint64(len(body)))

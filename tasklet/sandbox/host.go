@@ -78,7 +78,7 @@ func exportHost(ctx context.Context, engine wazero.Runtime) error {
 	}
 	builders[program.YieldModule].NewFunctionBuilder().WithGoFunction(
 		api.GoFunc(func(ctx context.Context, stack []uint64) {
-			if ctx.Value(instanceKey{}).(*Instance).yield(uint32(stack[0]) != 0) {
+			if ctx.Value(instanceKey{}).(*Instance).yield(uint32(stack[0])) {
 				stack[0] = 1
 			} else {
 				stack[0] = 0

@@ -149,7 +149,7 @@ func (i *Instance) settle(err error) bool {
 func (i *Instance) carryOn() {
 	i.resumed = true
 	if i.inLoop {
-		i.globals[program.GlobalTurns].Set(1)
+		i.enterLoop()
 	}
 }
 

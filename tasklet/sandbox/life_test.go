@@ -122,16 +122,26 @@ func TestKill(t *testing.T) {
 }
 
 // A guest that computes does not keep the host's garbage collector waiting: this
-// test would not end.
+// test would not end. Nor does it keep those waiting who want to stop it.
 func TestHostIsNotHeldUp(t *testing.T) {
-	for _, what := range []string{"forever", "loop"} {
-		var out output
-		i := start(t, "busy", sandbox.Config{Args: []string{"busy", what}, Output: out.write})
-		out.until(t, "start")
-		for range 10 {
-			runtime.GC()
-		}
-		i.Close()
+	for _, what := range []string{"forever", "loop", "closures", "mutual", "copies"} {
+		t.Run(what, func(t *testing.T) {
+			var out output
+			i := start(t, "busy", sandbox.Config{Args: []string{"busy", what}, Output: out.write})
+			out.until(t, "start")
+			for range 10 {
+				runtime.GC()
+			}
+			for range 10 {
+				if err := i.Pause(within(t)); err != nil {
+					t.Fatal(err)
+				}
+				if err := i.Continue(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			i.Close()
+		})
 	}
 }
 

@@ -13,7 +13,7 @@ const timeSlice = 10 * time.Millisecond
 
 // hurriedTurns is how soon a guest lets its host in again while the host wants
 // something of it.
-const hurriedTurns = 1 << 14
+const hurriedTurns = 1 << 12
 
 // Go's way to preempt a goroutine: a stack limit above all stacks, in the field
 // g.stackguard0, sends its next function call to the scheduler. See
@@ -24,12 +24,12 @@ const (
 )
 
 // yield is called by the guest's goroutine in the midst of computing. It is a
-// safe point if leave is set, unless the scheduler itself is what computes.
-// Everywhere else the guest can be ended and its memory looked at.
+// safe point, unless where says that it is none or the scheduler itself is what
+// computes. Everywhere else the guest can be ended and its memory looked at.
 //
 // It also is what keeps one goroutine of the guest from computing while others
 // wait, as sysmon does on other platforms.
-func (i *Instance) yield(leave bool) (resume bool) {
+func (i *Instance) yield(where uint32) (resume bool) {
 	if i.resumed {
 		i.resumed = false
 		if i.inLoop {
@@ -45,8 +45,8 @@ func (i *Instance) yield(leave bool) (resume bool) {
 		i.visits()
 		i.obey()
 		switch {
-		case i.pause != nil && leave && own:
-			i.leave(true)
+		case i.pause != nil && where != program.YieldOnly && own:
+			i.leave(where == program.YieldLoop)
 			return false
 		case i.pause != nil:
 			i.globals[program.GlobalTurns].Set(hurriedTurns)
@@ -57,6 +57,18 @@ func (i *Instance) yield(leave bool) (resume bool) {
 		i.preempt(g)
 	}
 	return false
+}
+
+// enterLoop prepares a guest that was left in a loop for being entered again;
+// see program.AskHost. What is on its stack is its own business: a guest whose
+// stack is nowhere will fail by itself.
+func (i *Instance) enterLoop() {
+	pc, ok := i.mem.slice(uint32(i.globals[program.GlobalSP].Get())-8, 8)
+	next, ok2 := i.mem.slice(program.NextAddr, 4)
+	if ok && ok2 {
+		binary.LittleEndian.PutUint32(next, uint32(binary.LittleEndian.Uint16(pc)))
+		binary.LittleEndian.PutUint16(pc, program.AskHost)
+	}
 }
 
 // preempt makes the guest's present goroutine g call its scheduler soon. It must

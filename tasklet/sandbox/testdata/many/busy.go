@@ -15,6 +15,34 @@ func fib(n int) int {
 	return fib(n-1) + fib(n-2)
 }
 
+// closures is fib of functions that the compiler does not know.
+func closures(n int) int {
+	var fib func(int) int
+	fib = func(n int) int {
+		if n < 2 {
+			return n
+		}
+		return fib(n-1) + fib(n-2)
+	}
+	return fib(n)
+}
+
+//go:noinline
+func even(n, k int) int {
+	if n == 0 {
+		return k
+	}
+	return odd(n-1, k) + odd(n-1, -k)
+}
+
+//go:noinline
+func odd(n, k int) int {
+	if n == 0 {
+		return -k
+	}
+	return even(n-1, k) + even(n-1, -k)
+}
+
 // busy computes without end, or for a while, in different ways.
 func busy() {
 	n := 40
@@ -27,6 +55,15 @@ func busy() {
 		fmt.Println(fib(n))
 	case "forever": // the same, without end
 		for fib(20) > 0 {
+		}
+	case "closures": // for hours, without a loop
+		fmt.Println(closures(100))
+	case "mutual": // the same
+		fmt.Println(even(100, 1))
+	case "copies": // few turns that take long
+		a, b := make([]byte, 16<<20), make([]byte, 16<<20)
+		for range 1 << 30 {
+			copy(a, b)
 		}
 	case "loop": // no calls at all
 		x := uint32(1)

@@ -1,0 +1,164 @@
+package programs_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// std are packages of the standard library whose tests need nothing that a
+// tasklet has not: it sees neither files nor other programs. Examples are not
+// run, because package testing keeps their output in a file, nor fuzz targets,
+// which have their corpus in files.
+var std = []struct {
+	pkg   string
+	short bool   // it is run without -whole
+	skip  string // tests that need files, or too much time, as for the flag -test.skip
+}{
+	{pkg: "bufio"},
+	{pkg: "bytes"},
+	{pkg: "container/heap"},
+	{pkg: "container/list"},
+	{pkg: "container/ring"},
+	{pkg: "context", short: true},
+	{pkg: "crypto/aes"},
+	{pkg: "crypto/ecdsa"},
+	{pkg: "crypto/ed25519", skip: "TestGolden"}, // file
+	{pkg: "crypto/elliptic"},
+	{pkg: "crypto/hmac"},
+	{pkg: "crypto/md5"},
+	{pkg: "crypto/sha1"},
+	{pkg: "crypto/sha256"},
+	{pkg: "crypto/sha512"},
+	{pkg: "encoding/ascii85"},
+	{pkg: "encoding/asn1"},
+	{pkg: "encoding/base32"},
+	{pkg: "encoding/base64"},
+	{pkg: "encoding/binary"},
+	{pkg: "encoding/csv"},
+	{pkg: "encoding/gob", skip: "Large|Huge"}, // time
+	{pkg: "encoding/hex"},
+	{pkg: "encoding/json"},
+	{pkg: "encoding/pem"},
+	{pkg: "encoding/xml"},
+	{pkg: "errors"},
+	{pkg: "expvar"},
+	{pkg: "fmt", short: true},
+	{pkg: "go/ast"},
+	{pkg: "go/constant"},
+	{pkg: "go/scanner"},
+	{pkg: "go/token"},
+	{pkg: "hash/adler32"},
+	{pkg: "hash/crc32"},
+	{pkg: "hash/crc64"},
+	{pkg: "hash/fnv"},
+	{pkg: "hash/maphash"},
+	{pkg: "html"},
+	{pkg: "image/color"},
+	{pkg: "index/suffixarray"},
+	{pkg: "io", skip: "TestOffsetWriter|TestWriteAt"}, // files
+	{pkg: "iter"},
+	{pkg: "log"},
+	{pkg: "log/slog"},
+	{pkg: "maps"},
+	{pkg: "math"},
+	{pkg: "math/big"},
+	{pkg: "math/bits"},
+	{pkg: "math/cmplx"},
+	{pkg: "math/rand"},
+	{pkg: "math/rand/v2"},
+	{pkg: "mime/quotedprintable"},
+	{pkg: "net/mail"},
+	{pkg: "net/netip"},
+	{pkg: "net/url"},
+	{pkg: "path"},
+	{pkg: "reflect"},
+	{pkg: "regexp", skip: "TestRE2Search"}, // file
+	{pkg: "regexp/syntax"},
+	{pkg: "slices"},
+	{pkg: "sort", short: true},
+	{pkg: "strconv"},
+	{pkg: "strings"},
+	{pkg: "sync", short: true},
+	{pkg: "sync/atomic"},
+	{pkg: "text/scanner"},
+	{pkg: "text/tabwriter"},
+	{pkg: "text/template", skip: "TestParse(FS|Files|Glob)"}, // files
+	{pkg: "text/template/parse"},
+	{pkg: "unicode/utf16"},
+	{pkg: "unicode/utf8"},
+	{pkg: "unique"},
+	{pkg: "weak"},
+}
+
+// durations are all that differs from run to run.
+var durations = regexp.MustCompile(` \(\d+\.\d+s\)`)
+
+// verdicts returns what a test binary says of its tests. The order is that of
+// their ends, which differs for those that run in parallel.
+func verdicts(output string) []string {
+	var found []string
+	for line := range strings.Lines(output) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, "--- ") || line == "PASS" || line == "FAIL" {
+			found = append(found, durations.ReplaceAllString(line, ""))
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// enough is for how long the tests of a package are repeated: most take a few
+// milliseconds, in which little can move.
+const enough = time.Second
+
+// The tests of the standard library, as they are, give the same results when
+// the test program is moved all the time.
+func TestStandardLibrary(t *testing.T) {
+	rnd := random(t)
+	total := 0
+	for _, test := range std {
+		if !test.short && !*whole {
+			continue
+		}
+		t.Run(test.pkg, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Minute)
+			defer cancel()
+			peers := startPeers(t, 2)
+			wasm := build(t, "test", "-c", test.pkg)
+			warm(ctx, t, peers, wasm, "-test.run=^$")
+			args := []string{"-test.v", "-test.short", "-test.run=^Test"}
+			if test.skip != "" {
+				args = append(args, "-test.skip="+test.skip)
+			}
+			once := stay(ctx, t, peers[0], wasm, args...)
+			args = append(args, fmt.Sprint("-test.count=", 1+int(enough/(once.took+time.Millisecond))))
+			alone := stay(ctx, t, peers[0], wasm, args...)
+			want := verdicts(alone.output)
+			if alone.status != 0 || alone.err != nil || !slices.Contains(want, "PASS") || len(want) < 2 {
+				t.Fatalf("left alone: %v", alone)
+			}
+			check := func(r result, moves int) {
+				t.Helper()
+				if r.status != 0 || r.err != nil || !slices.Equal(verdicts(r.output), want) {
+					t.Errorf("after %d moves: %v", moves, r)
+				}
+				if moves == 0 {
+					t.Error("it was not moved")
+				}
+			}
+			carried, captures := carry(ctx, t, rnd, 2*time.Millisecond, compile(t, wasm), args...)
+			check(carried, captures)
+			moved, moves := wander(ctx, t, rnd, 4*time.Millisecond, peers, wasm, args...)
+			check(moved, moves)
+			total += moves
+			t.Logf("%d verdicts, %s: %d moves in %v, %d captures in %v; left alone they take %v",
+				len(want), args[len(args)-1], moves, moved.took, captures, carried.took, alone.took)
+		})
+	}
+	t.Logf("%d moves in all", total)
+}
