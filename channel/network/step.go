@@ -1,0 +1,36 @@
+package network
+
+// Preamble is how many bytes each side of a stream of [Protocol] says before its
+// first frame.
+const Preamble = 8
+
+var frameNames = [...]string{
+	hello:    "hello",
+	unknown:  "unknown",
+	leave:    "leave",
+	send:     "send",
+	queued:   "queued",
+	receive:  "receive",
+	withdraw: "withdraw",
+	match:    "match",
+	settle:   "settle",
+	deliver:  "deliver",
+	accept:   "accept",
+	refuse:   "refuse",
+	shut:     "shut",
+	drained:  "drained",
+	probe:    "probe",
+	probed:   "probed",
+	astray:   "astray",
+	heir:     "heir",
+}
+
+// FrameName names the frames of [Protocol] that begin with the byte first, for
+// whoever watches a stream, as package peertest does. A byte that begins no
+// frame that has to do with a channel has no name.
+func FrameName(first byte) string {
+	if int(first) < len(frameNames) {
+		return frameNames[first]
+	}
+	return ""
+}
