@@ -31,6 +31,7 @@ type node struct {
 	peer  *dstackless.Peer
 	host  host.Host // nil: no peer runs
 	addrs []string  // where it listens, in all its lives
+	gate  *gate     // of this life
 }
 
 func newNode(nw *Network, index int) *node {
@@ -42,7 +43,7 @@ func newNode(nw *Network, index int) *node {
 	if err != nil {
 		panic(err) // the key is of the right length
 	}
-	return &node{nw: nw, index: index, key: key, end: func() {}}
+	return &node{nw: nw, index: index, key: key, end: func() {}, gate: newGate()}
 }
 
 func (nd *node) current() *dstackless.Peer {
@@ -78,6 +79,7 @@ func (nd *node) start() error {
 	defer cancel()
 	lab := &p2p.Lab{
 		TCP:     nd.transport,
+		Stream:  nd.tap(nd.newLife()),
 		Started: nd.started,
 	}
 	if o.DataDir == "" {
@@ -126,6 +128,21 @@ func (nd *node) stopped() {
 	nd.mu.Lock()
 	defer nd.mu.Unlock()
 	nd.host = nil
+	nd.gate.open()
+}
+
+func (nd *node) currentGate() *gate {
+	nd.mu.Lock()
+	defer nd.mu.Unlock()
+	return nd.gate
+}
+
+// newLife returns the gate of a peer that is about to start.
+func (nd *node) newLife() *gate {
+	nd.mu.Lock()
+	defer nd.mu.Unlock()
+	nd.gate = newGate()
+	return nd.gate
 }
 
 // close closes the peer in good order, if one runs here.
@@ -135,6 +152,7 @@ func (nd *node) close() error {
 	if nd.running() == nil {
 		return nil
 	}
+	nd.currentGate().open()
 	err := nd.current().Close()
 	nd.stopped()
 	nd.end()
