@@ -18,6 +18,7 @@ var house = map[string][]string{
 	"p2p":             {},
 	"dht":             {"p2p"},
 	"channel":         {"codec"},
+	"channel/history": {"channel", "codec"},
 	"channel/network": {"channel", "codec", "dht", "p2p"},
 	"tasklet/abi":     {},
 	"tasklet/program": {},
