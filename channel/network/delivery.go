@@ -327,7 +327,6 @@ func (m *member) resume(to p2p.ID) {
 		sn, err := m.space.dial(m.space.ctx, to)
 		over := m.space.ctx.Err() != nil || time.Since(start) > patience
 		m.mu.Lock()
-		left := 0
 		for _, op := range m.lostTo(to) {
 			switch {
 			case err == nil && op.offer.run == sn.run:
@@ -335,11 +334,9 @@ func (m *member) resume(to p2p.ID) {
 				m.transmit(op)
 			case err == nil || over:
 				m.doubt(op)
-			default:
-				left++
 			}
 		}
-		if left == 0 {
+		if len(m.lostTo(to)) == 0 { // this session may have ended, too
 			delete(m.resumes, to)
 			m.unlock()
 			return
