@@ -3,6 +3,7 @@ package network_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/channel/history"
 )
 
 // Many values are under way at once, and arrive in their order, wherever sender,
@@ -38,45 +40,46 @@ func TestSendAsync(t *testing.T) {
 			if test.size > 0 {
 				n = 200
 			}
-			h := newHistory()
+			var h history.History[value]
 			stop, finish := context.WithCancel(ctx)
 			defer finish()
 			var receivers sync.WaitGroup
 			for i, at := range test.receivers {
 				c := open[item](t, peers[at], name)
 				receivers.Go(func() {
+					who := fmt.Sprint("receiver ", i)
+					received := h.Receiving(stop, who)
 					for v, err := range c.All(stop) {
-						if err != nil {
+						if received(v.Value, err); err != nil {
 							return
 						}
-						h.receive(i, v.Value)
+						received = h.Receiving(stop, who)
 					}
 				})
 			}
 			c := open[item](t, peers[test.from], name)
-			var pending []*channel.Pending
+			var pending []func()
 			for seq := range n {
 				v := item{value{1, seq}, make([]byte, test.size)}
+				sent := h.Sending(ctx, "sender", v.Value)
 				if seq%100 == 99 { // Send comes behind what is on its way
-					h.send(v.Value, c.Send(ctx, v))
-					pending = append(pending, nil)
+					sent(c.Send(ctx, v))
 					continue
 				}
-				pending = append(pending, c.SendAsync(ctx, v))
+				p := c.SendAsync(ctx, v)
+				pending = append(pending, func() { sent(p.Wait()) })
 			}
-			for seq, p := range pending {
-				if p != nil {
-					h.send(value{1, seq}, p.Wait())
-				}
+			for _, wait := range pending {
+				wait()
 			}
 			finish()
 			receivers.Wait()
-			for _, v := range h.violations() {
+			for _, v := range h.Violations() {
 				t.Error(v)
 			}
-			for v, err := range h.sent {
-				if err != nil {
-					t.Errorf("%v: %v", v, err)
+			for _, c := range h.Calls() {
+				if c.Kind == history.Send && c.Err != nil {
+					t.Error(&c)
 				}
 			}
 			empty(ctx, t, peers, name)

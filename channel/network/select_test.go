@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/channel/history"
 )
 
 // homed returns n peers of which the first is the home of the named channels.
@@ -159,7 +160,8 @@ func TestSelectAmongOthers(t *testing.T) {
 	peers := homed(ctx, t, 3, "one", "two")
 	const each = 200
 	var wg sync.WaitGroup
-	h := map[channel.Name]*history{"one": newHistory(), "two": newHistory()}
+	var first, second history.History[value]
+	notChosen := errors.New("another case was chosen")
 	stop, finish := context.WithCancel(ctx)
 	defer finish()
 	var receivers sync.WaitGroup
@@ -169,12 +171,16 @@ func TestSelectAmongOthers(t *testing.T) {
 			var a, b int
 			for a+b < each {
 				va, vb := value{10 + i, a}, value{10 + i, b}
+				who := fmt.Sprint("selecting sender ", i)
+				sentA, sentB := first.Sending(ctx, who, va), second.Sending(ctx, who, vb)
 				switch n, err := channel.Select(ctx, one.Sending(va), two.Sending(vb)); n {
 				case 0:
-					h["one"].send(va, err)
+					sentA(err)
+					sentB(notChosen)
 					a++
 				case 1:
-					h["two"].send(vb, err)
+					sentA(notChosen)
+					sentB(err)
 					b++
 				default:
 					t.Error(err)
@@ -184,20 +190,25 @@ func TestSelectAmongOthers(t *testing.T) {
 		})
 		wg.Go(func() { // sends on one
 			for seq := range each {
-				v := value{20 + i, seq}
-				h["one"].send(v, one.Send(ctx, v))
+				first.Send(ctx, fmt.Sprint("sender ", i), value{20 + i, seq}, one.Send)
 			}
 		})
 		receivers.Go(func() { // receives from whichever has something
 			for {
 				var va, vb value
+				who := fmt.Sprint("selecting receiver ", i)
+				receivedA, receivedB := first.Receiving(stop, who), second.Receiving(stop, who)
 				switch n, err := channel.Select(stop, one.Receiving(&va), two.Receiving(&vb)); {
 				case err != nil:
+					receivedA(va, err)
+					receivedB(vb, err)
 					return
 				case n == 0:
-					h["one"].receive(i, va)
+					receivedA(va, nil)
+					receivedB(vb, notChosen)
 				default:
-					h["two"].receive(i, vb)
+					receivedA(va, notChosen)
+					receivedB(vb, nil)
 				}
 			}
 		})
@@ -205,21 +216,19 @@ func TestSelectAmongOthers(t *testing.T) {
 	one := open[value](t, peers[1], "one")
 	receivers.Go(func() {
 		for {
-			v, err := one.Receive(stop)
-			if err != nil {
+			if _, err := first.Receive(stop, "receiver", one.Receive); err != nil {
 				return
 			}
-			h["one"].receive(9, v)
 		}
 	})
 	wg.Wait()
 	finish()
 	receivers.Wait()
-	for name, h := range h {
-		for _, v := range h.violations() {
-			t.Errorf("%s: %s", name, v)
+	for _, h := range []*history.History[value]{&first, &second} {
+		for _, v := range h.Violations() {
+			t.Error(v)
 		}
-		t.Logf("%s: %v", name, h)
+		t.Log(h)
 	}
 }
 

@@ -3,163 +3,219 @@ package network_test
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
-	"testing"
+	"sync/atomic"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/channel/history"
 )
 
-var (
-	seeds     = flag.Int("seeds", 20, "how many random workloads TestHistories runs")
-	firstSeed = flag.Uint64("seed", 0, "the seed of the first workload, 0 for a random one")
-)
+// A workload is random senders and receivers at random peers that use one
+// channel, in random weather.
+type workload struct {
+	seed    uint64
+	r       *rand.Rand
+	name    channel.Name
+	size    int
+	each    int
+	peers   int
+	senders []*actor
+	takers  []*actor
+	hurry   int  // in a hundred contexts end soon
+	meets   bool // the peers agree on a home before anything is sent
+	splits  int  // how often the network is parted
+	closes  bool
+	h       history.History[value]
+	aside   history.History[value] // of the other channel that selects use
+	weather *weather
+	play    *play
+	fair    atomic.Bool // nothing is done to the peers any more
+	closing atomic.Bool // nor is the channel open for long
+	phases  string
+}
 
-// TestHistories checks the rules of channels on what random workloads recorded.
-// A seed decides over the workload, not over the network's timing: run one that
-// failed a few times, with -seed N -seeds 1 -count 20.
-func TestHistories(t *testing.T) {
-	first := *firstSeed
-	if first == 0 {
-		first = rand.Uint64N(1 << 40)
+func newWorkload(seed uint64) *workload {
+	r := rand.New(rand.NewPCG(seed, 1))
+	w := &workload{
+		seed: seed, r: r,
+		name:   channel.Name(fmt.Sprint("history ", seed)),
+		size:   []int{0, 0, 0, 0, 5000, 5000, 200_000}[r.IntN(7)],
+		each:   4 + r.IntN(20),
+		peers:  2 + r.IntN(3),
+		splits: max(0, r.IntN(6)-3),
+		closes: r.IntN(2) == 0,
 	}
-	t.Logf("seeds %d to %d", first, first+uint64(*seeds)-1)
-	room := make(chan struct{}, 6) // most of the time they wait
-	var all sync.WaitGroup
-	for i := range *seeds {
-		room <- struct{}{}
-		all.Go(func() {
-			defer func() { <-room }()
-			seed := first + uint64(i)
-			start := time.Now()
-			what, h, err := workload(t, seed)
-			if err != nil {
-				t.Errorf("seed %d: %v", seed, err)
-				return
-			}
-			for _, v := range h.violations() {
-				t.Errorf("seed %d (%s): %s", seed, what, v)
-			}
-			t.Logf("seed %d: %s: %v in %v", seed, what, h, time.Since(start).Round(time.Millisecond))
+	w.hurry = r.IntN(3) * 15
+	w.meets = r.IntN(4) > 0
+	id := 0
+	add := func(list *[]*actor, at int, styles ...string) {
+		id++
+		*list = append(*list, &actor{
+			w: w, id: id, at: at, hurry: w.hurry, style: styles[r.IntN(len(styles))],
+			r: rand.New(rand.NewPCG(seed, uint64(1000+id))),
 		})
 	}
-	all.Wait()
-}
-
-// workload has random senders and receivers at random peers use one channel,
-// while contexts end, links are cut and peers close their spaces.
-func workload(t *testing.T, seed uint64) (what string, h *history, err error) {
-	r := rand.New(rand.NewPCG(seed, 1))
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	var (
-		name   = channel.Name(fmt.Sprint("history ", seed))
-		cuts   = r.IntN(3) * 4 // in a hundred sends
-		closes = r.IntN(2)     // in a hundred sends, of all peers but one
-		hurry  = r.IntN(3) * 15
-		size   = []int{0, 0, 5000, 200_000}[r.IntN(4)]
-		each   = 20 + r.IntN(60)
-		peers  []*peer
-	)
-	for range 2 + r.IntN(3) {
-		p, err := newPeer("/ip4/127.0.0.1/tcp/0")
-		if err != nil {
-			return "", nil, err
-		}
-		defer p.close()
-		if len(peers) > 0 {
-			if _, err := p.node.Connect(ctx, peers[0].node.Addrs()[0]); err != nil {
-				return "", nil, err
-			}
-		}
-		peers = append(peers, p)
-	}
-	what = fmt.Sprintf("%d peers, %d each of %d bytes, cuts %d%%, cancelled %d%%, closes %d%%", len(peers), each, size, cuts, hurry, closes)
-
-	h = newHistory()
-	var senders, receivers, closing sync.WaitGroup
-	stop, finish := context.WithCancel(ctx)
-	defer finish()
-	var id int
-	for at, p := range peers {
-		c, err := channel.Open[item](ctx, p, name)
-		if err != nil {
-			return what, nil, err
-		}
-		// Peers that do only one thing have to do it with others.
-		sending, receiving := r.IntN(3), r.IntN(3)
-		if at == 0 {
-			sending, receiving = 0, receiving+1
-		} else if at == 1 {
-			sending++
+	for at := range w.peers {
+		// Peers that do only one thing have to do it with others, over the
+		// network. Some do nothing, but may be the home.
+		sending, receiving := 0, 0
+		switch role := r.IntN(7); {
+		case at == 0:
+			receiving = 1 + r.IntN(3)
+		case at == 1:
+			sending = 1 + r.IntN(3)
+		case role < 2:
+			sending = 1 + r.IntN(2)
+		case role < 4:
+			receiving = 1 + r.IntN(2)
+		case role < 6:
+			sending, receiving = 1+r.IntN(2), 1
 		}
 		for range sending {
-			id++
-			sender, r := id, rand.New(rand.NewPCG(seed, uint64(1000+id)))
-			senders.Go(func() {
-				for seq := range each {
-					if r.IntN(100) < cuts {
-						a, b := r.IntN(len(peers)), r.IntN(len(peers))
-						peers[a].node.Host().Network().ClosePeer(peers[b].node.ID())
-					}
-					if at > 0 && r.IntN(100) < closes {
-						closing.Go(func() { p.Space.Close() })
-					}
-					// The last receivers may be gone: nobody waits forever.
-					limit := 2 * time.Second
-					if r.IntN(100) < hurry {
-						limit = time.Duration(r.IntN(3000)) * time.Microsecond
-					}
-					ctx, cancel := context.WithTimeout(ctx, limit)
-					v := value{sender, seq}
-					err := c.Send(ctx, item{v, make([]byte, size)})
-					cancel()
-					h.send(v, err)
-					if errors.Is(err, channel.ErrClosed) {
-						return
-					}
-				}
-			})
+			add(&w.senders, at, "sender", "sequence sender", "error sender", "pipelining sender", "selecting sender")
 		}
 		for range receiving {
-			id++
-			receiver, r := id, rand.New(rand.NewPCG(seed, uint64(1000+id)))
-			receivers.Go(func() {
-				for stop.Err() == nil {
-					ctx, cancel := stop, context.CancelFunc(func() {})
-					if r.IntN(100) < hurry {
-						ctx, cancel = context.WithTimeout(stop, time.Duration(r.IntN(3000))*time.Microsecond)
-					}
-					v, err := c.Receive(ctx)
-					cancel()
-					switch {
-					case err == nil:
-						h.receive(receiver, v.Value)
-					case errors.Is(err, channel.ErrClosed):
-						return
-					case ctx.Err() == nil:
-						t.Errorf("seed %d: received %v", seed, err)
-						return
-					}
+			add(&w.takers, at, "receiver", "iterating receiver", "selecting receiver")
+		}
+	}
+	w.weather = newWeather(rand.New(rand.NewPCG(seed, 2)))
+	return w
+}
+
+func (w *workload) String() string {
+	var who []string
+	for _, list := range [][]*actor{w.senders, w.takers} {
+		for _, a := range list {
+			who = append(who, fmt.Sprintf("%s at %d", a.style, a.at))
+		}
+	}
+	return fmt.Sprintf("%d peers, %s; %d each of %d bytes, cancelled %d%%, %d splits; %v",
+		w.peers, strings.Join(who, ", "), w.each, w.size, w.hurry, w.splits, w.weather)
+}
+
+// patient is how long a workload may take, which takes most of them less than one.
+const patient = 60 * time.Second
+
+// run runs the workload. An error says that it did not come to its end.
+func (w *workload) run(ctx context.Context, st *stage) error {
+	ctx, cancel := context.WithTimeout(ctx, patient+5*time.Second)
+	defer cancel()
+	w.play = st.play(w.peers, w.weather)
+	defer w.play.close()
+	var stuck atomic.Value
+	defer time.AfterFunc(patient, func() { stuck.Store(fmt.Sprint(w.play)) }).Stop()
+	stop, finish := context.WithCancel(ctx)
+	defer finish()
+	var taking sync.WaitGroup
+	errs := make(chan error, len(w.senders)+len(w.takers)+2)
+	if err := w.gather(ctx); err != nil {
+		return err
+	}
+	for _, a := range w.takers {
+		taking.Go(func() {
+			if err := a.receive(stop); err != nil {
+				errs <- err
+			}
+		})
+	}
+	// First in their weather; then a last value of each, in fair weather and
+	// in no hurry, has to arrive.
+	w.each++
+	for _, last := range []bool{false, true} {
+		var sending sync.WaitGroup
+		for _, a := range w.senders {
+			sending.Go(func() {
+				first, end := 0, w.each-1
+				if last {
+					first, end, a.hurry, a.stays = w.each-1, w.each, 0, true
+				}
+				if err := a.send(ctx, first, end); err != nil {
+					errs <- err
 				}
 			})
 		}
+		if !last {
+			w.split()
+		}
+		sending.Wait()
+		w.play.calm()
+		w.fair.Store(true)
 	}
-	senders.Wait()
-	finish()
-	receivers.Wait()
-	closing.Wait()
+	w.closing.Store(true)
+	if w.closes {
+		if err := w.senders[0].c.Close(ctx); err != nil {
+			errs <- fmt.Errorf("close: %w", err)
+		}
+	} else {
+		finish()
+	}
+	taking.Wait()
 	if ctx.Err() != nil {
-		err = errors.New("it took too long")
+		errs <- fmt.Errorf("it is stuck:%v", stuck.Load())
 	}
-	return what, h, err
+	close(errs)
+	var all []error
+	for err := range errs {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
 }
 
-// An item is a value of some weight.
-type item struct {
-	Value  value
-	Weight []byte
+// gather opens the channel at all peers, and may wait until they agree on its
+// home.
+func (w *workload) gather(ctx context.Context) error {
+	opened := map[channel.Space]bool{}
+	peers := w.peers
+	if w.meets {
+		peers = 1 // becomes the home, and the others find it
+	}
+	for {
+		homes := map[string]bool{}
+		for at := range peers {
+			space, _, err := w.play.at(ctx, at)
+			if err != nil {
+				return err
+			}
+			if !opened[space] {
+				if _, err := space.Open(ctx, w.name); err != nil && !errors.Is(err, channel.ErrClosed) {
+					return err
+				}
+				opened[space] = true
+			}
+			for _, c := range space.Channels() {
+				homes[c.Home] = true
+			}
+		}
+		switch agree := len(homes) == 1 && !homes[""]; {
+		case peers == w.peers && (agree || !w.meets):
+			return nil
+		case agree:
+			peers = w.peers
+			continue
+		}
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			return fmt.Errorf("the peers do not agree on a home: %v", homes)
+		}
+	}
+}
+
+// split parts the network for a moment, a few times.
+func (w *workload) split() {
+	for range w.splits {
+		alone := w.r.IntN(w.peers)
+		time.Sleep(time.Duration(w.r.IntN(30)) * time.Millisecond)
+		for at := range w.peers {
+			if at != alone {
+				w.weather.sever(alone, at)
+			}
+		}
+		time.Sleep(time.Duration(w.r.IntN(200)) * time.Millisecond)
+		w.weather.heal()
+	}
 }
