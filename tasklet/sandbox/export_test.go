@@ -1,8 +1,69 @@
 package sandbox
 
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/tetratelabs/wazero/sys"
+
+	"github.com/dstackless/dstackless/tasklet/program"
+)
+
 // Waited reports whether the guest has waited for something.
 func (i *Instance) Waited() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	return i.idled
+}
+
+// HostFuncs returns what guests can import, in order.
+func HostFuncs() []program.Import {
+	return slices.SortedFunc(maps.Keys(hostFuncs()), func(a, b program.Import) int {
+		return cmp.Or(cmp.Compare(a.Module, b.Module), cmp.Compare(a.Name, b.Name))
+	})
+}
+
+// HostParams returns how many parameters a host function has.
+func HostParams(imp program.Import) int { return len(hostFuncs()[imp].params) }
+
+// NewVictim returns an instance without a program, for HostCall, and what frees
+// it. Behind its memory there is none that could be read by mistake: its limit
+// is its size.
+func NewVictim(size uint64, cfg Config) (*Instance, func(), error) {
+	mem, err := newMemory(size)
+	if err != nil {
+		return nil, nil, err
+	}
+	mem.Reallocate(size)
+	i := &Instance{cfg: cfg, mem: mem, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
+	return i, mem.free, nil
+}
+
+// HostCall calls a host function as the guest would, which does not run. Where
+// the guest would wait for something it is ended instead. Args beyond the
+// function's own are ignored, and missing ones 0.
+func (i *Instance) HostCall(imp program.Import, args []uint64) (result uint32, ended bool) {
+	i.mu.Lock()
+	i.killed = ErrClosed
+	i.alert()
+	i.mu.Unlock()
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case *sys.ExitError:
+			ended = true
+		default:
+			panic(r)
+		}
+	}()
+	f := hostFuncs()[imp]
+	stack := make([]uint64, len(f.params))
+	copy(stack, args)
+	for n, p := range f.params {
+		if p == i32 {
+			stack[n] = uint64(uint32(stack[n])) // as the engine has it
+		}
+	}
+	return f.call(i, stack), false
 }
