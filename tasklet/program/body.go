@@ -50,10 +50,21 @@ func (m *module) rewriteBody(out []byte, i uint32) ([]byte, error) {
 		if counts {
 			w.countTurns(r, at, op)
 		}
-		if op == opCall {
+		switch {
+		case op == opCall:
 			w.call(r)
-		} else if w.at(r) == at+1 {
-			r.skipOperands(op)
+		case w.at(r) == at+1:
+			switch op {
+			case opCallIndirect:
+				w.upTo(at)
+				w.emitConst(funcOffset)
+				w.emit(opI32Sub)
+			case opLocalGet:
+				w.prologue(r, at)
+			}
+			if w.at(r) == at+1 {
+				r.skipOperands(op)
+			}
 		}
 		if r.bad {
 			return nil, refuse(BadCode, "function %d, offset %d, instruction %#x", i, at, op)

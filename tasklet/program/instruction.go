@@ -26,9 +26,14 @@ const (
 	opI64Const      = 0x42
 	opI32Eqz        = 0x45
 	opI32LtS        = 0x48
+	opI32GtU        = 0x4b
+	opI32LeU        = 0x4d
+	opI32Add        = 0x6a
 	opI32Sub        = 0x6b
+	opI32Or         = 0x72
 	opI32ShrU       = 0x76
 	opI64Or         = 0x84
+	opI32WrapI64    = 0xa7
 	opI64ExtendI32U = 0xad
 	opMore          = 0xfc // the first byte of two
 	noType          = 0x40 // a block without parameters and results

@@ -335,6 +335,21 @@ func load(t *testing.T, m *tiny) *program.Program {
 	return p
 }
 
+// A large frame's question for room is asked right also where the host wants the
+// goroutine to be preempted.
+func TestPrologue(t *testing.T) {
+	const (
+		ask  = "\x20\x01\x23\x02\xa7\x28\x02\x10\x41\x80\x20\x6a\x4d"
+		rest = "\x23\x02\xa7\x28\x02\x10\x41\xff\x5f\x4b\x72" // stackguard0 > -1-4096, or
+	)
+	m := newTiny("go1.26")
+	jump := "\x02\x01\x7f\x01\x7e\x23\x00\x21\x01" + ask + "\x0f\x0b"
+	m.sections[10] = vec(str(wrapperBody), str(loopBody), str(startBody), str(jump))
+	if code := load(t, m).Code(); !bytes.Contains(code, []byte(ask+rest)) {
+		t.Errorf("%q", code)
+	}
+}
+
 // Only what may go on for ever counts.
 func TestCounting(t *testing.T) {
 	const (

@@ -18,6 +18,8 @@ func (m *module) rewrite() ([]byte, error) {
 			body = m.typeSection()
 		case secImport:
 			body = m.importSection()
+		case secTable:
+			body = binary.AppendUvarint([]byte{1, 0x70, 0}, uint64(len(m.funcs)))
 		case secGlobal:
 			body = m.globalSection()
 		case secExport:
@@ -90,9 +92,11 @@ func (m *module) exportSection() []byte {
 	return out
 }
 
+// elementSection moves the table's entries to its beginning, because each
+// instance has a table of its own, and the Go linker leaves 32 KiB of it empty.
+// Where the table is used, funcOffset is subtracted.
 func (m *module) elementSection() []byte {
-	out := appendSigned([]byte{1, 0, 0x41}, funcOffset)
-	out = binary.AppendUvarint(append(out, 0x0b), uint64(len(m.funcs)))
+	out := binary.AppendUvarint([]byte{1, 0, 0x41, 0, 0x0b}, uint64(len(m.funcs)))
 	for i := range m.funcs {
 		out = binary.AppendUvarint(out, uint64(m.moved(uint32(len(m.imports)+i))))
 	}

@@ -35,6 +35,7 @@ func TestExit(t *testing.T) {
 		{args: []string{"busy", "memory"}, limit: 16 << 20, status: 2, err: sandbox.ErrMemory, output: "out of memory"},
 		{args: []string{"busy", "timers"}, output: "ticked"},
 		{args: []string{"busy", "deep", "10000"}, output: "10000"},
+		{args: []string{"busy", "frames", "16"}, output: "frames 1092960704"},
 	} {
 		t.Run(test.args[1], func(t *testing.T) {
 			var out output

@@ -43,6 +43,40 @@ func odd(n, k int) int {
 	return even(n-1, k) + even(n-1, -k)
 }
 
+// large has a frame that is larger than the stack of a new goroutine.
+//
+//go:noinline
+func large(n uint32) (sum uint32) {
+	var a [3000]uint32
+	for k := range a {
+		a[k] = n + uint32(k)
+	}
+	for _, v := range a {
+		sum = sum*31 + v
+	}
+	return sum
+}
+
+// frames has many goroutines compute for longer than they may at a time, and
+// then call a function that needs more stack than they have.
+func frames(n int) {
+	sums := make(chan uint32)
+	for k := range n {
+		go func() {
+			x := uint32(k)
+			for range 8_000_000 {
+				x = x*1664525 + 1013904223
+			}
+			sums <- large(x)
+		}()
+	}
+	total := uint32(0)
+	for range n {
+		total += <-sums
+	}
+	fmt.Println("frames", total)
+}
+
 // busy computes without end, or for a while, in different ways.
 func busy() {
 	n := 40
@@ -58,6 +92,8 @@ func busy() {
 		}
 	case "closures": // for hours, without a loop
 		fmt.Println(closures(100))
+	case "frames":
+		frames(n)
 	case "mutual": // the same
 		fmt.Println(even(100, 1))
 	case "copies": // few turns that take long
