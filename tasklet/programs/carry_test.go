@@ -23,6 +23,28 @@ func compile(t *testing.T, wasm []byte) *sandbox.Code {
 	return code
 }
 
+// alone runs a program in a sandbox that nobody disturbs.
+func alone(ctx context.Context, t *testing.T, code *sandbox.Code, args ...string) result {
+	t.Helper()
+	began := time.Now()
+	var out bytes.Buffer
+	i := must[*sandbox.Instance](t)(code.New(sandbox.Config{
+		Args: append([]string{"program"}, args...), MemoryLimit: memoryLimit, Output: func(p []byte) { out.Write(p) },
+	}))
+	defer i.Close()
+	if err := i.Start(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-i.Done():
+	case <-ctx.Done():
+		i.Close()
+		t.Fatalf("it does not end; so far it wrote:\n%s", &out)
+	}
+	status, err := i.Exit()
+	return result{status, err, out.String(), time.Since(began).Round(time.Millisecond)}
+}
+
 // carry runs a program that is stopped all the time, after at most rest, and
 // carried on in a new sandbox: a move without the way. It returns how often
 // it was.

@@ -41,23 +41,24 @@ func TestModules(t *testing.T) {
 			peers := startPeers(t, 3)
 			wasm := build(t, "build", "./"+m.name)
 			warm(ctx, t, peers, wasm, "0")
-			alone := stay(ctx, t, peers[0], wasm, strconv.Itoa(rounds))
-			if alone.status != 0 || alone.err != nil || alone.output == "" {
-				t.Fatalf("left alone: %v", alone)
+			code := compile(t, wasm)
+			undisturbed := alone(ctx, t, code, strconv.Itoa(rounds))
+			if undisturbed.status != 0 || undisturbed.err != nil || undisturbed.output == "" {
+				t.Fatalf("left alone: %v", undisturbed)
 			}
-			carried, captures := carry(ctx, t, rnd, time.Millisecond, compile(t, wasm), strconv.Itoa(rounds))
-			if !carried.same(alone) {
-				t.Errorf("after %d captures: %v\nwant %v", captures, carried, alone)
+			carried, captures := carry(ctx, t, rnd, time.Millisecond, code, strconv.Itoa(rounds))
+			if !carried.same(undisturbed) {
+				t.Errorf("after %d captures: %v\nwant %v", captures, carried, undisturbed)
 			}
 			moved, moves := wander(ctx, t, rnd, 4*time.Millisecond, peers, wasm, strconv.Itoa(rounds))
-			if !moved.same(alone) {
-				t.Errorf("after %d moves: %v\nwant %v", moves, moved, alone)
+			if !moved.same(undisturbed) {
+				t.Errorf("after %d moves: %v\nwant %v", moves, moved, undisturbed)
 			}
 			if moves == 0 || captures == 0 {
 				t.Error("it was not moved")
 			}
 			total += moves
-			t.Logf("%d moves in %v, %d captures in %v; left alone it takes %v", moves, moved.took, captures, carried.took, alone.took)
+			t.Logf("%d moves in %v, %d captures in %v; left alone it takes %v", moves, moved.took, captures, carried.took, undisturbed.took)
 		})
 	}
 	t.Logf("%d moves in all", total)

@@ -58,7 +58,7 @@ func end(ctx context.Context, t *testing.T, tl *tasklet.Tasklet) (r result) {
 	return r
 }
 
-// stay runs a program on one peer.
+// stay runs a program on one peer, to its end.
 func stay(ctx context.Context, t *testing.T, p *peer, wasm []byte, args ...string) result {
 	t.Helper()
 	began := time.Now()

@@ -135,12 +135,13 @@ func TestStandardLibrary(t *testing.T) {
 			if test.skip != "" {
 				args = append(args, "-test.skip="+test.skip)
 			}
-			once := stay(ctx, t, peers[0], wasm, args...)
+			code := compile(t, wasm)
+			once := alone(ctx, t, code, args...)
 			args = append(args, fmt.Sprint("-test.count=", 1+int(enough/(once.took+time.Millisecond))))
-			alone := stay(ctx, t, peers[0], wasm, args...)
-			want := verdicts(alone.output)
-			if alone.status != 0 || alone.err != nil || !slices.Contains(want, "PASS") || len(want) < 2 {
-				t.Fatalf("left alone: %v", alone)
+			undisturbed := alone(ctx, t, code, args...)
+			want := verdicts(undisturbed.output)
+			if undisturbed.status != 0 || undisturbed.err != nil || !slices.Contains(want, "PASS") || len(want) < 2 {
+				t.Fatalf("left alone: %v", undisturbed)
 			}
 			check := func(r result, moves int) {
 				t.Helper()
@@ -151,13 +152,13 @@ func TestStandardLibrary(t *testing.T) {
 					t.Error("it was not moved")
 				}
 			}
-			carried, captures := carry(ctx, t, rnd, 2*time.Millisecond, compile(t, wasm), args...)
+			carried, captures := carry(ctx, t, rnd, 2*time.Millisecond, code, args...)
 			check(carried, captures)
 			moved, moves := wander(ctx, t, rnd, 4*time.Millisecond, peers, wasm, args...)
 			check(moved, moves)
 			total += moves
 			t.Logf("%d verdicts, %s: %d moves in %v, %d captures in %v; left alone they take %v",
-				len(want), args[len(args)-1], moves, moved.took, captures, carried.took, alone.took)
+				len(want), args[len(args)-1], moves, moved.took, captures, carried.took, undisturbed.took)
 		})
 	}
 	t.Logf("%d moves in all", total)
