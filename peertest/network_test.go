@@ -8,14 +8,16 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/dstackless/dstackless"
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/peertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	peertest.RunProcess()
+	goleak.VerifyTestMain(m)
+}
 
-func open(t testing.TB, p *dstackless.Peer, name channel.Name) *channel.Channel[string] {
+func open(t testing.TB, p channel.Space, name channel.Name) *channel.Channel[string] {
 	t.Helper()
 	c, err := channel.Open[string](t.Context(), p, name)
 	if err != nil {

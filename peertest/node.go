@@ -79,7 +79,7 @@ func (nd *node) start() error {
 	defer cancel()
 	lab := &p2p.Lab{
 		TCP:     nd.transport,
-		Stream:  nd.tap(nd.newLife()),
+		Stream:  nd.newLife().tap,
 		Started: nd.started,
 	}
 	if o.DataDir == "" {

@@ -24,14 +24,12 @@ type tap struct {
 }
 
 // tap puts a tap around the streams that have steps.
-func (nd *node) tap(g *gate) func(p2p.Stream) p2p.Stream {
-	return func(s p2p.Stream) p2p.Stream {
-		l, ok := spoken(s.Protocol())
-		if !ok {
-			return s
-		}
-		return &tap{Stream: s, gate: g, out: newScanner(l), in: newScanner(l)}
+func (g *gate) tap(s p2p.Stream) p2p.Stream {
+	l, ok := spoken(s.Protocol())
+	if !ok {
+		return s
 	}
+	return &tap{Stream: s, gate: g, out: newScanner(l), in: newScanner(l)}
 }
 
 // pass stands still for as long as the peer does. It reports whether the stream
