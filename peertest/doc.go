@@ -36,4 +36,19 @@
 // nanosecond. Computing costs what it costs: ten peers some two seconds.
 // Everything that such a test waits for must be in the bubble: no files, no
 // processes, no tasklets that sleep in their sandbox by other clocks.
+//
+// # Faults
+//
+// [Network.Kill] and [Network.Restart] end a peer and begin it anew;
+// [Network.Partition] and [Network.Mute] sever and silence links until
+// [Network.Heal]; [Network.Cut] resets connections, [Network.Slow] has a link
+// take time. [Network.StopAt] has a peer stand still at a [Step]: before it says
+// something, after, or when it hears it. There it can be killed, or let go on.
+//
+// # Real crashes
+//
+// A [Process] is a peer in a process of its own. [Process.Kill] is SIGKILL, and
+// what the peer has written to its data folder is what the next life finds. Its
+// channels are used as those of a peer in the test's process: the one is a
+// channel.Space as the other. TestMain must call [RunProcess].
 package peertest

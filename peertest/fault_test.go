@@ -69,7 +69,8 @@ func testKillAndRestart(t *testing.T, opts *peertest.Options) {
 		t.Errorf("restarted, peer %s is %s", old.ID(), p.ID())
 	}
 	if err := exchange(t, third, open(t, nw.Peer(0), name), 20*time.Second); err != nil {
-		t.Errorf("with the restarted peer: %v", err)
+		home, view := nw.Home(within(t, time.Second), name)
+		t.Errorf("with the restarted peer: %v; home %d, %v; peer 0 is %s and knows %v", err, home, view, nw.Peer(0).ID(), nw.Peer(0).Peers())
 	}
 }
 
