@@ -143,3 +143,23 @@ func BenchmarkPauseInPlace(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStart starts a program that is compiled, and waits for its first
+// line.
+func BenchmarkStart(b *testing.B) {
+	code := guest(b, "idle")
+	first := make(chan struct{}, 1)
+	for b.Loop() {
+		i, err := code.New(sandbox.Config{Args: []string{"idle"}, Output: func([]byte) { first <- struct{}{} }})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := i.Start(); err != nil {
+			b.Fatal(err)
+		}
+		<-first
+		b.StopTimer()
+		i.Close()
+		b.StartTimer()
+	}
+}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 
 	"github.com/tetratelabs/wazero"
@@ -66,11 +67,13 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: reserve %d bytes: %w", limit, err)
 	}
-	i := &Instance{cfg: cfg, mem: mem, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
+	i := &Instance{cfg: cfg, mem: mem, image: c.image, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
 	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
 	i.module, err = c.engine.InstantiateModule(
 		experimental.WithMemoryAllocator(i.ctx, mem), c.module,
-		wazero.NewModuleConfig().WithName("").WithStartFunctions())
+		// Guests have no randomness of the engine's; its default would
+		// take 5 KiB for each.
+		wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(rand.Reader))
 	if err == nil {
 		err = mem.load(c.image)
 	}

@@ -17,6 +17,13 @@ func (i *Instance) Waited() bool {
 	return i.idled
 }
 
+// Trimmed reports whether the guest has waited so long that it was trimmed.
+func (i *Instance) Trimmed() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return !i.trimmed.IsZero()
+}
+
 // HostFuncs returns what guests can import, in order.
 func HostFuncs() []program.Import {
 	return slices.SortedFunc(maps.Keys(hostFuncs()), func(a, b program.Import) int {

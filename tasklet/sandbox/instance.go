@@ -34,6 +34,7 @@ type Instance struct {
 	ctx     context.Context
 	module  api.Module
 	mem     *memory
+	image   *image // what its memory began with
 	globals [program.Globals + 1]api.MutableGlobal
 	clock   clock
 
@@ -69,6 +70,7 @@ type Instance struct {
 	idled   bool      // the guest waited since it last looked into its inbox
 	inLoop  bool      // the guest left, or is left, in the midst of computing
 	sliced  time.Time // when a goroutine of the guest was last preempted
+	trimmed time.Time // when the guest's memory was last trimmed
 }
 
 // Start runs the program from its beginning, in a goroutine of its own.

@@ -49,6 +49,7 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		subs[k] = readSubscription(from[k*subscriptionSize:], now)
 	}
 	var timer *time.Timer
+	since := time.Now()
 	for waited := false; ; waited = true {
 		i.mu.Lock()
 		now := i.clock.mono()
@@ -64,6 +65,7 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		}
 		i.idled = true
 		i.mu.Unlock()
+		next = min(next, int64(i.untilTrim(since)))
 		if timer == nil {
 			timer = time.NewTimer(time.Duration(next))
 			defer timer.Stop()
@@ -76,6 +78,9 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		}
 		if i.attention.Load() && i.attend() {
 			return errnoSuccess // it leaves
+		}
+		if i.untilTrim(since) == 0 {
+			i.trim()
 		}
 	}
 }
