@@ -24,7 +24,6 @@ func Example() {
 		}
 		jobs = append(jobs, c)
 	}
-	peers.Mesh() // or none would know of any but the first
 	peers.Kill(0)
 
 	go jobs[1].Send(ctx, "a job")

@@ -23,10 +23,10 @@ func (nw *Network) Leave(i int) {
 	}
 }
 
-// Restart starts peer i anew, after [Network.Kill] or [Network.Leave]: a new life with
-// the same key, at the same address. It is told of one other peer that runs, if
-// there is one that it can reach. That the peer runs already, or that it does not
-// start within 30 seconds, is fatal to the test.
+// Restart starts peer i anew, after [Network.Kill] or [Network.Leave]: a new life
+// with the same key, at the same address, connected to the peers that run and
+// that it can reach. That the peer runs already, or that it does not start
+// within 30 seconds, is fatal to the test.
 func (nw *Network) Restart(i int) {
 	nw.helper()
 	if err := nw.nodes[i].start(); err != nil {
@@ -93,14 +93,17 @@ func (nw *Network) Connect(i, j int) {
 	nw.helper()
 	ctx, cancel := nw.context()
 	defer cancel()
-	if _, err := nw.Peer(i).Connect(ctx, nw.Peer(j).Addrs()[0]); err != nil {
+	addrs := nw.Peer(j).Addrs()
+	if len(addrs) == 0 {
+		nw.fatal("connect peer %d to peer %d, which does not run", i, j)
+	}
+	if _, err := nw.Peer(i).Connect(ctx, addrs[0]); err != nil {
 		nw.fatal("connect peer %d to peer %d: %v", i, j, err)
 	}
 }
 
 // Mesh connects each peer to all others, as Connect does: those that do not run,
-// and those that cannot reach each other, are left alone. Peers that were told
-// of the first one alone know of each other only once they have asked it.
+// and those that cannot reach each other, are left alone.
 func (nw *Network) Mesh() {
 	nw.helper()
 	for i, a := range nw.nodes {

@@ -54,12 +54,24 @@ func testKillAndRestart(t *testing.T, opts *peertest.Options) {
 		_, err := first.Receive(context.Background())
 		waiting <- err
 	}()
+	farewell := []*peertest.Stop{
+		nw.StopAt(1, peertest.Step{Frame: peertest.Leave, When: peertest.Receiving}),
+		nw.StopAt(2, peertest.Step{Frame: peertest.Leave, When: peertest.Receiving}),
+	}
 	old := nw.Peer(0)
 	nw.Kill(0)
 	if err := <-waiting; !errors.Is(err, channel.ErrClosed) {
 		t.Errorf("a receive of the killed peer: %v", err)
 	}
 	until(t, "the others notice", func() bool { return !connected(nw, 1, 0) && !connected(nw, 2, 0) })
+	for _, s := range farewell {
+		select {
+		case <-s.Reached():
+			t.Error("the killed peer said goodbye")
+		default:
+		}
+		s.Go()
+	}
 	if err := exchange(t, second, third, 20*time.Second); err != nil {
 		t.Errorf("between the others: %v", err)
 	}
@@ -78,7 +90,21 @@ func TestLeave(t *testing.T) { each(t, testLeave) }
 
 func testLeave(t *testing.T, opts *peertest.Options) {
 	nw := peertest.New(t, 2, opts)
+	if err := exchange(t, open(t, nw.Peer(0), "a"), open(t, nw.Peer(1), "a"), 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	farewell := nw.StopAt(1, peertest.Step{Frame: peertest.Leave, When: peertest.Sent})
+	go func() {
+		if farewell.Wait(t.Context()) == nil {
+			farewell.Go()
+		}
+	}()
 	nw.Leave(1)
+	select {
+	case <-farewell.Reached():
+	default:
+		t.Error("it left without a word")
+	}
 	until(t, "the other notices", func() bool { return !connected(nw, 0, 1) })
 	nw.Restart(1)
 	if err := exchange(t, open(t, nw.Peer(0), "a"), open(t, nw.Peer(1), "a"), 10*time.Second); err != nil {

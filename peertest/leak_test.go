@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/dstackless/dstackless/peertest"
 )
@@ -44,10 +45,12 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 }
 
-func TestLeak(t *testing.T) {
-	t.Parallel()
+// In virtual time, for Close is patient.
+func TestLeak(t *testing.T) { synctest.Test(t, testLeak) }
+
+func testLeak(t *testing.T) {
 	r := &recorder{TB: t}
-	nw := peertest.New(r, 1, nil)
+	nw := peertest.New(r, 1, &peertest.Options{Simulated: true})
 	// Package context has a goroutine wait for a context that it does not know.
 	_, cancel := context.WithCancel(foreign{t.Context(), make(chan struct{})})
 	nw.Close()

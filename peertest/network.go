@@ -34,6 +34,12 @@ type Options struct {
 	// Default: false.
 	Simulated bool
 
+	// Sparse has each peer be told of one other alone, the first that it can
+	// reach, as in a network that grows: it has to find the rest. If that one is
+	// killed at once, those who were told of it do not know of each other.
+	// Default: false, each is connected to all others.
+	Sparse bool
+
 	// Latency is how long everything takes from one peer to another, one way.
 	// Default: 0. [Network.Slow] sets that of one link.
 	Latency time.Duration
@@ -69,8 +75,7 @@ type Network struct {
 	closing sync.Once
 }
 
-// New starts n peers, of which each is told of the first, and returns when they
-// are connected to it; [Network.Mesh] connects them to each other. Nil opts stand for the defaults. The test's Cleanup
+// New starts n peers and returns when they are connected to each other. Nil opts stand for the defaults. The test's Cleanup
 // closes the network; whatever goes wrong in it is fatal to the test.
 //
 // In an Example there is no test: t may be nil. Then the caller closes the
@@ -132,6 +137,7 @@ func (nw *Network) Close() {
 	nw.closing.Do(func() {
 		var closing sync.WaitGroup
 		for _, nd := range nw.nodes {
+			nd.currentGate().open()
 			closing.Go(func() {
 				if err := nd.close(); err != nil {
 					nw.errorf("close peer %d: %v", nd.index, err)

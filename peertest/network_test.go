@@ -43,6 +43,19 @@ func exchange(t testing.TB, from, to *channel.Channel[string], d time.Duration) 
 	return err
 }
 
+func TestSparse(t *testing.T) {
+	nw := peertest.New(t, 4, &peertest.Options{Sparse: true})
+	if err := exchange(t, open(t, nw.Peer(2), "far"), open(t, nw.Peer(3), "far"), 20*time.Second); err != nil {
+		t.Error(err)
+	}
+	nw.Mesh()
+	for i := range nw.Len() {
+		if n := len(nw.Peer(i).Peers()); n != 3 {
+			t.Errorf("peer %d has %d peers", i, n)
+		}
+	}
+}
+
 func TestExchange(t *testing.T) {
 	nw := peertest.New(t, 3, nil)
 	var ends []*channel.Channel[string]

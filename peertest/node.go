@@ -74,7 +74,7 @@ func (nd *node) start() error {
 	if o.Listen == nil {
 		o.Listen = []string{nd.firstAddr()}
 	}
-	o.Bootstrap = nd.nw.contact(nd.index)
+	o.Bootstrap = nd.nw.contacts(nd.index)
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	lab := &p2p.Lab{
@@ -152,7 +152,6 @@ func (nd *node) close() error {
 	if nd.running() == nil {
 		return nil
 	}
-	nd.currentGate().open()
 	err := nd.current().Close()
 	nd.stopped()
 	nd.end()
@@ -176,20 +175,22 @@ func (nd *node) kill() {
 	nd.end()
 }
 
-// contact returns the address of a peer that can tell peer i of the others:
-// the first one that runs and that i can reach.
-func (nw *Network) contact(i int) []string {
+// contacts returns the addresses of the peers that peer i is told of: those that
+// run and that it can reach, or the first of them.
+func (nw *Network) contacts(i int) (addrs []string) {
 	for _, nd := range nw.nodes {
 		if nd.index == i || nd.running() == nil || nw.ways[i][nd.index].isSevered() {
 			continue
 		}
 		if peer := nd.current(); peer != nil {
-			if addrs := peer.Addrs(); len(addrs) > 0 {
-				return addrs[:1]
-			}
+			all := peer.Addrs() // none if the test has closed it
+			addrs = append(addrs, all[:min(len(all), 1)]...)
+		}
+		if len(addrs) > 0 && nw.opts.Sparse {
+			break
 		}
 	}
-	return nil
+	return addrs
 }
 
 // own notes who is at an address.

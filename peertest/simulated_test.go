@@ -13,7 +13,7 @@ func TestSimulated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const latency = 50 * time.Millisecond
 		begun := time.Now()
-		nw := peertest.New(t, 10, &peertest.Options{Simulated: true, Latency: latency})
+		nw := peertest.New(t, 10, &peertest.Options{Simulated: true, Latency: latency, Sparse: true})
 		var ends []*channel.Channel[string]
 		for _, p := range nw.Peers() {
 			ends = append(ends, open(t, p, "far away"))

@@ -18,9 +18,9 @@ type Stop struct {
 
 // StopAt has peer i stand still the next time that it comes to a step, with
 // whomever: from there on it says nothing and hears nothing about channels and
-// tasklets until [Stop.Go], or until it is killed or closed. What it does alone
-// it goes on with, and its connections stay. It may be told to stop at several
-// steps. A step counts for the life that the peer has now.
+// tasklets until [Stop.Go], or until it is killed or the network is closed.
+// What it does alone it goes on with, and its connections stay. It may be told
+// to stop at several steps. A step counts for the life that the peer has now.
 func (nw *Network) StopAt(i int, step Step) *Stop {
 	nw.helper()
 	if !step.Frame.valid() {

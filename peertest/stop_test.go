@@ -21,7 +21,6 @@ type trio struct {
 
 func newTrio(t *testing.T, opts *peertest.Options) *trio {
 	nw := peertest.New(t, 3, opts)
-	nw.Mesh()
 	var ends []*channel.Channel[string]
 	for _, p := range nw.Peers() {
 		ends = append(ends, open(t, p, "steps"))
