@@ -3,6 +3,8 @@ package tasklet
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
@@ -16,7 +18,7 @@ var errFrozen = errors.New("the tasklet is being moved")
 
 // A call is a request of the program that has no answer yet.
 type call struct {
-	cancel context.CancelCauseFunc
+	cancel func(error)
 	stays  bool // when the tasklet is frozen: it is the move itself
 }
 
@@ -29,6 +31,15 @@ func (p *process) Call(c sandbox.Call) {
 		p.answer(c.ID, nil, p.leaveChannel(c.Payload))
 	case abi.KindSend:
 		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return nil, p.send(ctx, c.Payload) })
+	case abi.KindSendAsync:
+		p.sendAsync(c.ID, c.Payload)
+	case abi.KindSelect:
+		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return p.selectOne(ctx, c.Payload) })
+	case abi.KindBalance:
+		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return p.balance(ctx, c.Payload) })
+	case abi.KindClosed:
+		body, err := p.isClosed(c.Payload)
+		p.answer(c.ID, body, err)
 	case abi.KindReceive:
 		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return p.receive(ctx, c.Payload) })
 	case abi.KindClose:
@@ -67,7 +78,7 @@ func (p *process) run(id uint64, stays bool, operation func(context.Context) ([]
 		return // a move that failed, and made the program go on, is still at work
 	}
 	ctx, cancel := context.WithCancelCause(p.host.ctx)
-	p.calls[id] = call{cancel, stays}
+	p.calls[id] = call{context.CancelCauseFunc(cancel), stays}
 	wg := &p.ops
 	if stays {
 		wg = &p.host.wg
@@ -87,16 +98,17 @@ func (p *process) run(id uint64, stays bool, operation func(context.Context) ([]
 	})
 }
 
-// withdraw takes back the operations under way. Those that had been matched
-// finish first, and are answered; the others stay unanswered.
+// withdraw takes back the operations under way, the last first. Those that had
+// been matched finish first, and are answered; the others stay unanswered.
 func (p *process) withdraw() {
 	p.mu.Lock()
-	for _, c := range p.calls {
-		if !c.stays {
+	calls := maps.Clone(p.calls)
+	p.mu.Unlock()
+	for _, id := range slices.Backward(slices.Sorted(maps.Keys(calls))) {
+		if c := calls[id]; !c.stays {
 			c.cancel(errFrozen)
 		}
 	}
-	p.mu.Unlock()
 	p.ops.Wait()
 }
 
@@ -106,100 +118,13 @@ func (p *process) cancel(payload []byte) error {
 		return err
 	}
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if c, ok := p.calls[id]; ok {
+	c, ok := p.calls[id]
+	p.mu.Unlock()
+	if ok {
 		c.cancel(context.Canceled)
 	}
 	return nil
 }
-
-// end returns the program's end of a channel.
-func (p *process) end(name channel.Name) (channel.Endpoint, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if end := p.ends[name]; end != nil {
-		return end, nil
-	}
-	end, err := p.host.space.Open(p.host.ctx, name)
-	if err == nil {
-		p.ends[name] = end
-	}
-	return end, err
-}
-
-func (p *process) open(payload []byte) error {
-	name, err := abi.ParseString(payload)
-	if err == nil {
-		_, err = p.end(channel.Name(name))
-	}
-	return err
-}
-
-func (p *process) leaveChannel(payload []byte) error {
-	name, err := abi.ParseString(payload)
-	if err != nil {
-		return err
-	}
-	p.mu.Lock()
-	end := p.ends[channel.Name(name)]
-	delete(p.ends, channel.Name(name))
-	p.mu.Unlock()
-	if end == nil {
-		return nil
-	}
-	return end.Leave()
-}
-
-func (p *process) closeChannel(ctx context.Context, payload []byte) error {
-	name, err := abi.ParseString(payload)
-	if err != nil {
-		return err
-	}
-	end, err := p.end(channel.Name(name))
-	if err != nil {
-		return err
-	}
-	return end.Close(ctx)
-}
-
-func (p *process) send(ctx context.Context, payload []byte) error {
-	name, value, err := abi.ParseSend(payload)
-	if err != nil {
-		return err
-	}
-	end, err := p.end(channel.Name(name))
-	if err != nil {
-		return err
-	}
-	if len(value) > channel.MaxValue {
-		return channel.ErrTooLarge
-	}
-	return end.Send(ctx, channel.Bytes(value))
-}
-
-func (p *process) receive(ctx context.Context, payload []byte) ([]byte, error) {
-	name, err := abi.ParseString(payload)
-	if err != nil {
-		return nil, err
-	}
-	end, err := p.end(channel.Name(name))
-	if err != nil {
-		return nil, err
-	}
-	var in encoded
-	if err := end.Receive(ctx, &in); err != nil {
-		return nil, err
-	}
-	return in.value, in.err
-}
-
-// encoded is a sink for a program, which gets all values as bytes.
-type encoded struct {
-	value []byte
-	err   error
-}
-
-func (e *encoded) Accept(p channel.Payload) { e.value, e.err = p.Encode() }
 
 // move moves the tasklet because it asked for it itself.
 func (p *process) move(ctx context.Context, id uint64, payload []byte) error {

@@ -50,6 +50,9 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 	if f.value != nil {
 		m.hold(op, f.value)
 	}
+	if f.ordered { // it may have come back before those behind it
+		m.rematch()
+	}
 	return nil
 }
 

@@ -98,8 +98,8 @@ func (m *member) pump() {
 	for m.home != nil && l.known < l.length() {
 		op := l.sends[l.head+l.known]
 		if op.in == nil {
-			if !op.with(m.home) {
-				return // on its way elsewhere
+			if !op.with(m.home) || op.at != m.claim.generation {
+				return // on its way elsewhere, or there from another time
 			}
 			l.known++
 			continue

@@ -2,6 +2,7 @@ package abi_test
 
 import (
 	"bytes"
+	"reflect"
 	"testing"
 
 	"github.com/dstackless/dstackless/tasklet/abi"
@@ -31,6 +32,16 @@ func TestPayloads(t *testing.T) {
 	}
 	if id, err := abi.ParseCancel(abi.AppendCancel(nil, 1<<40)); id != 1<<40 || err != nil {
 		t.Errorf("cancel: %d %v", id, err)
+	}
+	want := []abi.Alternative{{Name: "a"}, {Name: "b", Sends: true, Value: []byte("v")}}
+	if got, wait, err := abi.ParseSelect(abi.AppendSelect(nil, want, true)); !reflect.DeepEqual(got, want) || !wait || err != nil {
+		t.Errorf("select: %v %v %v", got, wait, err)
+	}
+	if n, code, body, err := abi.ParseChosen(abi.AppendChosen(nil, 2, 3, []byte("x"))); n != 2 || code != 3 || string(body) != "x" || err != nil {
+		t.Errorf("chosen: %d %d %q %v", n, code, body, err)
+	}
+	if n, err := abi.ParseBalance(abi.AppendBalance(nil, -7)); n != -7 || err != nil {
+		t.Errorf("balance: %d %v", n, err)
 	}
 	code, body, err := abi.ParseReply(abi.AppendReply(nil, 3, []byte("body")))
 	if code != 3 || string(body) != "body" || err != nil {
@@ -62,6 +73,9 @@ func FuzzPayloads(f *testing.F) {
 	f.Add(abi.AppendString(nil, "greetings"))
 	f.Add(abi.AppendSend(nil, "greetings", []byte("hello")))
 	f.Add(abi.AppendCancel(nil, 12))
+	f.Add(abi.AppendSelect(nil, []abi.Alternative{{Name: "a"}, {Name: "b", Sends: true, Value: []byte("v")}}, true))
+	f.Add(abi.AppendChosen(nil, -1, 0, nil))
+	f.Add(abi.AppendBalance(nil, -3))
 	f.Add(abi.AppendRecord(nil, 1, abi.AppendReply(nil, 0, []byte("x"))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		same := func(what string, again []byte) {
@@ -77,6 +91,15 @@ func FuzzPayloads(f *testing.F) {
 		}
 		if id, err := abi.ParseCancel(b); err == nil {
 			same("cancel", abi.AppendCancel(nil, id))
+		}
+		if alternatives, wait, err := abi.ParseSelect(b); err == nil {
+			same("select", abi.AppendSelect(nil, alternatives, wait))
+		}
+		if chosen, code, body, err := abi.ParseChosen(b); err == nil {
+			same("chosen", abi.AppendChosen(nil, chosen, code, body))
+		}
+		if balance, err := abi.ParseBalance(b); err == nil {
+			same("balance", abi.AppendBalance(nil, balance))
 		}
 		if code, body, err := abi.ParseReply(b); err == nil {
 			same("reply", abi.AppendReply(nil, code, body))

@@ -38,4 +38,16 @@ const (
 	// KindClose closes a channel for everyone. Payload: AppendString, the
 	// channel's name. Reply: nothing.
 	KindClose
+	// KindSendAsync sends a value behind those that were sent on the channel
+	// before with this kind. Payload: AppendSend. Reply: nothing.
+	KindSendAsync
+	// KindSelect does one of several operations. Payload: AppendSelect.
+	// Reply: AppendChosen.
+	KindSelect
+	// KindBalance asks how many wait on a channel. Payload: AppendString, the
+	// channel's name. Reply: AppendBalance.
+	KindBalance
+	// KindClosed asks whether a channel is closed. Payload: AppendString, the
+	// channel's name. Reply: one byte, 1 if it is, else 0.
+	KindClosed
 )

@@ -68,9 +68,18 @@ func ParseReply(b []byte) (code uint8, body []byte, err error) {
 
 // cut takes a length and as many bytes off b.
 func cut(b []byte, limit uint64) (s, rest []byte, ok bool) {
-	size, n := binary.Uvarint(b)
-	if n <= 0 || size > limit || size > uint64(len(b)-n) || n > 1 && b[n-1] == 0 {
+	size, rest, ok := cutUvarint(b)
+	if !ok || size > limit || size > uint64(len(rest)) {
 		return nil, nil, false
 	}
-	return b[n : uint64(n)+size], b[uint64(n)+size:], true
+	return rest[:size], rest[size:], true
+}
+
+// cutUvarint takes a number off b, in its shortest form.
+func cutUvarint(b []byte) (v uint64, rest []byte, ok bool) {
+	v, n := binary.Uvarint(b)
+	if n <= 0 || n > 1 && b[n-1] == 0 {
+		return 0, nil, false
+	}
+	return v, b[n:], true
 }

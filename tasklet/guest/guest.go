@@ -13,7 +13,7 @@ import (
 var ErrNotGuest = errors.New("guest: this program does not run inside a tasklet; build it with GOOS=wasip1 GOARCH=wasm and give it to a peer")
 
 // host is the one host that a program has.
-var host = link{waiting: map[uint64]chan reply{}}
+var host = link{waiting: map[uint64]func(reply){}}
 
 // Space returns the channels of the peer that the program is on. What is open
 // and what waits stays so when the program moves.

@@ -16,8 +16,8 @@ import (
 type link struct {
 	mu      sync.Mutex
 	last    uint64
-	waiting map[uint64]chan reply
-	stream  []byte // what was taken and is no whole record yet
+	waiting map[uint64]func(reply) // called with mu held
+	stream  []byte                 // what was taken and is no whole record yet
 	buffer  []byte
 	reading bool
 	ticking bool
@@ -35,7 +35,8 @@ func (l *link) call(ctx context.Context, kind abi.Kind, payload []byte) ([]byte,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	id, result, err := l.submit(kind, payload)
+	result := make(chan reply, 1)
+	id, err := l.submit(kind, payload, func(r reply) { result <- r })
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +59,7 @@ func (l *link) call(ctx context.Context, kind abi.Kind, payload []byte) ([]byte,
 // requests for another one, it waits for their number to fall.
 func (l *link) withdraw(id uint64, result <-chan reply) (reply, error) {
 	for {
-		_, _, err := l.submit(abi.KindCancel, abi.AppendCancel(nil, id))
+		err := l.cancel(id)
 		if err == nil {
 			return <-result, nil
 		}
@@ -73,13 +74,20 @@ func (l *link) withdraw(id uint64, result <-chan reply) (reply, error) {
 	}
 }
 
-// submit makes a request. Its reply will be in the channel that is returned.
-func (l *link) submit(kind abi.Kind, payload []byte) (uint64, <-chan reply, error) {
+// cancel asks for request id to be taken back.
+func (l *link) cancel(id uint64) error {
+	_, err := l.submit(abi.KindCancel, abi.AppendCancel(nil, id), func(reply) {})
+	return err
+}
+
+// submit makes a request. Its reply goes to done, which must neither wait nor
+// use the link, and may be called before submit returns.
+func (l *link) submit(kind abi.Kind, payload []byte, done func(reply)) (uint64, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !l.reading {
 		if err := l.read(); err != nil {
-			return 0, nil, err
+			return 0, err
 		}
 		l.reading = true
 	}
@@ -87,16 +95,15 @@ func (l *link) submit(kind abi.Kind, payload []byte) (uint64, <-chan reply, erro
 	switch errno := submit(l.last, kind, payload); errno {
 	case abi.OK:
 	case abi.NoBuffer:
-		return 0, nil, fmt.Errorf("%w: too many requests wait for their replies, or one is too large", channel.ErrLimit)
+		return 0, fmt.Errorf("%w: too many requests wait for their replies, or one is too large", channel.ErrLimit)
 	case abi.NoCalls:
-		return 0, nil, errors.New("this host takes no requests of programs")
+		return 0, errors.New("this host takes no requests of programs")
 	default:
-		return 0, nil, fmt.Errorf("the host refused the request with error %d", errno)
+		return 0, fmt.Errorf("the host refused the request with error %d", errno)
 	}
-	result := make(chan reply, 1)
-	l.waiting[l.last] = result
+	l.waiting[l.last] = done
 	l.tick()
-	return l.last, result, nil
+	return l.last, nil
 }
 
 // tick starts the ticker, unless it runs. The lock is held.
@@ -152,9 +159,9 @@ func (l *link) feed(p []byte) {
 			l.tick()
 			continue
 		}
-		if result, ok := l.waiting[id]; ok {
+		if done, ok := l.waiting[id]; ok {
 			delete(l.waiting, id)
-			result <- parseReply(payload)
+			done(parseReply(payload))
 		}
 	}
 	if len(rest) < len(l.stream) {

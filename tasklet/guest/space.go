@@ -2,8 +2,6 @@ package guest
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 
 	"github.com/dstackless/dstackless/channel"
@@ -46,72 +44,6 @@ func (s *space) leave(name channel.Name) error {
 		return nil
 	}
 	delete(s.open, name)
-	_, _, err := host.submit(abi.KindLeave, abi.AppendString(nil, string(name)))
+	_, err := host.submit(abi.KindLeave, abi.AppendString(nil, string(name)), func(reply) {})
 	return err
-}
-
-// An endpoint is one end of a channel.
-type endpoint struct {
-	space  *space
-	name   channel.Name
-	ctx    context.Context // ends with the endpoint
-	cancel context.CancelCauseFunc
-	left   sync.Once
-}
-
-// Send hands p to one receiver.
-func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
-	value, err := p.Encode()
-	if err != nil {
-		return err
-	}
-	if len(value) > channel.MaxValue {
-		return fmt.Errorf("%w: %d bytes; the limit is %d", channel.ErrTooLarge, len(value), channel.MaxValue)
-	}
-	_, err = e.call(ctx, abi.KindSend, abi.AppendSend(nil, string(e.name), value))
-	return err
-}
-
-// Receive waits for one sender.
-func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
-	value, err := e.call(ctx, abi.KindReceive, abi.AppendString(nil, string(e.name)))
-	if err != nil {
-		return err
-	}
-	s.Accept(channel.Bytes(value))
-	return nil
-}
-
-// Close ends the channel for everyone.
-func (e *endpoint) Close(ctx context.Context) error {
-	_, err := e.call(ctx, abi.KindClose, abi.AppendString(nil, string(e.name)))
-	return err
-}
-
-// Leave gives the endpoint up.
-func (e *endpoint) Leave() (err error) {
-	e.left.Do(func() {
-		e.cancel(channel.ErrClosed)
-		err = e.space.leave(e.name)
-	})
-	return err
-}
-
-// call makes a request that is withdrawn when ctx or the endpoint ends.
-func (e *endpoint) call(ctx context.Context, kind abi.Kind, payload []byte) ([]byte, error) {
-	if err := e.ctx.Err(); err != nil {
-		return nil, channel.ErrClosed
-	}
-	both, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(e.ctx, cancel)()
-	body, err := host.call(both, kind, payload)
-	switch {
-	case err == nil:
-	case e.ctx.Err() != nil && errors.Is(err, context.Canceled):
-		err = channel.ErrClosed
-	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		err = ctx.Err() // may be that the time is over
-	}
-	return body, err
 }
