@@ -19,7 +19,8 @@ func (m *member) onQueued(s *session, f *frame) {
 	if op == nil || !op.with(s) || f.at != op.at {
 		return
 	}
-	if s != m.home || op.at != m.claim.generation { // it has been home before, and is again
+	// It may have been home before, and be it again.
+	if s != m.home || op.at != m.claim.generation || op.offer.asks {
 		m.reoffer(op)
 		return
 	}
@@ -44,7 +45,14 @@ func (m *member) onMatch(s *session, f *frame) {
 		op.registered = false // it has struck it out
 	}
 	if !current || !m.follows(op, s, f.peer) {
-		s.send(frame{kind: settle, number: m.number, send: f.send, receive: f.receive, outcome: gone})
+		what := gone
+		if op != nil && op.ordered && !op.over {
+			what, op.blocks = later, true // nothing of the lane may pass it
+		}
+		s.send(frame{kind: settle, number: m.number, send: f.send, receive: f.receive, outcome: what})
+		if what == later {
+			m.pump()
+		}
 		return
 	}
 	o := offer{to: f.peer, receive: f.receive, matcher: s}
@@ -106,9 +114,7 @@ func (m *member) follows(op *operation, s *session, with p2p.ID) bool {
 			m.endOffer(op)
 			m.sends.restore(op)
 		}
-		if op.ordered {
-			m.pump()
-		} else if op.choice == nil {
+		if !op.ordered && op.choice == nil {
 			m.register(op)
 		}
 		return false

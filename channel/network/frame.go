@@ -71,6 +71,7 @@ const (
 	accepted outcome = iota + 1 // the receive has the value
 	refused                     // the receive was no longer waiting
 	gone                        // the send was no longer waiting
+	later                       // the send waits, and is said to again
 )
 
 // Limits of what a frame may hold.
@@ -98,7 +99,7 @@ type frame struct {
 	heard    uint64 // how many accepts of this session the sender of a value has heard
 	at       uint64 // the generation of the home that was asked, as the asker knew it
 	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
-	again    bool   // the value may have been taken before, in a session that broke
+	again    bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
 	ordered  bool   // the send is of its sender's lane
 	waits    bool   // the operation is in the queue
 	sends    uint64 // in the queue
@@ -246,7 +247,7 @@ func parseFrame(b []byte) (frame, error) {
 		f.ordered = flags&flagOrdered != 0
 		switch {
 		case flags > flagValue|flagAgain|flagPass|flagOrdered, len(f.value) > channel.MaxValue,
-			f.value == nil && (f.kind == deliver || f.again),
+			f.value == nil && f.kind == deliver,
 			f.pass && f.peer == "", f.ordered && f.kind == deliver:
 			r.fail()
 		}
@@ -272,7 +273,7 @@ func parseFrame(b []byte) (frame, error) {
 	case settle:
 		f.send = r.uint64()
 		f.receive = r.uint64()
-		if f.outcome = outcome(r.byte()); f.outcome < accepted || f.outcome > gone {
+		if f.outcome = outcome(r.byte()); f.outcome < accepted || f.outcome > later {
 			r.fail()
 		}
 	case probe:

@@ -11,6 +11,10 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 		s.send(frame{kind: accept, number: m.number, send: f.send})
 		return nil
 	}
+	if f.again && f.value == nil { // that was all it asked
+		s.send(frame{kind: queued, number: m.number, send: f.send, at: f.at})
+		return nil
+	}
 	if !m.isHome() {
 		m.redirect(s, t, f)
 		return nil
@@ -317,13 +321,13 @@ func (m *member) onSettle(s *session, t *tie, f *frame) {
 		return // made by this peer before it stopped being home
 	}
 	delete(m.pairs, id)
-	if f.outcome == gone {
+	if f.outcome == gone || f.outcome == later {
 		m.release(r)
 	} else {
 		m.spent(r, f.outcome)
 	}
 	// A send of a lane that was refused comes again, before those behind it.
-	if t.blocked == f.send && f.outcome != refused {
+	if t.blocked == f.send && (f.outcome == accepted || f.outcome == gone) {
 		t.blocked = 0
 		m.rematch()
 	}

@@ -96,6 +96,7 @@ type offer struct {
 	open    bool     // for no receive in particular: the home may choose
 	matcher *session // the home that made the match; nil: nobody to tell
 	again   bool     // its session was lost, and it is sought again
+	asks    bool     // again, but only whether it was taken: it is not its turn
 }
 
 // A queue holds operations in the order of their arrival, which for those of

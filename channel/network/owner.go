@@ -252,6 +252,9 @@ func (m *member) transmit(op *operation) {
 	}
 	f := frame{kind: send, number: m.number, send: op.id, value: op.encoded, again: o.again, ordered: op.ordered}
 	if o.open {
+		if o.asks = o.again && !m.turn(op); o.asks {
+			f.value = nil
+		}
 		op.at = m.claim.generation
 		f.at = op.at
 	} else {
