@@ -20,7 +20,7 @@ func (m *member) onQueued(s *session, f *frame) {
 		return
 	}
 	// It may have been home before, and be it again.
-	if s != m.home || op.at != m.claim.generation || op.offer.asks {
+	if s != m.home || op.under != m.claim.generation || op.offer.asks {
 		m.reoffer(op)
 		return
 	}
@@ -139,9 +139,9 @@ func (m *member) onDeliver(s *session, t *tie, f *frame) {
 	origin := s.peer
 	switch {
 	case f.pass:
-		if to := m.space.to(f.peer); to != nil && m.ties[to] != nil && m.ties[to].joins {
+		if to := m.passTo(f.peer); to != nil {
 			m.greetOnce(to)
-			m.ties[to].passing[remoteID{s, f.send}] = struct{}{}
+			m.ties[to].passing[remoteID{s, f.send}] = f.again
 			on := *f
 			on.number, on.peer, on.pass = m.number, s.peer, false
 			to.send(on)
@@ -238,6 +238,29 @@ func (m *member) onAnswer(s *session, f *frame) {
 	}
 }
 
+// passTo returns the session on which a value is passed on to a member.
+func (m *member) passTo(peer p2p.ID) *session {
+	for _, s := range m.space.sessionsTo(peer) {
+		if t := m.ties[s]; t != nil && t.joins {
+			return s
+		}
+	}
+	return nil
+}
+
+// strand tells the owners of what was passed on to the peer of s, which has not
+// answered: if it said goodbye, it has not taken it.
+func (m *member) strand(s *session, t *tie, goodbye bool) {
+	for id, again := range t.passing {
+		f := frame{kind: astray, number: m.number, send: id.id, peer: s.peer}
+		if goodbye && !again {
+			f.kind = refuse
+		}
+		id.owner.send(f)
+	}
+	clear(t.passing)
+}
+
 // passBack passes on what the peer of s answers to a value that came by way of
 // this peer, the home.
 func (m *member) passBack(s *session, f *frame) {
@@ -273,6 +296,7 @@ func (m *member) lost(s *session) {
 	}
 	delete(m.ties, s)
 	m.dissolve(s, t)
+	m.strand(s, t, false)
 	for _, op := range m.exposed {
 		if op.offered && op.offer.via == s {
 			m.lose(op)

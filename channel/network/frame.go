@@ -97,7 +97,7 @@ type frame struct {
 	peer     p2p.ID
 	addrs    []string
 	heard    uint64 // how many accepts of this session the sender of a value has heard
-	at       uint64 // the generation of the home that was asked, as the asker knew it
+	at       uint64 // which attempt of the send it is, or answers
 	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
 	again    bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
 	ordered  bool   // the send is of its sender's lane

@@ -2,6 +2,7 @@ package network
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -27,7 +28,7 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 	if t.blocked == f.send {
 		t.blocked = 0
 	}
-	turn := !f.ordered || t.blocked == 0 && t.lined == 0
+	turn := !f.ordered || t.blocked == 0 && len(t.lane) == 0
 	if turn && f.value != nil {
 		if r := m.receiveFor(nil); r != nil {
 			m.takes++
@@ -43,7 +44,7 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 	}
 	if f.ordered {
 		op.ordered = true
-		t.lined++
+		t.line(op)
 		m.remoteSends.restore(op)
 	} else {
 		m.remoteSends.push(op)
@@ -92,10 +93,33 @@ func (m *member) rematch() {
 	}
 }
 
-// mayPair reports whether nothing that is on its way elsewhere comes before op,
-// which is the first of its lane in the queue.
+// mayPair reports whether nothing of its lane comes before op.
 func (m *member) mayPair(op *operation) bool {
-	return !op.ordered || m.ties[op.owner].blocked == 0
+	if !op.ordered {
+		return true
+	}
+	t := m.ties[op.owner]
+	return t.blocked == 0 && t.lane[0] == op
+}
+
+// line puts op into its place in the lane: behind all others, unless it comes
+// back.
+func (t *tie) line(op *operation) {
+	i := len(t.lane)
+	for i > 0 && t.lane[i-1].id > op.id {
+		i--
+	}
+	t.lane = slices.Insert(t.lane, i, op)
+}
+
+// unline removes op.
+func (t *tie) unline(op *operation) {
+	if t.lane[0] == op {
+		t.lane[0] = nil
+		t.lane = t.lane[1:]
+	} else if i := slices.Index(t.lane, op); i > 0 {
+		t.lane = slices.Delete(t.lane, i, i+1)
+	}
 }
 
 // remoteSend returns the first send of another peer whose turn it is, and which
@@ -265,7 +289,7 @@ func (m *member) note(s *session, t *tie, id, at uint64) (*operation, error) {
 func (m *member) forget(op *operation) {
 	t := m.ties[op.owner]
 	if op.in != nil && op.ordered && t != nil {
-		t.lined--
+		t.unline(op)
 	}
 	op.remove()
 	m.drop(op)
@@ -371,12 +395,8 @@ func (m *member) dissolve(s *session, t *tie) {
 		}
 		m.forget(op)
 	}
-	t.joins, t.blocked, t.lined, t.heir = false, 0, 0, ""
+	t.joins, t.blocked, t.lane, t.heir = false, 0, nil, ""
 	m.heirless = true
-	for id := range t.passing {
-		id.owner.send(frame{kind: astray, number: m.number, send: id.id, peer: s.peer})
-	}
-	clear(t.passing)
 	for id, r := range m.pairs {
 		if id.owner == s {
 			delete(m.pairs, id)

@@ -146,6 +146,7 @@ func (m *member) onLeave(s *session, t *tie) {
 	delete(m.ties, s)
 	s.untie(m)
 	m.dissolve(s, t)
+	m.strand(s, t, true)
 	wasHome := m.home == s || m.home == nil && m.claim.home == s.peer
 	if m.home == s {
 		m.home = nil
@@ -159,7 +160,7 @@ func (m *member) onLeave(s *session, t *tie) {
 			continue
 		}
 		switch {
-		case op.offer.to != s.peer: // it was passed on
+		case op.offer.again && op.offer.to != s.peer:
 			m.lose(op)
 		case op.offer.again: // it may have been taken before the session broke
 			m.doubt(op)

@@ -98,7 +98,7 @@ func (m *member) pump() {
 	for m.home != nil && l.known < l.length() {
 		op := l.sends[l.head+l.known]
 		if op.in == nil {
-			if !op.with(m.home) || op.at != m.claim.generation || op.offer.asks {
+			if !op.with(m.home) || op.under != m.claim.generation || op.offer.asks {
 				return // on its way elsewhere, or there from another time
 			}
 			l.known++

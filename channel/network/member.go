@@ -30,8 +30,9 @@ type member struct {
 
 	// As owner of operations.
 	lastID   uint64
-	sends    queue // that wait, and are offered to nobody
-	receives queue // that wait
+	attempts uint64 // of the home to match a send
+	sends    queue  // that wait, and are offered to nobody
+	receives queue  // that wait
 	lane     lane
 	eager    bool // the last value was received by the home itself
 	exposed  map[uint64]*operation
@@ -84,11 +85,11 @@ type tie struct {
 	toldShut bool          // the peer was told so
 	heard    chan struct{} // closed when the peer has answered a hello
 	ops      map[uint64]*operation
-	lined    int                   // sends of the peer's lane in the queue
-	heir     p2p.ID                // whom the peer was told
-	blocked  uint64                // the one of them that is on its way elsewhere; 0: none
-	matches  int                   // for receives of the peer, as member.matches
-	passing  map[remoteID]struct{} // sends of others that were passed on to the peer
+	lane     []*operation      // sends of the peer's lane in the queue
+	heir     p2p.ID            // whom the peer was told
+	blocked  uint64            // the one of them that is on its way elsewhere; 0: none
+	matches  int               // for receives of the peer, as member.matches
+	passing  map[remoteID]bool // sends of others that were passed on to the peer; whether again
 }
 
 // hear notes an answer.
@@ -154,7 +155,7 @@ func (m *member) info() Info {
 func (m *member) tie(s *session) *tie {
 	t := m.ties[s]
 	if t == nil && !m.gone && s.tie(m) {
-		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}, passing: map[remoteID]struct{}{}}
+		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}, passing: map[remoteID]bool{}}
 		m.ties[s] = t
 	}
 	return t
@@ -242,8 +243,13 @@ func (m *member) unlock() {
 	}
 }
 
-// inFlight reports whether an outcome is awaited.
+// inFlight reports whether an outcome is awaited, also of what was passed on.
 func (m *member) inFlight() bool {
+	for _, t := range m.ties {
+		if len(t.passing) > 0 {
+			return true
+		}
+	}
 	for _, op := range m.exposed {
 		if op.offered {
 			return true

@@ -12,7 +12,7 @@ type operation struct {
 	owner   *session // nil: this peer
 	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is held
 	ordered bool     // a send of a lane
-	at      uint64   // the generation of the home that was asked last to match a send
+	at      uint64   // the last attempt of a send: what is said about another does not count
 
 	// What follows is for the owner alone.
 	payload channel.Payload // of a send
@@ -25,8 +25,9 @@ type operation struct {
 	over    bool    // an alternative that has come to its end
 	kept    *kept   // what is offered to a receive whose choice is tentative
 
-	exposed   bool  // other peers may know the id
-	abandoned error // the context's error of a caller who gave up on an offered send
+	under     uint64 // the generation of the home at the last attempt
+	exposed   bool   // other peers may know the id
+	abandoned error  // the context's error of a caller who gave up on an offered send
 
 	// registered says that the home has the operation in its queue.
 	registered bool

@@ -135,8 +135,14 @@ func (m *member) register(op *operation) {
 	}
 	m.expose(op)
 	op.registered = true
-	op.at = m.claim.generation
+	m.attempt(op)
 	m.home.send(frame{kind: send, number: m.number, send: op.id, at: op.at, ordered: op.ordered})
+}
+
+// attempt numbers what the home is about to hear of op.
+func (m *member) attempt(op *operation) {
+	m.attempts++
+	op.at, op.under = m.attempts, m.claim.generation
 }
 
 // registerAll tells a new home of everything that waits.
@@ -255,7 +261,7 @@ func (m *member) transmit(op *operation) {
 		if o.asks = o.again && !m.turn(op); o.asks {
 			f.value = nil
 		}
-		op.at = m.claim.generation
+		m.attempt(op)
 		f.at = op.at
 	} else {
 		if op.choice != nil {

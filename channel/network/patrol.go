@@ -128,16 +128,13 @@ func (s *Space) due(all bool) (due []*member, next time.Time) {
 func (m *member) remind() {
 	t := m.ties[m.home]
 	for r := m.receives.first; r != nil; r = r.next {
-		switch {
-		case m.isHome():
+		if m.isHome() {
 			r.promised = false
-			if s := m.remoteSend(nil); s != nil && s.encoded == nil && r.free() {
-				m.pairUp(s, r)
-			}
-		case t != nil && r.registered:
+		} else if t != nil && r.registered {
 			m.home.send(frame{kind: receive, number: m.number, receive: r.id})
 		}
 	}
+	m.rematch()
 }
 
 // forgetTaken drops the accepts for which nobody came back.

@@ -68,7 +68,7 @@ func (s *Space) Describe() string {
 			fmt.Fprintf(&b, "\n\t\tpair: %d of %p with %d of %p", from.id%10000, from.owner, to.id%10000, to.owner)
 		}
 		for sn, t := range m.ties {
-			fmt.Fprintf(&b, "\n\t\ttie: %p said %v claim %d of %s joins %v shut %v, %d ops, lined %d, blocked %d", sn, t.said, t.claim.generation, short(t.claim.home), t.joins, t.shut, len(t.ops), t.lined, t.blocked%10000)
+			fmt.Fprintf(&b, "\n\t\ttie: %p said %v claim %d of %s joins %v shut %v, %d ops, lined %d, blocked %d", sn, t.said, t.claim.generation, short(t.claim.home), t.joins, t.shut, len(t.ops), len(t.lane), t.blocked%10000)
 		}
 		m.mu.Unlock()
 	}
