@@ -98,6 +98,7 @@ type frame struct {
 	addrs    []string
 	heard    uint64 // how many accepts of this session the sender of a value has heard
 	at       uint64 // which attempt of the send it is, or answers
+	under    uint64 // the generation of the home that a send was meant for
 	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
 	again    bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
 	ordered  bool   // the send is of its sender's lane
@@ -132,6 +133,7 @@ func (f *frame) append(dst []byte) []byte {
 		dst = binary.AppendUvarint(dst, f.heard)
 		if f.kind == send {
 			dst = binary.AppendUvarint(dst, f.at)
+			dst = binary.AppendUvarint(dst, f.under)
 		}
 		dst = append(dst, f.flags())
 	case queued:
@@ -236,7 +238,7 @@ func parseFrame(b []byte) (frame, error) {
 		}
 		f.heard = r.uvarint()
 		if f.kind == send {
-			f.at = r.uvarint()
+			f.at, f.under = r.uvarint(), r.uvarint()
 		}
 		flags := r.byte()
 		f.again = flags&flagAgain != 0

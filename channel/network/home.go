@@ -16,7 +16,9 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 		s.send(frame{kind: queued, number: m.number, send: f.send, at: f.at})
 		return nil
 	}
-	if !m.isHome() {
+	// A send of a lane that was meant for an earlier time of this home came
+	// behind others, which were given back since.
+	if !m.isHome() || f.ordered && f.under != m.claim.generation {
 		m.redirect(s, t, f)
 		return nil
 	}

@@ -136,7 +136,7 @@ func (m *member) register(op *operation) {
 	m.expose(op)
 	op.registered = true
 	m.attempt(op)
-	m.home.send(frame{kind: send, number: m.number, send: op.id, at: op.at, ordered: op.ordered})
+	m.home.send(frame{kind: send, number: m.number, send: op.id, at: op.at, under: op.under, ordered: op.ordered})
 }
 
 // attempt numbers what the home is about to hear of op.
@@ -262,7 +262,7 @@ func (m *member) transmit(op *operation) {
 			f.value = nil
 		}
 		m.attempt(op)
-		f.at = op.at
+		f.at, f.under = op.at, op.under
 	} else {
 		if op.choice != nil {
 			f.choice = op.choice.id
