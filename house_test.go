@@ -28,6 +28,8 @@ var house = map[string][]string{
 	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
 	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
 	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
+
+	"channel/network/internal/model": {},
 }
 
 func goList(t *testing.T, env []string, args ...string) []string {
