@@ -237,6 +237,15 @@ func FuzzLoad(f *testing.F) {
 		f.Fatalf("there is no corpus in testdata/fuzz/FuzzLoad: %v", err)
 	}
 	f.Add(newTiny("go1.26.1").bytes())
+	for _, code := range []string{
+		largeFrame,
+		// A copy of memory and a call of anything.
+		"\x41\x00\x41\x00\x41\x00\xfc\x0a\x00\x00\x20\x00\x21\x00\x41\x00\x41\x00\x11\x00\x00\x1a\x0f\x0b",
+	} {
+		m := newTiny("go1.26.1")
+		m.sections[10] = vec(str(wrapperBody), str(loopBody), str(startBody), str("\x02\x01\x7f\x01\x7e\x23\x00\x21\x01"+code))
+		f.Add(m.bytes())
+	}
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
 	f.Cleanup(func() { r.Close(ctx) })
@@ -335,15 +344,19 @@ func load(t *testing.T, m *tiny) *program.Program {
 	return p
 }
 
+// largeFrame is the code of a function that asks whether there is room for its
+// frame, and returns the answer.
+const largeFrame = "\x20\x01\x23\x02\xa7\x28\x02\x10\x41\x80\x20\x6a\x4d\x0f\x0b"
+
 // A large frame's question for room is asked right also where the host wants the
 // goroutine to be preempted.
 func TestPrologue(t *testing.T) {
 	const (
-		ask  = "\x20\x01\x23\x02\xa7\x28\x02\x10\x41\x80\x20\x6a\x4d"
-		rest = "\x23\x02\xa7\x28\x02\x10\x41\xff\x5f\x4b\x72" // stackguard0 > -1-4096, or
+		ask  = "\x20\x01\x23\x02\xa7\x28\x02\x10\x41\x80\x20\x6a\x4d" // as largeFrame does
+		rest = "\x23\x02\xa7\x28\x02\x10\x41\xff\x5f\x4b\x72"         // stackguard0 > -1-4096, or
 	)
 	m := newTiny("go1.26")
-	jump := "\x02\x01\x7f\x01\x7e\x23\x00\x21\x01" + ask + "\x0f\x0b"
+	jump := "\x02\x01\x7f\x01\x7e\x23\x00\x21\x01" + largeFrame
 	m.sections[10] = vec(str(wrapperBody), str(loopBody), str(startBody), str(jump))
 	if code := load(t, m).Code(); !bytes.Contains(code, []byte(ask+rest)) {
 		t.Errorf("%q", code)
