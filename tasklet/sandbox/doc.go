@@ -12,9 +12,9 @@
 // A guest can be stopped wherever it calls its host: when it looks at the
 // clock, writes, waits or asks for something. The call has then not happened
 // yet; it is made again when the guest goes on. A guest that computes can be
-// stopped at the head of any loop that the compiler made for a function's
-// jumps, which it passes all the time; it looks there every few tenths of a
-// millisecond whether its host wants something.
+// stopped where a loop begins again and where a function that may call itself
+// is entered; it looks there every few tenths of a millisecond whether its host
+// wants something.
 //
 // It cannot be stopped while its scheduler or its garbage collector works, nor
 // in the runtime's initialization, some 100 µs before any code of the program
