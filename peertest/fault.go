@@ -1,6 +1,9 @@
 package peertest
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Kill ends peer i as a crash does: its connections are reset, nothing is said,
 // nobody can connect to it. Then what is left of it in this process is cleaned
@@ -91,7 +94,7 @@ func (nw *Network) Slow(i, j int, latency time.Duration, bandwidth int64) {
 // takes longer than 30 seconds.
 func (nw *Network) Connect(i, j int) {
 	nw.helper()
-	ctx, cancel := nw.context()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	addrs := nw.Peer(j).Addrs()
 	if len(addrs) == 0 {

@@ -1,7 +1,6 @@
 package peertest
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -75,8 +74,9 @@ type Network struct {
 	closing sync.Once
 }
 
-// New starts n peers and returns when they are connected to each other. Nil opts stand for the defaults. The test's Cleanup
-// closes the network; whatever goes wrong in it is fatal to the test.
+// New starts n peers and returns when they are connected to each other. Nil opts
+// stand for the defaults. The test's Cleanup closes the network; whatever goes
+// wrong in it is fatal to the test.
 //
 // In an Example there is no test: t may be nil. Then the caller closes the
 // network, and what goes wrong is a panic.
@@ -130,8 +130,11 @@ func (nw *Network) Peers() []*dstackless.Peer {
 }
 
 // Close closes all peers in good order, and checks that nothing is left of the
-// network: the test fails if a goroutine that was begun for it still runs 5
-// seconds later. Close may be called more than once.
+// network: the test fails if a goroutine that was begun for it, or by what the
+// test did with it, still runs 5 seconds later. The goroutines of other tests,
+// and those whose function is the test's own, are left out of it. Of several
+// networks of one test the last to be closed checks for all. Close may be called
+// more than once.
 func (nw *Network) Close() {
 	nw.helper()
 	nw.closing.Do(func() {
@@ -181,8 +184,4 @@ func (nw *Network) errorf(format string, args ...any) {
 		panic("peertest: " + fmt.Sprintf(format, args...))
 	}
 	nw.t.Errorf("peertest: "+format, args...)
-}
-
-func (nw *Network) context() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), startTimeout)
 }
