@@ -74,3 +74,6 @@ func (i *Instance) HostCall(imp program.Import, args []uint64) (result uint32, e
 	}
 	return f.call(i, stack), false
 }
+
+// CopySnapshot makes the instance's snapshot one that compares.
+func (i *Instance) CopySnapshot() { i.snap = &Snapshot{i: i, shadow: newCopied()} }

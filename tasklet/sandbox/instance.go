@@ -60,6 +60,8 @@ type Instance struct {
 	inbox   []byte
 	ticking bool // the guest looks at its inbox from time to time by itself
 
+	snap *Snapshot // if somebody wanted one
+
 	status int
 	err    error
 
@@ -218,6 +220,9 @@ func (i *Instance) Close() error {
 	}
 	i.closed = true
 	err := i.module.Close(i.ctx)
+	if i.snap != nil {
+		i.snap.shadow.close()
+	}
 	i.mem.free()
 	return err
 }
