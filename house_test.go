@@ -24,10 +24,11 @@ var house = map[string][]string{
 	"tasklet/program": {},
 	"tasklet/sandbox": {"tasklet/abi", "tasklet/program"},
 	"tasklet/content": {"dht", "p2p"},
+	"tasklet/journal": {},
 	"tasklet/guest":   {"channel", "codec", "tasklet/abi"},
-	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
-	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
-	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content"},
+	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
 
 	"channel/network/internal/model": {},
 }
