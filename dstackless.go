@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -30,10 +31,20 @@ const AcceptAny = "any"
 // Options are the settings of a peer. The zero value is a peer of its own that
 // keeps nothing and accepts nobody's tasklets.
 type Options struct {
-	// DataDir is the folder that keeps the peer's key, programs and compiled
-	// code. It is created if need be, and only one running peer may use it.
-	// Default: none. The peer then has a new key each time it starts.
+	// DataDir is the folder that keeps the peer's key, programs, compiled code
+	// and tasklets. With it, a peer that is closed suspends its tasklets and
+	// resumes them when it starts again; after a crash each goes on from its
+	// last record, see Checkpoint. It is created if need be, and only one
+	// running peer may use it. Default: none. The peer then has a new key each
+	// time it starts, and its tasklets end with it.
 	DataDir string
+
+	// Checkpoint is the time between two records of each tasklet that runs
+	// here, if there is a DataDir. After a crash a tasklet goes on from its
+	// last record, and what it did since is repeated, messages that it sent
+	// included: a weaker promise than that of an orderly end. Default: records
+	// are made only when a tasklet starts, moves or is suspended.
+	Checkpoint time.Duration
 
 	// Listen are the multiaddrs to listen on. Default: QUIC and TCP on free
 	// ports of all interfaces.
@@ -104,7 +115,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 
 // host makes the peer a host of tasklets.
 func (p *Peer) host(o *Options) (err error) {
-	to := tasklet.Options{DataDir: o.DataDir, MemoryLimit: o.MemoryLimit, Logger: o.Logger}
+	to := tasklet.Options{DataDir: o.DataDir, Checkpoint: o.Checkpoint, MemoryLimit: o.MemoryLimit, Logger: o.Logger}
 	for _, who := range o.Accept {
 		if who == AcceptAny {
 			to.AcceptAny = true
@@ -203,8 +214,23 @@ func (p *Peer) Tasklet(prefix string) (*tasklet.Tasklet, error) { return p.taskl
 // Tasklets lists the tasklets that this peer started or hosts.
 func (p *Peer) Tasklets() []tasklet.Info { return p.tasklets.List() }
 
+// Drain moves the tasklets that run here to other peers, those named or else
+// those that are connected, and takes no new ones any more. It returns those that
+// have moved; the error tells of those that have not.
+func (p *Peer) Drain(ctx context.Context, peers ...string) ([]tasklet.ID, error) {
+	var ids []p2p.ID
+	for _, text := range peers {
+		id, err := p2p.ParseID(text)
+		if err != nil {
+			return nil, fmt.Errorf("dstackless: drain: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	return p.tasklets.Drain(ctx, ids...)
+}
+
 // Close shuts the peer down and waits until it is. The tasklets that run on it
-// end. It is idempotent.
+// are suspended, if there is a data folder, and else end. It is idempotent.
 func (p *Peer) Close() error {
 	p.close.Do(func() {
 		var errs []error

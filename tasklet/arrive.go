@@ -9,59 +9,109 @@ import (
 
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/program"
 )
 
 // An arrival is one attempt of another peer to move a tasklet here.
 type arrival struct {
-	host     *Host
-	conn     *conn
-	offer    offer
-	from     p2p.ID
-	process  *process
-	received map[pageHash][]byte
+	host    *Host
+	conn    *conn // nil after a restart
+	offer   offer
+	from    p2p.ID
+	process *process
+
+	ctx    context.Context // ends when the source begins again, or the host is closed
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the attempt is over
+	listed bool          // a list of pages has come
+
+	// With the host's lock.
+	prepared bool
+	since    time.Time // when it was
+	asked    error     // what came of asking the source
+	forced   chan bool // takes the operator's decision
 }
 
 // arrive serves an offer: see depart for the steps.
 func (h *Host) arrive(c *conn, o *offer) error {
-	a := &arrival{host: h, conn: c, offer: *o, from: c.peer(), received: map[pageHash][]byte{}}
+	a := &arrival{host: h, conn: c, offer: *o, from: c.peer()}
 	if err := h.admit(a); err != nil {
 		c.fail(err)
 		return err
 	}
-	defer func() {
-		h.mu.Lock()
-		delete(h.arriving, o.ID)
-		h.mu.Unlock()
-	}()
-	if err := a.prepare(); err != nil {
+	defer a.leave()
+	defer context.AfterFunc(a.ctx, func() { c.stream.Reset() })()
+	err := a.prepare()
+	if err != nil {
 		c.fail(err)
-		if a.process != nil {
-			a.process.inst.Close()
-		}
+		a.keep()
 		return err
 	}
 	h.reached("arrived")
 	commit, err := a.await()
 	if !commit {
-		a.process.inst.Close()
+		a.keep()
 		return fmt.Errorf("the source kept the tasklet: %w", err)
 	}
 	if err := a.run(); err != nil {
 		c.fail(err)
 		return err
 	}
+	h.reached("running")
 	return c.send(tagRunning, nil)
 }
 
-// admit decides whether a tasklet may come here.
+// enlist makes the arrival the one that the host knows. The lock is held.
+func (a *arrival) enlist() {
+	a.ctx, a.cancel = context.WithCancel(a.host.ctx)
+	a.done = make(chan struct{})
+	a.forced = make(chan bool, 1)
+	a.host.arriving[a.offer.ID] = a
+}
+
+// leave ends the attempt.
+func (a *arrival) leave() {
+	a.cancel()
+	a.host.mu.Lock()
+	if a.host.arriving[a.offer.ID] == a {
+		delete(a.host.arriving, a.offer.ID)
+	}
+	a.host.mu.Unlock()
+	close(a.done)
+}
+
+// admit decides whether a tasklet may come here. An attempt of the same source
+// that is under way is over then: the source knows that it failed.
 func (h *Host) admit(a *arrival) error {
 	if err := a.offer.ID.validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrContinuation, err)
 	}
-	self := h.node.ID()
-	h.mu.Lock()
+	for {
+		h.mu.Lock()
+		before := h.arriving[a.offer.ID]
+		if before == nil || before.from != a.from {
+			break
+		}
+		h.mu.Unlock()
+		before.cancel()
+		select {
+		case <-before.done:
+		case <-h.ctx.Done():
+			return ErrClosed
+		}
+	}
 	defer h.mu.Unlock()
+	if err := h.admits(a); err != nil {
+		return err
+	}
+	a.enlist()
+	return nil
+}
+
+// admits is admit for one attempt. The lock is held.
+func (h *Host) admits(a *arrival) error {
+	self := h.node.ID()
 	own := h.started[a.offer.ID]
 	switch {
 	case h.closed:
@@ -71,14 +121,15 @@ func (h *Host) admit(a *arrival) error {
 		return fmt.Errorf("%w: peer %s does not accept tasklets from peer %s; to allow it, run that peer with --accept %s (Options.Accept)",
 			ErrRefused, self, a.from, a.from)
 	}
-	if a.offer.Memory > h.opts.MemoryLimit {
+	switch {
+	case h.draining:
+		return fmt.Errorf("%w: %w", ErrRefused, ErrDraining)
+	case a.offer.Memory > h.opts.MemoryLimit:
 		return fmt.Errorf("%w: the tasklet has %d bytes of memory; peer %s allows %d (--memory, Options.MemoryLimit)",
 			ErrRefused, a.offer.Memory, self, h.opts.MemoryLimit)
-	}
-	if h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] {
+	case h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] != nil:
 		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, self)
 	}
-	h.arriving[a.offer.ID] = true
 	return nil
 }
 
@@ -89,15 +140,19 @@ func (a *arrival) prepare() error {
 		return err
 	}
 	c.within(fetchTimeout + stepTimeout)
-	code, err := h.fetch(h.ctx, a.offer.Program, a.from)
+	code, err := h.fetch(a.ctx, a.offer.Program, a.from)
 	if err != nil {
 		return err
 	}
-	p := h.newProcess(a.offer.ID, a.offer.Program, a.offer.Origin, a.offer.Args, time.Time{})
-	if err := p.instantiate(code); err != nil {
+	if a.process, err = h.takePartial(a); err != nil {
 		return err
 	}
-	a.process = p
+	if a.process == nil {
+		a.process = h.newProcess(a.offer.ID, a.offer.Program, a.offer.Origin, a.offer.Args, time.Time{})
+	}
+	if err := a.open(code); err != nil {
+		return err
+	}
 	if err := c.send(tagReady, nil); err != nil {
 		return err
 	}
@@ -119,6 +174,7 @@ func (a *arrival) prepare() error {
 			if err := a.receive(&list); err != nil {
 				return err
 			}
+			h.reached("received")
 		case t == tagFrozen:
 			cont, err := decodeContinuation(body, h.opts.MemoryLimit)
 			if err != nil {
@@ -127,6 +183,11 @@ func (a *arrival) prepare() error {
 			if err := a.restore(cont); err != nil {
 				return err
 			}
+			h.reached("restored")
+			if err := a.save(cont); err != nil {
+				return err
+			}
+			a.ready()
 			return c.send(tagPrepared, nil)
 		default:
 			return fmt.Errorf("tasklet: message %d in a move: %w", t, codec.ErrMalformed)
@@ -134,42 +195,96 @@ func (a *arrival) prepare() error {
 	}
 }
 
-// receive gets those pages of a list that are neither here from an earlier
-// round nor in the cache.
+// ready notes that all is here but the source's word.
+func (a *arrival) ready() {
+	a.host.mu.Lock()
+	defer a.host.mu.Unlock()
+	a.prepared, a.since = true, time.Now()
+}
+
+// receive takes over a list of pages. It gets those that are neither here from
+// an earlier round or attempt nor in the cache.
 func (a *arrival) receive(list *PageList) error {
+	p := a.process
+	if err := p.inst.Grow(uint32(list.Size / program.PageSize)); err != nil {
+		return fmt.Errorf("%w: %w", ErrContinuation, err)
+	}
+	memory := p.inst.Memory()
+	if uint64(len(memory)) != list.Size {
+		return fmt.Errorf("%w: its memory is smaller than the program's own", ErrContinuation)
+	}
+	p.book.size = list.Size
+	if !a.listed {
+		if err := a.reset(memory, list); err != nil {
+			return err
+		}
+	}
 	need := make([]byte, (len(list.Index)+7)/8)
-	var missing []pageHash
-	for n := range list.Index {
+	var missing []int
+	for n, i := range list.Index {
 		hash := list.hash(n)
-		if a.received[hash] != nil {
+		if p.book.hash(i) == hash {
 			continue
 		}
 		if page, ok := a.host.pages.Get(hash); ok {
-			a.received[hash] = page
+			if err := a.place(memory, i, hash, page); err != nil {
+				return err
+			}
 			continue
 		}
 		need[n/8] |= 1 << (n % 8)
-		missing = append(missing, hash)
-	}
-	if uint64(len(a.received)+len(missing))*pageSize > 4*a.host.opts.MemoryLimit {
-		return fmt.Errorf("%w: more pages than the tasklet can have", ErrContinuation)
+		missing = append(missing, n)
 	}
 	if err := a.conn.sendBytes(tagNeed, need); err != nil {
 		return err
 	}
+	cached := len(missing) <= pageCache/4
 	return a.conn.receivePages(len(missing), func(page []byte) error {
-		hash := missing[0]
+		n := missing[0]
 		missing = missing[1:]
-		if hashOf(page) != hash {
+		hash := hashOf(page)
+		if hash != list.hash(n) {
 			return fmt.Errorf("%w: a page is not what its hash says", ErrContinuation)
 		}
-		a.received[hash] = page
-		a.host.pages.Add(hash, page)
-		return nil
+		if cached {
+			a.host.pages.Add(hash, page)
+		}
+		return a.place(memory, list.Index[n], hash, page)
 	})
 }
 
-// restore builds the memory of a continuation. Nothing runs yet.
+// reset makes the pages that an earlier attempt brought, and that the first list
+// does not have, those of the program's own memory.
+func (a *arrival) reset(memory []byte, list *PageList) error {
+	a.listed = true
+	p, rest := a.process, list.Index
+	for i, hash := range p.book.hashes {
+		for len(rest) > 0 && rest[0] < uint32(i) {
+			rest = rest[1:]
+		}
+		if hash == (pageHash{}) || len(rest) > 0 && rest[0] == uint32(i) {
+			continue
+		}
+		page := original(p.book.image, i)
+		if err := a.place(memory, uint32(i), hashOf(page), page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place puts a page where it belongs.
+func (a *arrival) place(memory []byte, i uint32, hash pageHash, page []byte) error {
+	p := a.process
+	copy(memory[int(i)*pageSize:], page)
+	p.book.set(i, hash)
+	if p.pages == nil {
+		return nil
+	}
+	return p.pages.Append(i, hash, page)
+}
+
+// restore takes over a continuation. Nothing runs yet.
 func (a *arrival) restore(c *Continuation) error {
 	p := a.process
 	if c.ID != a.offer.ID || c.Program != a.offer.Program || c.Origin != a.offer.Origin {
@@ -178,20 +293,22 @@ func (a *arrival) restore(c *Continuation) error {
 	if err := a.receive(&c.Memory); err != nil {
 		return err
 	}
-	if err := p.inst.Grow(uint32(c.Memory.Size / program.PageSize)); err != nil {
-		return err
-	}
-	memory := p.inst.Memory()
-	if uint64(len(memory)) != c.Memory.Size {
-		return fmt.Errorf("%w: its memory is smaller than the program's own", ErrContinuation)
-	}
-	for n, i := range c.Memory.Index {
-		copy(memory[int(i)*pageSize:], a.received[c.Memory.hash(n)])
-	}
 	p.args, p.started, p.moves = c.State.Args, c.Started, c.Moves
 	p.out.base, p.out.data = c.UnreadAt, c.Unread
 	p.arrived, p.moveID = c.Mover, a.offer.Move
 	return p.inst.Adopt(c.State)
+}
+
+// save brings all of the tasklet to the disk.
+func (a *arrival) save(c *Continuation) error {
+	if a.host.disk == nil {
+		return nil
+	}
+	cont := *c
+	cont.Memory = PageList{Size: c.Memory.Size}
+	return a.process.save(&hosted{
+		Standing: prepared, Cont: cont, Pages: a.process.pages.Name(), Move: a.offer.Move, Source: a.from.String(),
+	})
 }
 
 // await waits for the source's decision, and asks for it if the link breaks.
@@ -206,40 +323,74 @@ func (a *arrival) await() (commit bool, err error) {
 	if errors.As(err, &told) {
 		return false, err
 	}
+	return a.ask(err)
+}
+
+// ask asks the source for its decision until there is one, or the operator
+// takes it.
+func (a *arrival) ask(err error) (commit bool, _ error) {
+	h := a.host
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		ctx, cancel := context.WithTimeout(a.host.ctx, stepTimeout)
-		reply, askErr := a.host.ask(ctx, a.from, &control{ID: a.offer.ID, Outcome: a.offer.Move})
+		ctx, cancel := context.WithTimeout(a.ctx, stepTimeout)
+		reply, askErr := h.ask(ctx, a.from, &control{ID: a.offer.ID, Outcome: a.offer.Move})
 		cancel()
 		if askErr == nil && reply.Outcome != undecided {
+			if reply.Outcome == committed {
+				a.process.moves = appendHop(a.process.moves, reply.Hop)
+			}
 			return reply.Outcome == committed, err
 		}
-		a.host.log.Warn("tasklet is prepared, but its source does not say whether it keeps it",
+		h.mu.Lock()
+		a.asked = askErr
+		h.mu.Unlock()
+		h.log.Warn("tasklet is prepared, but its source does not say whether it keeps it",
 			"tasklet", a.offer.ID, "source", a.from, "reason", askErr)
 		select {
 		case <-time.After(wait):
-		case <-a.host.ctx.Done():
-			return false, ErrClosed
+		case run := <-a.forced:
+			return run, errForced
+		case <-a.ctx.Done():
+			if h.ctx.Err() != nil {
+				return false, ErrClosed
+			}
+			return false, errAgain
 		}
 	}
 }
 
+var (
+	errForced = errors.New("the operator has decided")
+	errAgain  = errors.New("the source has begun again")
+)
+
 // run makes the tasklet this peer's.
 func (a *arrival) run() error {
 	h, p := a.host, a.process
+	p.turn <- struct{}{} // nobody else has it
+	defer func() { <-p.turn }()
+	if p.saved != nil {
+		s := *p.saved
+		s.Standing, s.Cont.Moves = running, p.moves
+		err := p.saveHosted(&s, func(tx *journal.Tx) error { return tx.Delete(tableDeparted, string(p.id)) })
+		if err != nil {
+			// The source has given it up, and this peer's record says that it
+			// is prepared: the next start asks again.
+			p.discard()
+			return err
+		}
+	}
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
-		p.inst.Close()
+		p.discard()
 		return ErrClosed
 	}
 	h.processes[p.id] = p
 	delete(h.departed, p.id)
-	h.wg.Go(p.attend)
 	h.mu.Unlock()
-	if err := p.inst.Continue(); err != nil {
-		p.inst.Kill(err)
-		return err
-	}
 	h.log.Info("tasklet arrived", "tasklet", p.id, "from", a.from)
-	return nil
+	if p.inst == nil { // it was prepared before this peer was started
+		return p.wake(h.ctx)
+	}
+	return p.launch()
 }

@@ -14,7 +14,7 @@ import (
 
 // errFrozen is why operations are withdrawn when a tasklet stops: they are
 // made again where it goes on.
-var errFrozen = errors.New("the tasklet is being moved")
+var errFrozen = errors.New("the tasklet is being moved or suspended")
 
 // A call is a request of the program that has no answer yet.
 type call struct {
@@ -66,7 +66,9 @@ func (p *process) answer(id uint64, body []byte, err error) {
 	if err != nil {
 		body = []byte(text)
 	}
-	p.inst.Reply(id, abi.AppendReply(nil, uint8(code), body))
+	if inst, err := p.live(); err == nil {
+		inst.Reply(id, abi.AppendReply(nil, uint8(code), body))
+	}
 }
 
 // run does an operation in a goroutine of its own, and answers with what comes
@@ -81,7 +83,7 @@ func (p *process) run(id uint64, stays bool, operation func(context.Context) ([]
 	p.calls[id] = call{context.CancelCauseFunc(cancel), stays}
 	wg := &p.ops
 	if stays {
-		wg = &p.host.wg
+		wg = &p.own
 	}
 	wg.Go(func() {
 		body, err := operation(ctx)
@@ -99,17 +101,22 @@ func (p *process) run(id uint64, stays bool, operation func(context.Context) ([]
 }
 
 // withdraw takes back the operations under way, the last first. Those that had
-// been matched finish first, and are answered; the others stay unanswered.
-func (p *process) withdraw() {
+// been matched finish first, and are answered; the others stay unanswered. The
+// program's own moves are taken back only if they have not begun, by who has the
+// turn.
+func (p *process) withdraw(moves bool) {
 	p.mu.Lock()
 	calls := maps.Clone(p.calls)
 	p.mu.Unlock()
 	for _, id := range slices.Backward(slices.Sorted(maps.Keys(calls))) {
-		if c := calls[id]; !c.stays {
+		if c := calls[id]; !c.stays || moves {
 			c.cancel(errFrozen)
 		}
 	}
 	p.ops.Wait()
+	if moves {
+		p.own.Wait()
+	}
 }
 
 func (p *process) cancel(payload []byte) error {

@@ -29,7 +29,8 @@ type Continuation struct {
 	// State is what the program was in the middle of: registers, clock,
 	// arguments, operations under way and answers not yet read.
 	State sandbox.State
-	// Memory lists the pages that differ from the program's own.
+	// Memory lists the pages that changed since the last list of the move;
+	// without one, those that differ from the program's own.
 	Memory PageList
 	// Mover is the number of the program's own call, if one, that made it
 	// move.

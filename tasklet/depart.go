@@ -9,6 +9,7 @@ import (
 
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
@@ -26,14 +27,17 @@ const (
 
 // An outcome is what became of a move from here.
 type outcome struct {
-	state moveState
-	to    p2p.ID
-	at    time.Time
+	state     moveState
+	id        ID
+	to        p2p.ID
+	hop       Hop // as far as it was known when the tasklet was given up
+	at        time.Time
+	confirmed bool // the destination has it, and knows that it may run it
 }
 
 const (
 	// maxRounds is how often memory is sent while the tasklet still runs.
-	maxRounds = 4
+	maxRounds = 8
 	// enough is how many bytes of new pages are few enough to stop at.
 	enough = 256 << 10
 	// freezeTimeout is how long a busy program may take to a safe point.
@@ -41,6 +45,10 @@ const (
 	// confirmTimeout is how long the source asks whether a tasklet that it
 	// gave up runs, when the link broke.
 	confirmTimeout = 10 * time.Second
+	// maxAttempts is how often a move is begun again when the link breaks. The
+	// destination keeps what it got, so that each attempt goes on where the
+	// one before stopped.
+	maxAttempts = 5
 )
 
 // dial opens a stream to another host of tasklets.
@@ -57,12 +65,17 @@ func (h *Host) dial(ctx context.Context, to p2p.ID) (*conn, error) {
 //	offer    the destination accepts or refuses
 //	prefetch it gets the program, and memory in rounds, while the tasklet runs
 //	freeze   the tasklet stops at a safe point
-//	prepare  the destination has everything, and does not run it
-//	commit   this peer notes that it has given the tasklet up, and says so
+//	prepare  the destination has everything, on disk if it has one, and does not
+//	         run it
+//	commit   this peer notes, on disk if it has one, that it has given the
+//	         tasklet up, and says so
 //
 // Until the commit is noted, an error makes the tasklet go on here. From then
-// on it is the destination's; one that does not hear of it asks. Mover is the
-// number of the program's own call that asked for the move, or 0.
+// on it is the destination's; one that does not hear of it asks. A peer that is
+// killed and started again finds that a move which it had not committed is
+// aborted, and goes on from the tasklet's last record; so the offer begins with
+// making one. Mover is the number of the program's own call that asked for the
+// move, or 0.
 func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) error {
 	if to == h.node.ID() {
 		return fmt.Errorf("%w: peer %s", ErrSelf, to)
@@ -71,41 +84,84 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 		return err
 	}
 	defer func() { <-p.turn }()
+	inst, err := p.live()
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
 	p.mu.Lock()
 	p.abort = cancel
 	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		p.abort = nil
+		p.mu.Unlock()
+	}()
+	if h.disk != nil {
+		if err := p.checkpoint(ctx); err != nil {
+			return p.stays(ctx, err)
+		}
+	}
+	for attempt := 1; ; attempt++ {
+		again, err := h.attempt(ctx, p, inst, to, mover, attempt == 1)
+		if err == nil || !again || attempt == maxAttempts {
+			return err
+		}
+		h.log.Info("a move broke off, and is begun again", "tasklet", p.id, "to", to, "reason", err)
+		select {
+		case <-time.After(time.Duration(attempt*attempt) * 50 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
 
-	m := &move{host: h, process: p, to: to, mover: mover}
+// attempt is one attempt of depart. Again says that another may succeed.
+func (h *Host) attempt(ctx context.Context, p *process, inst *sandbox.Instance, to p2p.ID, mover uint64, first bool) (again bool, err error) {
+	m := &move{host: h, process: p, inst: inst, to: to, mover: mover}
 	rand.Read(m.id[:])
-	var err error
 	if m.conn, err = h.dial(ctx, to); err != nil {
-		return err
+		return !first && ctx.Err() == nil, err
 	}
 	defer m.conn.stream.Reset()
 	interrupt := context.AfterFunc(ctx, func() { m.conn.stream.Reset() })
 	defer interrupt()
 
-	h.note(m.id, outcome{state: undecided, to: to})
-	if err := m.prepare(ctx); err != nil || !interrupt() {
-		h.note(m.id, outcome{state: aborted, to: to, at: time.Now()})
-		if stuck := m.undo(); stuck != nil {
-			p.inst.Kill(stuck)
-		}
-		switch {
-		case errors.Is(err, sandbox.ErrExited), errors.Is(err, sandbox.ErrClosed):
-			<-p.over
-			return p.gone()
-		case ctx.Err() != nil:
-			return fmt.Errorf("given up: %w", ctx.Err())
-		case errors.As(err, new(*remoteError)):
-			return err
-		}
-		return fmt.Errorf("it broke off, and the tasklet goes on here: %w", err)
+	h.note(m.id, outcome{state: undecided, id: p.id, to: to})
+	err = m.prepare(ctx)
+	if err == nil && !interrupt() {
+		err = ctx.Err()
 	}
-	return m.commit()
+	if err == nil {
+		var given bool
+		if given, err = m.commit(); given {
+			return false, err
+		}
+	}
+	h.note(m.id, outcome{state: aborted, id: p.id, to: to, at: time.Now()})
+	if stuck := m.undo(); stuck != nil {
+		inst.Kill(stuck)
+	}
+	again = ctx.Err() == nil && !errors.Is(err, sandbox.ErrBusy) && !errors.As(err, new(*remoteError))
+	err = p.stays(ctx, err)
+	return again && !errors.Is(err, ErrExited), err
+}
+
+// stays returns what is to be said of a move that did not happen because of
+// err.
+func (p *process) stays(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, sandbox.ErrExited), errors.Is(err, sandbox.ErrClosed):
+		<-p.over
+		return p.gone()
+	case ctx.Err() != nil:
+		return fmt.Errorf("given up: %w", ctx.Err())
+	case errors.As(err, new(*remoteError)):
+		return err
+	}
+	return fmt.Errorf("it broke off, and the tasklet goes on here: %w", err)
 }
 
 func (h *Host) note(id moveID, o outcome) {
@@ -118,11 +174,11 @@ func (h *Host) note(id moveID, o outcome) {
 type move struct {
 	host    *Host
 	process *process
+	inst    *sandbox.Instance
 	conn    *conn
 	id      moveID
 	to      p2p.ID
 	mover   uint64
-	before  *snapshot // of the last round
 	paused  bool
 	froze   time.Time
 	hop     Hop
@@ -133,7 +189,7 @@ func (m *move) prepare(ctx context.Context) error {
 	h, p, c := m.host, m.process, m.conn
 	c.within(stepTimeout)
 	o := offer{ID: p.id, Move: m.id, Program: p.program, Origin: p.origin, Args: p.args}
-	if err := p.inst.AtSafePoint(ctx, func(memory []byte) { o.Memory = uint64(len(memory)) }); err != nil {
+	if err := m.inst.AtSafePoint(ctx, func(memory []byte) { o.Memory = uint64(len(memory)) }); err != nil {
 		return err
 	}
 	if err := c.send(tagOffer, &o); err != nil {
@@ -159,21 +215,23 @@ func (m *move) prepare(ctx context.Context) error {
 // not get less.
 func (m *move) precopy(ctx context.Context) error {
 	last := uint64(1 << 63)
-	for range maxRounds {
-		var memory []byte
-		err := m.process.inst.AtSafePoint(ctx, func(now []byte) { memory = append(memory, now...) })
+	for round := range maxRounds {
+		list, snap, err := m.process.refresh(ctx, m.inst)
 		if err != nil {
 			return err
 		}
-		m.before = shoot(m.image(), memory, m.before)
+		if round == 0 {
+			list = m.process.book.all()
+		}
 		m.conn.within(stepTimeout)
-		if err := m.conn.send(tagPages, &m.before.list); err != nil {
+		if err := m.conn.send(tagPages, list); err != nil {
 			return err
 		}
-		sent, err := m.transfer(m.before)
+		sent, err := m.transfer(list, snap)
 		if err != nil {
 			return err
 		}
+		m.host.reached("pages")
 		if sent <= enough || sent > last/2 {
 			return nil
 		}
@@ -182,19 +240,16 @@ func (m *move) precopy(ctx context.Context) error {
 	return nil
 }
 
-// image is the memory that the destination has with the program.
-func (m *move) image() []byte { return m.process.code.Program().Image() }
-
-// transfer sends what the destination lacks of a snapshot whose list it got.
-func (m *move) transfer(s *snapshot) (uint64, error) {
-	need, err := m.conn.expect(tagNeed, len(s.list.Index)/8+1)
+// transfer sends what the destination lacks of a list that it got.
+func (m *move) transfer(list *PageList, snap *sandbox.Snapshot) (uint64, error) {
+	need, err := m.conn.expect(tagNeed, len(list.Index)/8+1)
 	if err != nil {
 		return 0, err
 	}
-	if len(need) != (len(s.list.Index)+7)/8 {
+	if len(need) != (len(list.Index)+7)/8 {
 		return 0, fmt.Errorf("tasklet: list of missing pages: %w", codec.ErrMalformed)
 	}
-	n, err := m.conn.sendPages(s, need)
+	n, err := m.conn.sendPages(list, snap, need)
 	m.hop.New += n
 	return n, err
 }
@@ -202,31 +257,24 @@ func (m *move) transfer(s *snapshot) (uint64, error) {
 // freeze stops the tasklet and sends what is left.
 func (m *move) freeze(ctx context.Context) error {
 	h, p, c := m.host, m.process, m.conn
-	pausing, cancel := context.WithTimeout(ctx, freezeTimeout)
-	defer cancel()
 	m.froze = time.Now()
-	if err := p.inst.Pause(pausing); err != nil {
+	if err := p.pause(ctx, m.inst); err != nil {
 		return err
 	}
 	m.paused = true
-	p.withdraw()
-	state, err := p.inst.State()
+	p.withdraw(false)
+	cont, list, snap, err := p.continuation(ctx, m.inst)
 	if err != nil {
 		return err
 	}
-	last := shoot(m.image(), p.inst.Memory(), m.before)
-	cont := Continuation{
-		Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started,
-		State: state, Memory: last.list, Mover: m.mover, Moves: p.moves,
-	}
-	cont.UnreadAt, cont.Unread = p.out.tail()
+	cont.Memory, cont.Mover = *list, m.mover
 	m.hop.From, m.hop.To = h.node.ID().String(), m.to.String()
-	m.hop.Bytes = last.list.bytes()
+	m.hop.Bytes = uint64(p.book.differ) * pageSize
 	c.within(stepTimeout)
-	if err := c.send(tagFrozen, &cont); err != nil {
+	if err := c.send(tagFrozen, cont); err != nil {
 		return err
 	}
-	if _, err := m.transfer(last); err != nil {
+	if _, err := m.transfer(list, snap); err != nil {
 		return err
 	}
 	h.reached("prepare")
@@ -235,16 +283,23 @@ func (m *move) freeze(ctx context.Context) error {
 		return err
 	}
 	h.reached("prepared")
-	m.keep(last)
 	return nil
 }
 
-// keep puts the pages of a memory that leaves in the cache, for its return.
-func (m *move) keep(s *snapshot) {
-	for n := range min(len(s.list.Index), pageCache/4) {
-		hash := s.list.hash(n)
-		if !m.host.pages.Contains(hash) {
-			m.host.pages.Add(hash, append([]byte(nil), s.page(n)...))
+// keep puts pages of a memory that leaves in the cache, for its return.
+func (m *move) keep() {
+	snap, err := m.inst.Snapshot()
+	if err != nil {
+		return
+	}
+	kept := 0
+	for i, hash := range m.process.book.hashes {
+		if hash == (pageHash{}) || m.host.pages.Contains(hash) {
+			continue
+		}
+		m.host.pages.Add(hash, append([]byte(nil), snap.Page(uint32(i))...))
+		if kept++; kept == pageCache/4 {
+			return
 		}
 	}
 }
@@ -254,28 +309,33 @@ func (m *move) undo() error {
 	if !m.paused {
 		return nil
 	}
-	return m.process.inst.Continue()
+	return m.inst.Continue()
 }
 
-// commit gives the tasklet up.
-func (m *move) commit() error {
+// commit gives the tasklet up. If that could not be recorded, it is not given
+// up, and the move is to be undone.
+func (m *move) commit() (given bool, err error) {
 	h, p := m.host, m.process
-	h.mu.Lock()
-	h.moves[m.id] = outcome{state: committed, to: m.to, at: time.Now()}
-	h.mu.Unlock()
-	h.reached("commit")
 	m.hop.Frozen, m.hop.Sent = time.Since(m.froze), m.conn.sent
+	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, at: time.Now()}
+	d := departure{to: m.to, hop: m.hop, at: o.at}
+	if err := h.saveCommit(m, o, d); err != nil {
+		return false, err
+	}
+	h.note(m.id, o)
+	h.reached("commit")
 	m.conn.within(stepTimeout)
-	err := m.conn.send(tagCommit, &m.hop)
+	err = m.conn.send(tagCommit, &m.hop)
 	if err == nil {
 		_, err = m.conn.expect(tagRunning, 0)
 	}
 	m.hop.Frozen = time.Since(m.froze)
 	m.hop.Sent = m.conn.sent
 	if err != nil {
+		h.reached("confirm")
 		err = h.confirm(m)
 	}
-	d := departure{to: m.to, hop: m.hop, at: time.Now()}
+	d.hop = m.hop
 	p.mu.Lock()
 	p.left = &d
 	p.mu.Unlock()
@@ -286,9 +346,46 @@ func (m *move) commit() error {
 	}
 	h.mu.Unlock()
 	p.leave()
-	p.inst.Close()
+	m.keep()
+	m.inst.Close()
+	p.closePages()
+	if err == nil {
+		h.confirmed(m.id)
+	}
+	h.reached("forward")
 	h.log.Info("tasklet moved away", "tasklet", p.id, "to", m.to, "bytes", m.hop.Bytes, "new", m.hop.New, "frozen", m.hop.Frozen)
+	return true, err
+}
+
+// saveCommit notes on disk that the tasklet is given up.
+func (h *Host) saveCommit(m *move, o outcome, d departure) error {
+	id := string(m.process.id)
+	err := h.update(func(tx *journal.Tx) error {
+		return errors.Join(
+			tx.Delete(tableHosted, id),
+			h.saveOutcome(tx, m.id, o),
+			put(tx, tableDeparted, id, &savedDeparture{d.to.String(), d.hop, d.at}),
+		)
+	})
+	if saved := m.process.saved; err == nil && saved != nil && saved.Pages != "" {
+		if err := h.disk.Remove(saved.Pages); err != nil {
+			h.log.Warn("the log of a tasklet that left could not be removed", "error", err)
+		}
+	}
 	return err
+}
+
+// confirmed notes that the destination knows of the commit, so that the outcome
+// may be forgotten one day.
+func (h *Host) confirmed(id moveID) {
+	h.mu.Lock()
+	o := h.moves[id]
+	o.confirmed = true
+	h.moves[id] = o
+	h.mu.Unlock()
+	if err := h.update(func(tx *journal.Tx) error { return h.saveOutcome(tx, id, o) }); err != nil {
+		h.log.Warn("the end of a move could not be recorded; it will be asked for again", "error", err)
+	}
 }
 
 // confirm asks the destination, after the link broke, whether the tasklet runs.
@@ -304,6 +401,27 @@ func (h *Host) confirm(m *move) error {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return fmt.Errorf("%w: peer %s: %w", ErrUnconfirmed, m.to, err)
+		}
+	}
+}
+
+// confirmAll asks the destinations of moves that broke off after the commit
+// whether they know of it.
+func (h *Host) confirmAll() {
+	h.mu.Lock()
+	open := map[moveID]outcome{}
+	for id, o := range h.moves {
+		if o.state == committed && !o.confirmed && time.Since(o.at) > confirmTimeout+stepTimeout {
+			open[id] = o
+		}
+	}
+	h.mu.Unlock()
+	for id, o := range open {
+		ctx, cancel := context.WithTimeout(h.ctx, confirmTimeout)
+		_, err := h.ask(ctx, o.to, &control{ID: o.id, Confirm: id})
+		cancel()
+		if err == nil {
+			h.confirmed(id)
 		}
 	}
 }

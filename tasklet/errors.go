@@ -25,6 +25,18 @@ var (
 	ErrProgram = errors.New("not a program that can be a tasklet")
 	// ErrContinuation says that a continuation is not valid.
 	ErrContinuation = errors.New("continuation not valid")
+	// ErrSuspended says that a tasklet is suspended: it must be resumed before
+	// it can be moved.
+	ErrSuspended = errors.New("tasklet is suspended")
+	// ErrNoDisk says that a peer has no data folder, which the operation
+	// needs.
+	ErrNoDisk = errors.New("the peer has no data folder")
+	// ErrPrepared says that a tasklet has come from another peer which has not
+	// said whether it gave the tasklet up, so that it cannot run.
+	ErrPrepared = errors.New("tasklet waits for the word of the peer that it comes from")
+	// ErrDraining says that a peer takes no more tasklets, because it is being
+	// drained.
+	ErrDraining = errors.New("the peer is being drained")
 	// ErrClosed says that the host is shut down.
 	ErrClosed = errors.New("host is closed")
 )
@@ -33,7 +45,8 @@ var (
 // never reused: new kinds are added at the end.
 var kinds = []error{
 	1: ErrKilled, 2: ErrRefused, 3: ErrNotFound, 4: ErrExited, 5: ErrSelf,
-	6: ErrUnconfirmed, 7: ErrProgram, 8: ErrContinuation, 9: ErrClosed,
+	6: ErrUnconfirmed, 7: ErrProgram, 8: ErrContinuation, 9: ErrClosed, 10: ErrSuspended,
+	11: ErrNoDisk, 12: ErrPrepared, 13: ErrDraining,
 }
 
 // A failure is an error as it travels.

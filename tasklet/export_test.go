@@ -1,5 +1,7 @@
 package tasklet
 
+import "time"
+
 // OnStep has f called at each step of the moves to and from h.
 func (h *Host) OnStep(f func(step string)) { h.steps.Store(&f) }
 
@@ -24,4 +26,50 @@ func (h *Host) Arriving() (ids []ID) {
 		ids = append(ids, id)
 	}
 	return ids
+}
+
+// Live reports whether the tasklet runs at h, as opposed to being suspended or
+// on its way.
+func (h *Host) Live(id ID) bool {
+	h.mu.Lock()
+	p := h.processes[id]
+	h.mu.Unlock()
+	return p != nil && p.gone() == nil && !p.suspended()
+}
+
+// Backdate makes a suspended tasklet one that was suspended so much earlier.
+func (h *Host) Backdate(id ID, d time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.processes[id].saved.Cont.State.Wall -= int64(d)
+}
+
+// DecodeEntry decodes an entry of the host's records of each kind.
+func DecodeEntry(data []byte) (kinds int) {
+	if _, err := decodeHosted(data); err == nil {
+		kinds++
+	}
+	for _, v := range []any{new(savedOutcome), new(savedDeparture), new(savedRecord)} {
+		if decodeRecord(data, v) == nil {
+			kinds++
+		}
+	}
+	return kinds
+}
+
+// EncodeEntries makes entries of each kind.
+func EncodeEntries(c Continuation) (entries [][]byte) {
+	for _, v := range []any{
+		&hosted{Standing: prepared, Cont: c, Pages: "00-11", Length: 8, Source: c.Origin},
+		&savedOutcome{State: committed, To: c.Origin},
+		&savedDeparture{To: c.Origin},
+		&savedRecord{Program: c.Program, Where: c.Origin, Exit: &exit{Status: 1}},
+	} {
+		data, err := encodeRecord(v)
+		if err != nil {
+			panic(err)
+		}
+		entries = append(entries, data)
+	}
+	return entries
 }

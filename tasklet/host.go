@@ -28,6 +28,7 @@ import (
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/content"
+	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
@@ -36,9 +37,26 @@ const DefaultMemoryLimit = sandbox.DefaultMemoryLimit
 
 // Options are the settings of a [Host].
 type Options struct {
-	// DataDir is the folder for compiled code. Default: none; programs are
-	// compiled again each time the host starts.
+	// DataDir is the folder in which the host keeps what it must not forget:
+	// tasklets that are suspended, records of moves, output. With it, a host
+	// that is closed suspends its tasklets and resumes them when it is started
+	// again, and one that crashed makes them go on from their last record,
+	// see Checkpoint. Only one host may use it. Default: none; tasklets end
+	// with their host.
 	DataDir string
+
+	// CacheDir is the folder for compiled code, which several hosts may
+	// share. Default: the folder compiled in DataDir, if there is one;
+	// otherwise programs are compiled again each time the host starts.
+	CacheDir string
+
+	// Checkpoint is the time between two records of each tasklet that runs
+	// here, in a host with a DataDir. After a crash of the host a tasklet goes
+	// on from its last record, and what it did since is repeated, messages
+	// that it sent included: a weaker promise than that of suspending. Without
+	// checkpoints the last record is of the tasklet's last move or suspension,
+	// or its start. Default: none but those.
+	Checkpoint time.Duration
 
 	// Accept are the peers that may move tasklets here. Default: none.
 	// Tasklets that were started here may always come back.
@@ -62,6 +80,7 @@ type Host struct {
 	store   *content.Store
 	space   channel.Space
 	runtime *sandbox.Runtime
+	disk    *journal.Journal // nil without a data folder
 	opts    Options
 	log     *slog.Logger
 	pages   *lru.Cache[pageHash, []byte]
@@ -74,9 +93,11 @@ type Host struct {
 
 	mu        sync.Mutex
 	closed    bool
+	draining  bool
 	programs  map[string]*compiled
 	processes map[ID]*process // that are here, or ended here
-	arriving  map[ID]bool
+	arriving  map[ID]*arrival
+	partials  map[ID]*process // whose transfer to here broke off
 	departed  map[ID]departure
 	moves     map[moveID]outcome
 	started   map[ID]*record // by this peer
@@ -100,30 +121,72 @@ func Start(node *p2p.Node, store *content.Store, space channel.Space, opts *Opti
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.CacheDir == "" && o.DataDir != "" {
+		o.CacheDir = filepath.Join(o.DataDir, "compiled")
+	}
 	ctx, stop := context.WithCancel(context.Background())
-	var cache string
-	if o.DataDir != "" {
-		cache = filepath.Join(o.DataDir, "compiled")
-	}
-	runtime, err := sandbox.NewRuntime(ctx, &sandbox.Options{CacheDir: cache})
-	if err != nil {
-		stop()
-		return nil, fmt.Errorf("tasklet: %w", err)
-	}
-	pages, err := lru.New[pageHash, []byte](pageCache)
-	if err != nil {
-		stop()
-		return nil, err
-	}
 	h := &Host{
-		node: node, store: store, space: space, runtime: runtime, opts: o, log: o.Logger, pages: pages,
+		node: node, store: store, space: space, opts: o, log: o.Logger,
 		ctx: ctx, stop: stop,
-		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]bool{},
-		departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
+		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
+		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 	}
-	node.Handle(Protocol, h.serve)
-	h.wg.Go(h.sweep)
+	if err := h.open(); err != nil {
+		stop()
+		return nil, errors.Join(fmt.Errorf("tasklet: %w", err), h.release())
+	}
 	return h, nil
+}
+
+// open makes the host what it was when it was closed, and serves others.
+func (h *Host) open() (err error) {
+	if h.runtime, err = sandbox.NewRuntime(h.ctx, &sandbox.Options{CacheDir: h.opts.CacheDir}); err != nil {
+		return err
+	}
+	if h.pages, err = lru.New[pageHash, []byte](pageCache); err != nil {
+		return err
+	}
+	if h.opts.DataDir != "" {
+		if h.disk, err = journal.Open(filepath.Join(h.opts.DataDir, "tasklets")); err != nil {
+			return err
+		}
+	}
+	todo, err := h.restore()
+	if err != nil {
+		return err
+	}
+	h.node.Handle(Protocol, h.serve)
+	for _, f := range todo {
+		h.wg.Go(f)
+	}
+	h.wg.Go(h.sweep)
+	if h.disk != nil && h.opts.Checkpoint > 0 {
+		h.wg.Go(func() { h.checkpoints(h.opts.Checkpoint) })
+	}
+	return nil
+}
+
+// release gives back what the host has, when nothing runs any more.
+func (h *Host) release() error {
+	var errs []error
+	for _, r := range h.started {
+		r.out.closeDisk()
+	}
+	for _, p := range h.partials {
+		p.discard()
+	}
+	for _, c := range h.programs {
+		if c.code != nil {
+			errs = append(errs, c.code.Close())
+		}
+	}
+	if h.runtime != nil {
+		errs = append(errs, h.runtime.Close())
+	}
+	if h.disk != nil {
+		errs = append(errs, h.disk.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // enter reports whether the host is open. If it is, Close waits until the
@@ -157,6 +220,9 @@ func (h *Host) Find(prefix string) (*Tasklet, error) {
 	for id := range h.processes {
 		found[id] = strings.HasPrefix(string(id), prefix)
 	}
+	for id, a := range h.arriving {
+		found[id] = found[id] || a.prepared && strings.HasPrefix(string(id), prefix)
+	}
 	var ids []ID
 	for id, is := range found {
 		if is {
@@ -184,6 +250,11 @@ func (h *Host) List() []Info {
 			tasklets = append(tasklets, &Tasklet{id, h})
 		}
 	}
+	for id, a := range h.arriving {
+		if a.prepared && h.started[id] == nil && h.processes[id] == nil {
+			tasklets = append(tasklets, &Tasklet{id, h})
+		}
+	}
 	h.mu.Unlock()
 	infos := make([]Info, len(tasklets))
 	for i, t := range tasklets {
@@ -195,40 +266,61 @@ func (h *Host) List() []Info {
 	return infos
 }
 
-// Close ends the tasklets that are here and waits until all is quiet. It is
-// idempotent.
+// Close suspends the tasklets that are here, so that they go on when a host is
+// started with the same data folder, or ends them if there is none, and waits
+// until all is quiet. It is idempotent.
 func (h *Host) Close() error {
 	h.mu.Lock()
 	first := !h.closed
 	h.closed = true
-	var here []*process
-	for _, p := range h.processes {
-		here = append(here, p)
-	}
 	h.mu.Unlock()
 	if !first {
 		return nil
 	}
 	h.node.Unhandle(Protocol)
+	here := h.all()
+	if h.disk != nil {
+		h.suspendAll(here)
+	}
 	h.stop()
 	for _, p := range here {
-		p.close()
+		if inst, err := p.live(); err == nil {
+			inst.Kill(ErrClosed)
+		}
 	}
 	h.wg.Wait()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	var errs []error
-	for _, c := range h.programs {
-		if c.code != nil {
-			errs = append(errs, c.code.Close())
+	return h.release()
+}
+
+// closeTimeout is how long Close may take to suspend all tasklets.
+const closeTimeout = time.Minute
+
+// suspendAll suspends tasklets because the host is closed. Those that cannot be
+// suspended go on from their last record.
+func (h *Host) suspendAll(here []*process) {
+	ctx, cancel := context.WithTimeout(h.ctx, closeTimeout)
+	defer cancel()
+	for _, p := range here {
+		p.interrupt()
+		if err := p.suspend(ctx, false); err != nil && p.gone() == nil {
+			h.log.Error("a tasklet could not be suspended; it will go on from its last record", "tasklet", p.id, "error", err)
 		}
 	}
-	return errors.Join(append(errs, h.runtime.Close())...)
 }
 
 // forwardTime is how long a host tells where a tasklet went, and keeps the
 // outcome of a move or a run for those who have not asked yet.
 const forwardTime = time.Hour
+
+// wordTime is how long the outcome of a move is kept whose destination does not
+// answer any more.
+const wordTime = 30 * 24 * time.Hour
+
+// partialTime is how long a peer keeps what it got of a tasklet before the
+// transfer broke off.
+const partialTime = 10 * time.Minute
 
 // sweep forgets what nobody will ask for any more.
 func (h *Host) sweep() {
@@ -240,23 +332,70 @@ func (h *Host) sweep() {
 			return
 		case <-ticker.C:
 		}
-		old := time.Now().Add(-forwardTime)
-		h.mu.Lock()
-		for id, d := range h.departed {
-			if d.at.Before(old) {
-				delete(h.departed, id)
+		h.confirmAll()
+		h.forgetOld(time.Now())
+	}
+}
+
+// forgetOld forgets what is out of date.
+func (h *Host) forgetOld(now time.Time) {
+	old := now.Add(-forwardTime)
+	var entries []func(tx *journal.Tx) error
+	gone := func(table journal.Table, key string) {
+		entries = append(entries, func(tx *journal.Tx) error { return tx.Delete(table, key) })
+	}
+	h.mu.Lock()
+	for id, d := range h.departed {
+		if d.at.Before(old) {
+			delete(h.departed, id)
+			gone(tableDeparted, string(id))
+		}
+	}
+	for id, o := range h.moves {
+		// A destination that may still wait for the word gets it.
+		if (o.state == aborted || o.confirmed) && o.at.Before(old) || o.state == committed && o.at.Before(now.Add(-wordTime)) {
+			delete(h.moves, id)
+			gone(tableMoves, id.String())
+		}
+	}
+	for id, p := range h.processes {
+		if at := p.ended(); !at.IsZero() && at.Before(old) {
+			delete(h.processes, id)
+			gone(tableHosted, string(id))
+		}
+	}
+	for id, p := range h.partials {
+		if p.saved.At.Before(now.Add(-partialTime)) {
+			delete(h.partials, id)
+			p.discard()
+			gone(tableHosted, string(id))
+			if h.disk != nil {
+				entries = append(entries, func(*journal.Tx) error { return h.disk.Remove(p.saved.Pages) })
 			}
 		}
-		for id, o := range h.moves {
-			if o.state != undecided && o.at.Before(old) {
-				delete(h.moves, id)
+	}
+	for id, r := range h.started {
+		if at := r.ended(); !at.IsZero() && at.Before(now.Add(-keepTime)) {
+			delete(h.started, id)
+			gone(tableStarted, string(id))
+			if h.disk != nil {
+				entries = append(entries, func(*journal.Tx) error { return h.disk.RemoveText(string(id)) })
 			}
 		}
-		for id, p := range h.processes {
-			if at := p.ended(); !at.IsZero() && at.Before(old) {
-				delete(h.processes, id)
+	}
+	h.mu.Unlock()
+	if len(entries) == 0 {
+		return
+	}
+	err := h.update(func(tx *journal.Tx) error {
+		for _, f := range entries {
+			if err := f(tx); err != nil {
+				return err
 			}
 		}
-		h.mu.Unlock()
+		return nil
+	})
+	if err != nil {
+		h.log.Error("old records could not be removed", "error", err)
 	}
 }

@@ -198,6 +198,7 @@ func TestHostileSource(t *testing.T) {
 		"pages that are not what their hashes say": func(t *testing.T) {
 			s := arrive(t)
 			c := cont()
+			c.Memory.Size = 8 << 20
 			s.say(pages, &c.Memory)
 			if tag, body := s.hear(); tag != need || len(body) != 1 || body[0] != 1 {
 				t.Fatalf("message %d %v", tag, body)

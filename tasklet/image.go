@@ -4,20 +4,23 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"slices"
+
+	"github.com/dstackless/dstackless/tasklet/program"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // pageSize is the unit in which memory is compared and sent, in bytes.
-const pageSize = 4096
+const pageSize = sandbox.SnapshotPage
 
-type pageHash [sha256.Size]byte
+type pageHash = [sha256.Size]byte
 
-// A PageList says what a memory is: the program's own initial memory, grown
-// with zeros to Size, but for the pages listed, whose contents have these
-// hashes (SHA-256).
+// A PageList says what a memory is, or what has become of it: it has Size
+// bytes, of which the pages listed have contents with these hashes (SHA-256).
+// Those that are not listed are as in the list before, and in the first list of
+// a move as in the program's own initial memory, or zero behind it.
 type PageList struct {
 	Size   uint64   // of the memory, in bytes
-	Index  []uint32 // of the pages that differ, ascending
+	Index  []uint32 // of pages, ascending
 	Hashes []byte   // of these pages, one behind the other
 }
 
@@ -47,13 +50,18 @@ func (l *PageList) hash(n int) pageHash {
 // bytes is the size of the pages listed.
 func (l *PageList) bytes() uint64 { return uint64(len(l.Index)) * pageSize }
 
+func (l *PageList) add(i uint32, hash pageHash) {
+	l.Index = append(l.Index, i)
+	l.Hashes = append(l.Hashes, hash[:]...)
+}
+
 // validate checks a list that came from elsewhere. The memory may have limit
 // bytes.
 func (l *PageList) validate(limit uint64) error {
 	switch {
 	case l.Size > limit:
 		return fmt.Errorf("%w: its memory of %d bytes is over the limit of %d", ErrContinuation, l.Size, limit)
-	case l.Size%pageSize != 0:
+	case l.Size%program.PageSize != 0:
 		return fmt.Errorf("%w: its memory of %d bytes is no whole number of pages", ErrContinuation, l.Size)
 	case uint64(len(l.Index)) > l.Size/pageSize, len(l.Hashes) != len(l.Index)*sha256.Size:
 		return fmt.Errorf("%w: it lists %d pages and %d bytes of hashes for a memory of %d bytes", ErrContinuation, len(l.Index), len(l.Hashes), l.Size)
@@ -66,46 +74,57 @@ func (l *PageList) validate(limit uint64) error {
 	return nil
 }
 
-// A snapshot is a memory as it was, and the list of its pages.
-type snapshot struct {
-	memory []byte
-	list   PageList
+// A ledger knows what each page of a memory is.
+type ledger struct {
+	image  []byte     // the program's own memory
+	size   uint64     // of the memory, in bytes
+	hashes []pageHash // by page; zero: as in the image
+	differ int        // how many are not
 }
 
-// known returns the hash of page i if the snapshot lists it as equal to page.
-func (s *snapshot) known(i int, page []byte) (pageHash, bool) {
-	if s == nil || (i+1)*pageSize > len(s.memory) || !bytes.Equal(page, s.memory[i*pageSize:(i+1)*pageSize]) {
-		return pageHash{}, false
+// hash returns the hash of a page, or zero if it is as in the image.
+func (l *ledger) hash(i uint32) pageHash {
+	if int(i) >= len(l.hashes) {
+		return pageHash{}
 	}
-	n, ok := slices.BinarySearch(s.list.Index, uint32(i))
-	if !ok {
-		return pageHash{}, false
-	}
-	return s.list.hash(n), true
+	return l.hashes[i]
 }
 
-// shoot lists the pages of memory. Where a page is as it was in the snapshot
-// before, which may be nil, it is not hashed again. The snapshot shares its
-// memory with the caller.
-func shoot(image, memory []byte, before *snapshot) *snapshot {
-	s := &snapshot{memory: memory, list: PageList{Size: uint64(len(memory))}}
-	for i := range len(memory) / pageSize {
-		page := memory[i*pageSize : (i+1)*pageSize]
-		if bytes.Equal(page, original(image, i)) {
+// set notes that page i has a hash.
+func (l *ledger) set(i uint32, hash pageHash) {
+	if n := int(i) + 1; n > len(l.hashes) {
+		l.hashes = append(l.hashes, make([]pageHash, n-len(l.hashes))...)
+	}
+	if l.hashes[i] == (pageHash{}) {
+		l.differ++
+	}
+	l.hashes[i] = hash
+}
+
+// all lists all pages that differ from the image.
+func (l *ledger) all() *PageList {
+	list := &PageList{Size: l.size, Index: make([]uint32, 0, l.differ), Hashes: make([]byte, 0, l.differ*sha256.Size)}
+	for i, hash := range l.hashes {
+		if hash != (pageHash{}) {
+			list.add(uint32(i), hash)
+		}
+	}
+	return list
+}
+
+// update takes over what s says may have changed, and lists what has.
+func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
+	l.size = s.Size()
+	list := &PageList{Size: l.size}
+	for _, i := range pages {
+		page, was := s.Page(i), l.hash(i)
+		if was == (pageHash{}) && bytes.Equal(page, original(l.image, int(i))) {
 			continue
 		}
-		hash, known := before.known(i, page)
-		if !known {
-			hash = hashOf(page)
+		if hash := hashOf(page); hash != was {
+			l.set(i, hash)
+			list.add(i, hash)
 		}
-		s.list.Index = append(s.list.Index, uint32(i))
-		s.list.Hashes = append(s.list.Hashes, hash[:]...)
 	}
-	return s
-}
-
-// page returns the contents of the n-th page listed.
-func (s *snapshot) page(n int) []byte {
-	start := int(s.list.Index[n]) * pageSize
-	return s.memory[start : start+pageSize]
+	return list
 }

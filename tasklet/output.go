@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
 const (
@@ -20,6 +22,8 @@ const (
 // they came. It is safe for concurrent use.
 type output struct {
 	limit int
+	disk  *journal.Text // where it is kept, if it is
+	fail  func(error)   // told when the disk fails
 
 	mu      sync.Mutex
 	base    int64 // position of the first byte of data
@@ -35,6 +39,9 @@ func (o *output) write(p []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.data = append(o.data, p...)
+	if o.disk != nil {
+		o.check(o.disk.Append(p))
+	}
 	if over := len(o.data) - o.limit; over > o.limit/4 {
 		o.cut(over)
 	}
@@ -45,6 +52,28 @@ func (o *output) write(p []byte) {
 func (o *output) cut(n int) {
 	o.data = append([]byte(nil), o.data[n:]...)
 	o.base += int64(n)
+	if o.disk != nil {
+		o.check(o.disk.Replace(o.base, o.data))
+	}
+}
+
+// check gives the disk up when it fails: what was kept before stays.
+func (o *output) check(err error) {
+	if err != nil {
+		o.disk.Close()
+		o.disk = nil
+		o.fail(err)
+	}
+}
+
+// closeDisk ends the keeping on disk.
+func (o *output) closeDisk() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.disk != nil {
+		o.disk.Close()
+		o.disk = nil
+	}
 }
 
 func (o *output) signal() {
@@ -80,28 +109,43 @@ func (o *output) tail() (base int64, data []byte) {
 // maxRead bounds what one read returns.
 const maxRead = 64 << 10
 
+// changes returns a channel that is closed at the next change of the output, or
+// of the tasklet's state.
+func (o *output) changes() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.changed
+}
+
+// note tells those who wait that something else has changed.
+func (o *output) note() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.signal()
+}
+
 // read returns bytes that follow the position from, and the position of the
-// first of them, which is later if some were lost. With wait it waits for
-// them. The error is io.EOF when there are none, and with wait none to come.
-func (o *output) read(ctx context.Context, from int64, wait bool) (at int64, data []byte, err error) {
-	for {
-		o.mu.Lock()
-		at = max(from, o.base)
-		if rest := o.data[min(at-o.base, int64(len(o.data))):]; len(rest) > 0 {
-			data = append(data, rest[:min(len(rest), maxRead)]...)
-			o.mu.Unlock()
-			return at, data, nil
-		}
-		closed, changed := o.closed, o.changed
+// first of them, which is later if some were lost. If there are none, it waits
+// until changes is closed and returns none; nil changes is not waited for. The
+// error is io.EOF when there are none, and none to come or to be waited for.
+func (o *output) read(ctx context.Context, from int64, changes <-chan struct{}) (at int64, data []byte, err error) {
+	o.mu.Lock()
+	at = max(from, o.base)
+	if rest := o.data[min(at-o.base, int64(len(o.data))):]; len(rest) > 0 {
+		data = append(data, rest[:min(len(rest), maxRead)]...)
 		o.mu.Unlock()
-		if closed || !wait {
-			return at, nil, io.EOF
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return at, nil, ctx.Err()
-		}
+		return at, data, nil
+	}
+	closed := o.closed
+	o.mu.Unlock()
+	if closed || changes == nil {
+		return at, nil, io.EOF
+	}
+	select {
+	case <-changes:
+		return at, nil, nil
+	case <-ctx.Done():
+		return at, nil, ctx.Err()
 	}
 }
 
@@ -124,10 +168,17 @@ func (o *output) reader(ctx context.Context, follow bool) *reader {
 }
 
 func (r *reader) Read(p []byte) (int, error) {
-	if len(r.rest) == 0 {
-		at, data, err := r.out.read(r.ctx, r.at, r.follow)
+	for len(r.rest) == 0 {
+		var changes <-chan struct{}
+		if r.follow {
+			changes = r.out.changes()
+		}
+		at, data, err := r.out.read(r.ctx, r.at, changes)
 		if err != nil {
 			return 0, err
+		}
+		if len(data) == 0 {
+			continue // something else has changed
 		}
 		if lost := at - r.at; lost > 0 {
 			r.rest = lostNote(lost)

@@ -28,6 +28,8 @@ var (
 // A peer is all that a host of tasklets stands on.
 type peer struct {
 	node  *p2p.Node
+	table *dht.DHT
+	store *content.Store
 	space *network.Space
 	*tasklet.Host
 }
@@ -49,6 +51,9 @@ func must[T any](t testing.TB) func(v T, err error) T {
 var cache string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(beProcess) != "" {
+		os.Exit(serveProcess())
+	}
 	dir, err := os.MkdirTemp("", "tasklet")
 	if err != nil {
 		panic(err)
@@ -65,20 +70,54 @@ func startPeer(t testing.TB, listen []string, opts *tasklet.Options) *peer {
 	if opts == nil {
 		opts = &tasklet.Options{}
 	}
-	opts.DataDir = cache
-	node := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: listen}))
-	table := must[*dht.DHT](t)(dht.Start(node, nil))
-	store := must[*content.Store](t)(content.Start(node, table, nil))
-	space := network.Start(node, table, nil)
-	host := must[*tasklet.Host](t)(tasklet.Start(node, store, space, opts))
-	t.Cleanup(func() {
-		host.Close()
-		store.Close()
-		space.Close()
-		table.Close()
-		node.Close()
-	})
-	return &peer{node, space, host}
+	opts.CacheDir = cache
+	p := must[*peer](t)(newPeer("", listen, opts))
+	t.Cleanup(p.close)
+	return p
+}
+
+// newPeer starts a peer that keeps its key and programs in dir, or nowhere.
+func newPeer(dir string, listen []string, opts *tasklet.Options) (p *peer, err error) {
+	p = &peer{}
+	defer func() {
+		if err != nil {
+			p.close()
+		}
+	}()
+	if p.node, err = p2p.Start(&p2p.Options{DataDir: dir, Listen: listen}); err != nil {
+		return nil, err
+	}
+	if p.table, err = dht.Start(p.node, nil); err != nil {
+		return nil, err
+	}
+	var blocks string
+	if dir != "" {
+		blocks = filepath.Join(dir, "blocks")
+	}
+	if p.store, err = content.Start(p.node, p.table, &content.Options{Dir: blocks}); err != nil {
+		return nil, err
+	}
+	p.space = network.Start(p.node, p.table, nil)
+	p.Host, err = tasklet.Start(p.node, p.store, p.space, opts)
+	return p, err
+}
+
+func (p *peer) close() {
+	if p.Host != nil {
+		p.Host.Close()
+	}
+	if p.store != nil {
+		p.store.Close()
+	}
+	if p.space != nil {
+		p.space.Close()
+	}
+	if p.table != nil {
+		p.table.Close()
+	}
+	if p.node != nil {
+		p.node.Close()
+	}
 }
 
 // startPeers starts n peers that accept each other's tasklets and are

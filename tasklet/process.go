@@ -2,11 +2,13 @@ package tasklet
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
@@ -18,17 +20,25 @@ type process struct {
 	args    []string
 	origin  string
 	started time.Time
-	code    *sandbox.Code
-	inst    *sandbox.Instance
 	out     *output
 
 	moveID  moveID // of the move that brought it here
 	arrived uint64 // the program's own call, if one, that asked for that move
 
-	turn chan struct{} // holds a token while the tasklet is being moved or killed
+	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
 	over chan struct{} // closed when it is no longer here
 
+	// Of whoever has the turn.
+	book    ledger
+	pages   *journal.Pages      // on disk, if there is a disk
+	unsaved map[uint32]struct{} // pages that changed since the log was added to
+	saved   *hosted             // what the disk has of it
+
 	mu       sync.Mutex
+	inst     *sandbox.Instance // nil while it is suspended
+	code     *sandbox.Code
+	asleep   *Continuation // while it is suspended; nil if it has not started yet
+	trouble  error         // why it could not be resumed
 	moves    []Hop
 	exit     *exit
 	left     *departure
@@ -37,6 +47,7 @@ type process struct {
 	abort    context.CancelFunc // of a move under way
 	ends     map[channel.Name]channel.Endpoint
 	ops      sync.WaitGroup
+	own      sync.WaitGroup // moves that the program asked for
 }
 
 // A departure is where a tasklet went from here.
@@ -55,69 +66,116 @@ func (h *Host) newProcess(id ID, program, origin string, args []string, started 
 		host: h, id: id, program: program, origin: origin, args: args, started: started,
 		out:  newOutput(MaxUnread),
 		turn: make(chan struct{}, 1), over: make(chan struct{}),
-		calls: map[uint64]call{}, ends: map[channel.Name]channel.Endpoint{},
+		unsaved: map[uint32]struct{}{},
+		calls:   map[uint64]call{}, ends: map[channel.Name]channel.Endpoint{},
 	}
 }
 
 // instantiate gives the process its sandbox.
-func (p *process) instantiate(code *sandbox.Code) (err error) {
-	p.code = code
-	p.inst, err = code.New(sandbox.Config{
+func (p *process) instantiate(code *sandbox.Code) error {
+	inst, err := code.New(sandbox.Config{
 		Args: p.args, MemoryLimit: p.host.opts.MemoryLimit, Output: p.out.write, Calls: p,
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	p.book = ledger{image: code.Program().Image()}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.code, p.inst = code, inst
+	return nil
+}
+
+// live returns the sandbox that the tasklet runs in.
+func (p *process) live() (*sandbox.Instance, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.inst == nil {
+		if p.trouble != nil {
+			return nil, errors.Join(ErrSuspended, p.trouble)
+		}
+		return nil, ErrSuspended
+	}
+	return p.inst, nil
 }
 
 // attend waits for the program to end, in a goroutine of the host.
-func (p *process) attend() {
+func (p *process) attend(inst *sandbox.Instance) {
+	defer p.own.Wait()
 	select {
 	case <-p.over: // it moved away
 		return
-	case <-p.inst.Done():
+	case <-inst.Done():
 	}
-	if p.gone() != nil {
+	status, err := inst.Exit()
+	p.mu.Lock()
+	if p.left != nil || p.inst != inst { // it moved away, or is suspended
+		p.mu.Unlock()
 		return
 	}
-	status, err := p.inst.Exit()
-	p.mu.Lock()
-	p.exit = &exit{Status: status, Failure: failureOf(err)}
-	p.exitedAt = time.Now()
 	p.mu.Unlock()
-	p.leave()
-	p.inst.Close()
+	p.finish(&exit{Status: status, Failure: failureOf(err)}, !errors.Is(err, ErrClosed))
+
+	// A move that was under way may still look at the memory.
+	p.turn <- struct{}{}
+	inst.Close()
+	p.closePages()
+	<-p.turn
 	p.host.log.Info("tasklet exited", "tasklet", p.id, "status", status, "error", err)
+}
+
+// finish notes how the tasklet came to its end, on disk if it is to be known after
+// a restart.
+func (p *process) finish(e *exit, record bool) {
+	p.mu.Lock()
+	p.exit, p.exitedAt = e, time.Now()
+	p.mu.Unlock()
+	if record {
+		p.host.saveExit(p, e)
+	}
+	p.leave()
 }
 
 // leave ends what the tasklet had here. What became of it has been recorded.
 func (p *process) leave() {
-	p.withdraw()
-	p.mu.Lock()
-	for _, end := range p.ends {
-		end.Leave()
-	}
-	clear(p.ends)
-	p.mu.Unlock()
+	p.withdraw(false)
+	p.leaveChannels()
 	p.out.close()
 	close(p.over)
 }
 
-// close ends the process because the host is shut down.
-func (p *process) close() {
-	p.inst.Kill(ErrClosed)
+func (p *process) leaveChannels() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, end := range p.ends {
+		end.Leave()
+	}
+	clear(p.ends)
+}
+
+// closePages closes the log of a tasklet that is no longer here. The caller has
+// the turn.
+func (p *process) closePages() {
+	if p.pages != nil {
+		p.pages.Close()
+		p.pages = nil
+	}
 }
 
 // kill ends the program, and a move that has not handed it over.
-func (p *process) kill(ctx context.Context) error {
-	p.mu.Lock()
-	if p.abort != nil {
-		p.abort()
-	}
-	p.mu.Unlock()
+func (p *process) kill(ctx context.Context, why error) error {
+	p.interrupt()
 	if err := p.takeTurn(ctx); err != nil {
 		return err
 	}
 	defer func() { <-p.turn }()
-	p.inst.Kill(ErrKilled)
+	inst, err := p.live()
+	if err != nil { // it is suspended
+		p.finish(&exit{Status: -1, Failure: failureOf(why)}, true)
+		p.closePages()
+		return nil
+	}
+	inst.Kill(why)
 	select {
 	case <-p.over:
 		return nil
@@ -126,8 +184,17 @@ func (p *process) kill(ctx context.Context) error {
 	}
 }
 
-// takeTurn waits until nobody else moves or kills the tasklet, and puts the
-// token into p.turn, unless the tasklet is no longer here.
+// interrupt ends a move that has not handed the tasklet over.
+func (p *process) interrupt() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.abort != nil {
+		p.abort()
+	}
+}
+
+// takeTurn waits until nobody else moves, suspends or kills the tasklet, and
+// puts the token into p.turn, unless the tasklet is no longer here.
 func (p *process) takeTurn(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
@@ -168,11 +235,27 @@ func (p *process) gone() error {
 	return nil
 }
 
-// watch tells of all output from a position on, and last how the tasklet
-// exited or where it went.
+// suspended reports whether the tasklet is here and does not run.
+func (p *process) suspended() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.inst == nil && p.exit == nil && p.left == nil
+}
+
+// watch tells of all output from a position on, of being suspended and resumed,
+// and last how the tasklet exited or where it went.
 func (p *process) watch(ctx context.Context, from int64, tell func(event) error) error {
+	told := Running
 	for {
-		at, data, err := p.out.read(ctx, from, true)
+		// Asked before the state is looked at, so that no change is missed.
+		changes := p.out.changes()
+		if state := p.state(); state != told && (state == Running || state == Suspended) {
+			if err := tell(event{State: state}); err != nil {
+				return err
+			}
+			told = state
+		}
+		at, data, err := p.out.read(ctx, from, changes)
 		if len(data) > 0 {
 			if err := tell(event{Output: data, At: at}); err != nil {
 				return err
@@ -180,21 +263,37 @@ func (p *process) watch(ctx context.Context, from int64, tell func(event) error)
 			from = at + int64(len(data))
 			continue
 		}
-		if ctx.Err() != nil {
+		switch exited, left := p.status(); {
+		case ctx.Err() != nil:
 			return err
-		}
-		exited, left := p.status()
-		if left != nil {
+		case err == nil: // something has changed
+		case left != nil:
 			return tell(event{Moved: left.forward(p.host)})
+		default:
+			return tell(event{Exited: exited})
 		}
-		return tell(event{Exited: exited})
 	}
+}
+
+// state returns what the tasklet does, here.
+func (p *process) state() State {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.exit != nil:
+		return Exited
+	case p.left == nil && p.inst == nil:
+		return Suspended
+	case p.left == nil && p.abort != nil:
+		return Moving
+	}
+	return Running
 }
 
 func (p *process) info() Info {
 	i := Info{
 		ID: p.id, Program: p.program, Args: p.args, Origin: p.origin, Host: p.host.node.ID().String(),
-		State: Running, Started: p.started,
+		State: p.state(), Started: p.started,
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -204,8 +303,8 @@ func (p *process) info() Info {
 		i.set(p.exit)
 	case p.left != nil:
 		i.Host = p.left.to.String()
-	case len(p.turn) > 0:
-		i.State = Moving
+	case p.trouble != nil:
+		i.Error = p.trouble.Error()
 	}
 	return i
 }

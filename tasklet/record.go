@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
 // A record is what this peer keeps of a tasklet that it started, wherever the
@@ -25,7 +26,38 @@ type record struct {
 	reachable bool
 	moves     []Hop
 	exit      *exit
+	exitedAt  time.Time
+	suspended bool
 	position  int64 // in the tasklet's output
+}
+
+// keepOutput makes the output be kept on disk, and takes over what is there.
+func (r *record) keepOutput() error {
+	disk, base, data, err := r.host.disk.Text(string(r.id), MaxOutput)
+	if err != nil {
+		return err
+	}
+	r.out.disk, r.out.base, r.out.data = disk, base, data
+	r.out.fail = func(err error) {
+		r.host.log.Error("a tasklet's output is no longer kept on disk", "tasklet", r.id, "error", err)
+	}
+	return nil
+}
+
+// save notes on disk what this peer knows of the tasklet.
+func (r *record) save(tx *journal.Tx) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return put(tx, tableStarted, string(r.id), &savedRecord{
+		r.program, r.args, r.started, r.where.String(), r.moves, r.exit, r.exitedAt,
+	})
+}
+
+// ended returns when it is known to have exited, or zero.
+func (r *record) ended() time.Time {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.exitedAt
 }
 
 // follow collects output and moves until the tasklet has exited.
@@ -91,6 +123,9 @@ func (r *record) watchHere() error {
 	return p.watch(h.ctx, r.heard(), func(e event) error {
 		err := r.take(e)
 		p.out.trim(r.heard())
+		if e.Exited != nil {
+			h.forget(r.id) // this peer's own record says it
+		}
 		return err
 	})
 }
@@ -135,6 +170,25 @@ func (r *record) seen() {
 
 // take takes an event in.
 func (r *record) take(e event) error {
+	if e.Moved != nil {
+		if _, err := p2p.ParseID(e.Moved.To); err != nil {
+			return err
+		}
+	}
+	r.learn(e)
+	if e.Moved == nil && e.Exited == nil {
+		return nil
+	}
+	if err := r.host.update(r.save); err != nil {
+		r.host.log.Error("what became of a tasklet could not be recorded", "tasklet", r.id, "error", err)
+	}
+	if e.Exited != nil {
+		close(r.done)
+	}
+	return nil
+}
+
+func (r *record) learn(e event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if end := e.At + int64(len(e.Output)); end > r.position {
@@ -146,20 +200,18 @@ func (r *record) take(e event) error {
 		r.position = end
 	}
 	switch {
+	case e.State != "":
+		r.suspended = e.State == Suspended
 	case e.Moved != nil:
-		to, err := p2p.ParseID(e.Moved.To)
-		if err != nil {
-			return err
-		}
+		to, _ := p2p.ParseID(e.Moved.To)
 		r.host.node.AddAddrs(to, e.Moved.Addrs)
-		r.where = to
+		r.where, r.suspended = to, false
 		r.moves = appendHop(r.moves, e.Moved.Hop)
 	case e.Exited != nil:
-		r.exit = e.Exited
+		r.exit, r.exitedAt = e.Exited, time.Now()
 		r.out.close()
-		close(r.done)
+		r.out.closeDisk()
 	}
-	return nil
 }
 
 func appendHop(moves []Hop, hop Hop) []Hop {
@@ -193,6 +245,8 @@ func (r *record) info() Info {
 		i.set(r.exit)
 	case !r.reachable:
 		i.State = Unknown
+	case r.suspended:
+		i.State = Suspended
 	}
 	return i
 }

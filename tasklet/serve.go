@@ -59,8 +59,11 @@ func (h *Host) here(id ID, from p2p.ID) (*process, *forward, error) {
 	h.mu.Lock()
 	p := h.processes[id]
 	d, left := h.departed[id]
+	waits := h.arriving[id] != nil && h.arriving[id].prepared
 	h.mu.Unlock()
 	switch {
+	case p == nil && waits:
+		return nil, nil, fmt.Errorf("%w: %s, at peer %s", ErrPrepared, id, h.node.ID())
 	case p == nil && left:
 		return nil, d.forward(h), nil
 	case p == nil:
@@ -101,10 +104,14 @@ func (h *Host) watched(c *conn, w *watch) error {
 	c.stream.SetReadDeadline(time.Now().Add(stepTimeout))
 	if <-heard == nil && p.gone() != nil {
 		h.mu.Lock()
-		if h.processes[w.ID] == p { // all was told
+		told := h.processes[w.ID] == p
+		if told {
 			delete(h.processes, w.ID)
 		}
 		h.mu.Unlock()
+		if exited, _ := p.status(); told && exited != nil {
+			h.forget(w.ID)
+		}
 	}
 	return nil
 }
@@ -147,7 +154,7 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if o := h.moves[q.Outcome]; o.to == c.peer() {
-			return &reply{Outcome: o.state}, nil
+			return &reply{Outcome: o.state, Hop: o.hop}, nil
 		}
 		return &reply{Outcome: aborted}, nil
 	case q.Confirm != moveID{}:
@@ -186,8 +193,13 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 
 // act does what a control asks.
 func (h *Host) act(ctx context.Context, p *process, q *control) error {
-	if q.Kill {
-		return p.kill(ctx)
+	switch {
+	case q.Kill:
+		return p.kill(ctx, ErrKilled)
+	case q.Suspend:
+		return p.suspend(ctx, true)
+	case q.Resume:
+		return p.resume(ctx)
 	}
 	to, err := p2p.ParseID(q.Move)
 	if err != nil {

@@ -38,6 +38,9 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		return nil, ErrClosed
 	}
 	defer h.wg.Done()
+	if h.drained() {
+		return nil, ErrDraining
+	}
 	prog, err := program.Load(wasm)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProgram, err)
@@ -50,7 +53,7 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 	if err != nil {
 		return nil, err
 	}
-	p := h.newProcess(newID(), c.String(), h.node.ID().String(), args, time.Now())
+	p := h.newProcess(newID(), c.String(), h.node.ID().String(), args, time.Now().Round(0))
 	if err := p.instantiate(code); err != nil {
 		return nil, err
 	}
@@ -58,26 +61,39 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		host: h, id: p.id, program: p.program, args: args, started: p.started,
 		out: newOutput(MaxOutput), done: make(chan struct{}), where: h.node.ID(), reachable: true,
 	}
-	h.mu.Lock()
-	if h.closed || ctx.Err() != nil {
-		h.mu.Unlock()
+	if err := p.born(ctx, r); err != nil {
 		p.inst.Close()
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+		return nil, err
+	}
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		p.inst.Close() // with a disk, it starts when the host does
 		return nil, ErrClosed
 	}
 	h.processes[p.id] = p
 	h.started[p.id] = r
-	h.wg.Go(p.attend)
 	h.wg.Go(r.follow)
 	h.mu.Unlock()
-	if err := p.inst.Start(); err != nil {
-		p.inst.Kill(err)
+	if err := p.launch(); err != nil {
+		p.inst.Close()
 		return nil, err
 	}
 	h.log.Info("tasklet started", "tasklet", p.id, "program", p.program)
 	return &Tasklet{p.id, h}, nil
+}
+
+// born records a tasklet that is about to start, unless ctx has ended.
+func (p *process) born(ctx context.Context, r *record) error {
+	if err := ctx.Err(); err != nil || p.host.disk == nil {
+		return err
+	}
+	if err := r.keepOutput(); err != nil {
+		return err
+	}
+	c := Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started}
+	c.State.Args = p.args
+	return p.saveHosted(&hosted{Standing: running, Cont: c}, r.save)
 }
 
 // compile returns the code of the program with that CID, which load loads if

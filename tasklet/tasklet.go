@@ -25,10 +25,12 @@ type State string
 
 // The states of a tasklet.
 const (
-	Running State = "running"
-	Moving  State = "moving"  // from here to another peer
-	Exited  State = "exited"  // or was killed
-	Unknown State = "unknown" // its host does not answer
+	Running   State = "running"
+	Suspended State = "suspended" // on its host's disk
+	Moving    State = "moving"    // from here to another peer
+	Prepared  State = "prepared"  // here, and its source has not said whether it keeps it
+	Exited    State = "exited"    // or was killed
+	Unknown   State = "unknown"   // its host does not answer
 )
 
 // Info tells of a tasklet.
@@ -83,12 +85,15 @@ func (t *Tasklet) Info() Info {
 	case r != nil:
 		i := r.info()
 		i.Host = t.host.lastSeen(r).String()
-		if p != nil && i.State == Running && i.Host == t.host.node.ID().String() {
-			i.State = p.info().State
+		if p != nil && (i.State == Running || i.State == Suspended) && i.Host == t.host.node.ID().String() {
+			i.State, i.Error = p.info().State, p.info().Error
 		}
 		return i
 	case p != nil:
 		return p.info()
+	}
+	if i, ok := t.host.waiting(t.id); ok {
+		return i
 	}
 	return Info{ID: t.id, State: Unknown}
 }

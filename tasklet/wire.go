@@ -10,10 +10,11 @@ import (
 
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // Protocol is the libp2p protocol between hosts of tasklets.
-const Protocol p2p.Protocol = "/dstackless/tasklet/1.0.0"
+const Protocol p2p.Protocol = "/dstackless/tasklet/2.0.0"
 
 // A tag says what a message is. Numbers are never reused.
 type tag uint8
@@ -62,6 +63,7 @@ type watch struct {
 type event struct {
 	Output []byte
 	At     int64 // position of Output
+	State  State // Running or Suspended
 	Moved  *forward
 	Exited *exit
 }
@@ -81,9 +83,11 @@ type exit struct {
 
 // A control asks the host of a tasklet for something.
 type control struct {
-	ID   ID
-	Kill bool
-	Move string // peer to move to
+	ID      ID
+	Kill    bool
+	Suspend bool
+	Resume  bool
+	Move    string // peer to move to
 	// Outcome asks what became of a move: the destination asks the source.
 	Outcome moveID
 	// Confirm asks whether a tasklet that was handed over runs: the source
@@ -95,6 +99,7 @@ type control struct {
 type reply struct {
 	Moved   *forward
 	Outcome moveState
+	Hop     Hop // of a move that was committed
 }
 
 // smallMessage bounds the messages that are not continuations, lists or pages.
@@ -185,8 +190,8 @@ func (c *conn) within(d time.Duration) { c.stream.SetDeadline(time.Now().Add(d))
 // batch is how many pages travel in one message.
 const batch = 256
 
-// sendPages sends the pages of s that need names.
-func (c *conn) sendPages(s *snapshot, need []byte) (n uint64, err error) {
+// sendPages sends the pages of a list that need names, as snap has them.
+func (c *conn) sendPages(list *PageList, snap *sandbox.Snapshot, need []byte) (sent uint64, err error) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
 	if err != nil {
 		return 0, err
@@ -202,19 +207,19 @@ func (c *conn) sendPages(s *snapshot, need []byte) (n uint64, err error) {
 		raw = raw[:0]
 		return err
 	}
-	for i := range s.list.Index {
-		if !bit(need, i) {
+	for n, i := range list.Index {
+		if !bit(need, n) {
 			continue
 		}
-		raw = append(raw, s.page(i)...)
-		n += pageSize
+		raw = append(raw, snap.Page(i)...)
+		sent += pageSize
 		if len(raw) == cap(raw) {
 			if err := flush(); err != nil {
-				return n, err
+				return sent, err
 			}
 		}
 	}
-	return n, flush()
+	return sent, flush()
 }
 
 func bit(bits []byte, i int) bool { return bits[i/8]&(1<<(i%8)) != 0 }

@@ -23,8 +23,12 @@ func (c *cli) runCommand() *cobra.Command {
 It prints the peer's ID and its addresses on standard output, one a line, as soon
 as it can be talked to, and logs on standard error.
 
-The data folder keeps the peer's key, so that it has the same ID each time. Only
-one peer can use a folder.
+The data folder keeps the peer's key, so that it has the same ID each time, and
+its tasklets: when the peer is interrupted or ended it suspends them, and when it
+is run again they go on exactly where they were ("dspeer drain" moves them to
+other peers instead). After a crash, such as a power failure or SIGKILL, each goes
+on from its last record: its start, its last move, suspension or checkpoint. What
+it did since then it does again; see --checkpoint. Only one peer can use a folder.
 
 The peer runs only tasklets that were started on it, and those that the peers
 named with --accept move to it. A tasklet runs in a sandbox: it has no files, no
@@ -47,6 +51,9 @@ network and no environment, and no more memory than --memory.`,
 					return usageError{fmt.Errorf("--accept wants a peer's ID or %q: %w", dstackless.AcceptAny, err)}
 				}
 			}
+			if o.Checkpoint < 0 {
+				return usageError{fmt.Errorf("--checkpoint wants a time, not %s", o.Checkpoint)}
+			}
 			return c.run(cmd.Context(), o)
 		},
 	}
@@ -59,6 +66,9 @@ network and no environment, and no more memory than --memory.`,
 		"`PEER` whose tasklets may move here, or \"any\"; can be repeated (default nobody; one's own may always come back)")
 	f.Var((*size)(&o.MemoryLimit), "memory",
 		"memory that each tasklet may have here, in `BYTES` or with a unit, such as 64MiB (default 256MiB)")
+	f.DurationVar(&o.Checkpoint, "checkpoint", 0,
+		"record each tasklet on disk every `TIME`, such as 30s; after a crash it goes on from there,\n"+
+			"and what it did since is repeated, messages that it sent included (default never)")
 	return c.jsonFlag(cmd)
 }
 

@@ -40,6 +40,8 @@ what these cost included.`,
 // stateText returns a tasklet's state, and what came of it.
 func stateText(t tasklet.Info) string {
 	switch {
+	case t.State != tasklet.Exited && t.Error != "":
+		return fmt.Sprintf("%s: %s", t.State, plain(t.Error))
 	case t.State != tasklet.Exited:
 		return string(t.State)
 	case t.Error != "":

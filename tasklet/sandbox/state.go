@@ -172,6 +172,21 @@ func (i *Instance) Continue() error {
 	return i.goOn()
 }
 
+// Proceed carries on a paused guest whose calls without reply are still with
+// the Handler: they are not given to it again.
+func (i *Instance) Proceed() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if err := i.is(paused); err != nil {
+		return err
+	}
+	i.group.Add(1)
+	i.ticking = false
+	i.carryOn()
+	i.launch(program.ExportLoop)
+	return nil
+}
+
 // goOn hands out the calls and launches the guest. The lock is held, and
 // released.
 func (i *Instance) goOn() error {

@@ -23,6 +23,8 @@ func main() {
 			log.Fatal(err)
 		}
 		hoard(size)
+	case "clock":
+		clock(args[1])
 	case "travel":
 		travel(args[1])
 	default:

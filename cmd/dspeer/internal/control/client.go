@@ -80,6 +80,26 @@ func (c *Client) Kill(ctx context.Context, id string) (info tasklet.Info, err er
 	return info, c.call(ctx, http.MethodPost, pathKill, taskletRequest{Tasklet: id}, &info)
 }
 
+// Suspend puts a tasklet on its host's disk.
+func (c *Client) Suspend(ctx context.Context, id string) (info tasklet.Info, err error) {
+	return info, c.call(ctx, http.MethodPost, pathSuspend, taskletRequest{Tasklet: id}, &info)
+}
+
+// Resume makes a suspended tasklet go on.
+func (c *Client) Resume(ctx context.Context, id string) (info tasklet.Info, err error) {
+	return info, c.call(ctx, http.MethodPost, pathResume, taskletRequest{Tasklet: id}, &info)
+}
+
+// Decide makes an end of a tasklet's waiting for another peer's word.
+func (c *Client) Decide(ctx context.Context, id string, run bool) (info tasklet.Info, err error) {
+	return info, c.call(ctx, http.MethodPost, pathDecide, taskletRequest{Tasklet: id, Run: run}, &info)
+}
+
+// Drain moves all tasklets to other peers.
+func (c *Client) Drain(ctx context.Context, peers ...string) (d Drained, err error) {
+	return d, c.call(ctx, http.MethodPost, pathDrain, drainRequest{Peers: peers}, &d)
+}
+
 // Wait waits until a tasklet has ended.
 func (c *Client) Wait(ctx context.Context, id string) (end End, err error) {
 	return end, c.call(ctx, http.MethodPost, pathWait, taskletRequest{Tasklet: id}, &end)

@@ -49,6 +49,10 @@ const (
 	pathSpawn    = "/v1/spawn"
 	pathMove     = "/v1/move"
 	pathKill     = "/v1/kill"
+	pathSuspend  = "/v1/suspend"
+	pathResume   = "/v1/resume"
+	pathDecide   = "/v1/decide"
+	pathDrain    = "/v1/drain"
 	pathWait     = "/v1/wait"
 	pathOutput   = "/v1/output"
 	pathChannels = "/v1/channels"
@@ -81,6 +85,18 @@ type taskletRequest struct {
 	Tasklet string `json:"tasklet"`
 	Peer    string `json:"peer,omitempty"`   // of a move
 	Follow  bool   `json:"follow,omitempty"` // of output
+	Run     bool   `json:"run,omitempty"`    // of decide
+}
+
+type drainRequest struct {
+	Peers []string `json:"peers,omitempty"`
+}
+
+// A Drained is what came of moving all tasklets away.
+type Drained struct {
+	Moved []tasklet.ID `json:"moved"`
+	// Error tells of those that did not move.
+	Error string `json:"error,omitempty"`
 }
 
 // An op is what a client wants of the channel that it uses.

@@ -89,6 +89,52 @@ func (s *Server) kill(w http.ResponseWriter, r *http.Request) error {
 	return answer(w, t.Info())
 }
 
+func (s *Server) suspend(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := s.tasklet(w, r)
+	if err != nil {
+		return err
+	}
+	if err := t.Suspend(r.Context()); err != nil {
+		return err
+	}
+	return answer(w, t.Info())
+}
+
+func (s *Server) resume(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := s.tasklet(w, r)
+	if err != nil {
+		return err
+	}
+	if err := t.Resume(r.Context()); err != nil {
+		return err
+	}
+	return answer(w, t.Info())
+}
+
+func (s *Server) decide(w http.ResponseWriter, r *http.Request) error {
+	t, req, err := s.tasklet(w, r)
+	if err != nil {
+		return err
+	}
+	if err := t.Decide(r.Context(), req.Run); err != nil {
+		return err
+	}
+	return answer(w, t.Info())
+}
+
+func (s *Server) drain(w http.ResponseWriter, r *http.Request) error {
+	var req drainRequest
+	if err := read(w, r, &req); err != nil {
+		return err
+	}
+	moved, err := s.peer.Drain(r.Context(), req.Peers...)
+	d := Drained{Moved: append([]tasklet.ID{}, moved...)}
+	if err != nil {
+		d.Error = cause(r.Context(), err).Error()
+	}
+	return answer(w, d)
+}
+
 func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
 	t, _, err := s.tasklet(w, r)
 	if err != nil {

@@ -1,0 +1,223 @@
+package tasklet
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/dstackless/dstackless/tasklet/journal"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+// refresh takes over what changed in the memory of a tasklet since the last
+// time, and lists it. The caller has the turn.
+func (p *process) refresh(ctx context.Context, inst *sandbox.Instance) (*PageList, *sandbox.Snapshot, error) {
+	snap, err := inst.Snapshot()
+	if err != nil {
+		return nil, nil, err
+	}
+	pages, err := snap.Update(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := p.book.update(snap, pages)
+	if p.host.disk != nil {
+		for _, i := range list.Index {
+			p.unsaved[i] = struct{}{}
+		}
+	}
+	return list, snap, nil
+}
+
+// logged adds to the tasklet's log on disk what changed since it was last added
+// to. A log of which most is out of date is replaced. The caller has the turn.
+func (p *process) logged(snap *sandbox.Snapshot) error {
+	live := int64(p.book.differ)
+	if p.pages == nil || p.pages.Records()+int64(len(p.unsaved)) > 2*live+1024 {
+		fresh, err := p.host.newLog(p.id)
+		if err != nil {
+			return err
+		}
+		p.closePages()
+		p.pages = fresh
+		for i, hash := range p.book.hashes {
+			if hash != (pageHash{}) {
+				p.unsaved[uint32(i)] = struct{}{}
+			}
+		}
+	}
+	for i := range p.unsaved {
+		if err := p.pages.Append(i, p.book.hash(i), snap.Page(i)); err != nil {
+			return err
+		}
+	}
+	clear(p.unsaved)
+	return nil
+}
+
+// newLog makes a log for the memory of a tasklet. Logs that no entry speaks of
+// are removed at the next start, or when their successor is recorded.
+func (h *Host) newLog(id ID) (*journal.Pages, error) {
+	var b [8]byte
+	rand.Read(b[:])
+	return h.disk.Create(string(id) + "-" + hex.EncodeToString(b[:]))
+}
+
+// checkpoint records the tasklet on disk as it is, and lets it go on. After a
+// crash it goes on from there. The program stands still while the last pages
+// that changed are copied, and not while they are written. The caller has the
+// turn.
+func (p *process) checkpoint(ctx context.Context) error {
+	inst, err := p.live()
+	if err != nil {
+		return err
+	}
+	if err := p.approach(ctx, inst); err != nil {
+		return err
+	}
+	if err := p.pause(ctx, inst); err != nil {
+		return err
+	}
+	s, err := p.snapshot(ctx, inst, running)
+	if e := inst.Proceed(); err == nil {
+		err = e
+	}
+	if err != nil {
+		return err
+	}
+	return p.save(s)
+}
+
+// approach adds memory to the log while the tasklet runs, until little is left.
+func (p *process) approach(ctx context.Context, inst *sandbox.Instance) error {
+	last := uint64(1 << 63)
+	for range maxRounds {
+		list, snap, err := p.refresh(ctx, inst)
+		if err != nil {
+			return err
+		}
+		if err := p.logged(snap); err != nil {
+			return err
+		}
+		if n := list.bytes(); n <= enough || n > last/2 {
+			return nil
+		} else {
+			last = n
+		}
+	}
+	return nil
+}
+
+// pause stops the program at a safe point.
+func (p *process) pause(ctx context.Context, inst *sandbox.Instance) error {
+	pausing, cancel := context.WithTimeout(ctx, freezeTimeout)
+	defer cancel()
+	return inst.Pause(pausing)
+}
+
+// snapshot describes a tasklet that stands still, whose last pages it adds to
+// the log.
+func (p *process) snapshot(ctx context.Context, inst *sandbox.Instance, as standing) (*hosted, error) {
+	c, _, snap, err := p.continuation(ctx, inst)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.logged(snap); err != nil {
+		return nil, err
+	}
+	c.Memory = PageList{Size: p.book.size}
+	return &hosted{Standing: as, Cont: *c, Move: p.moveID, Pages: p.pages.Name()}, nil
+}
+
+// continuation describes a tasklet that stands still, but for its memory, of
+// which it lists what changed.
+func (p *process) continuation(ctx context.Context, inst *sandbox.Instance) (*Continuation, *PageList, *sandbox.Snapshot, error) {
+	list, snap, err := p.refresh(ctx, inst)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	state, err := inst.State()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	c := &Continuation{
+		Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, State: state, Mover: p.arrived,
+	}
+	p.mu.Lock()
+	c.Moves = append(c.Moves, p.moves...)
+	p.mu.Unlock()
+	c.UnreadAt, c.Unread = p.out.tail()
+	return c, list, snap, nil
+}
+
+// save brings a description to the disk, and removes the log of the one before
+// if it has another. The caller has the turn.
+func (p *process) save(s *hosted) (err error) {
+	if s.Length, err = p.pages.Sync(); err != nil {
+		return err
+	}
+	before := p.saved
+	if err := p.saveHosted(s); err != nil {
+		return err
+	}
+	if before != nil && before.Pages != "" && before.Pages != s.Pages {
+		return p.host.disk.Remove(before.Pages)
+	}
+	return nil
+}
+
+// checkpoints records all tasklets that run here from time to time.
+func (h *Host) checkpoints(every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-h.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for _, p := range h.all() {
+			if err := p.checkpointNow(h.ctx); err != nil && h.ctx.Err() == nil && p.gone() == nil && !p.suspended() {
+				h.log.Warn("checkpoint failed", "tasklet", p.id, "error", err)
+			}
+		}
+	}
+}
+
+// checkpointNow makes a checkpoint unless the tasklet is suspended or leaving.
+func (p *process) checkpointNow(ctx context.Context) error {
+	if err := p.takeTurn(ctx); err != nil {
+		return err
+	}
+	defer func() { <-p.turn }()
+	return p.checkpoint(ctx)
+}
+
+// all returns the tasklets that are here.
+func (h *Host) all() (here []*process) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.processes {
+		here = append(here, p)
+	}
+	return here
+}
+
+// Checkpoint records the tasklet on disk as it is, if it runs at this peer:
+// after a crash of the peer it goes on from there, and repeats what it did
+// since. The error wraps [ErrNoDisk] if the peer has no data folder.
+func (t *Tasklet) Checkpoint(ctx context.Context) error {
+	p, _ := t.lookup()
+	switch {
+	case t.host.disk == nil:
+		return fmt.Errorf("tasklet: checkpoint of %s: %w", t.id, ErrNoDisk)
+	case p == nil:
+		return fmt.Errorf("tasklet: checkpoint of %s: %w here", t.id, ErrNotFound)
+	}
+	if err := p.checkpointNow(ctx); err != nil {
+		return fmt.Errorf("tasklet: checkpoint of %s: %w", t.id, err)
+	}
+	return nil
+}

@@ -1,0 +1,233 @@
+package tasklet
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/ipfs/go-cid"
+
+	"github.com/dstackless/dstackless/codec"
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/journal"
+)
+
+// The tables of the journal, by what their keys are.
+const (
+	tableHosted   journal.Table = "hosted"   // tasklet: hosted
+	tableMoves    journal.Table = "moves"    // move: savedOutcome
+	tableDeparted journal.Table = "departed" // tasklet: savedDeparture
+	tableStarted  journal.Table = "started"  // tasklet: savedRecord
+)
+
+// recordVersion is the version of the entries that this package writes, the
+// first byte of each, and the only one that it reads.
+const recordVersion = 1
+
+// A standing says what a host has to do with a tasklet.
+type standing uint8
+
+const (
+	running   standing = iota + 1 // it runs here; after a crash it goes on from this record
+	suspended                     // it is here and does not run
+	prepared                      // it has come from another peer, which may still keep it
+	partial                       // a part of its memory has come from another peer
+	ended                         // it exited here
+)
+
+// A hosted is what a host keeps on disk of a tasklet that is here.
+type hosted struct {
+	Standing standing
+	// Cont is the tasklet as of this record. Its pages are in a log; without
+	// one the program has not started yet.
+	Cont   Continuation
+	Pages  string // name of the log
+	Length int64  // of the log, at this record
+	// Parked says of a suspended tasklet that it waits for being resumed, and
+	// does not go on when the host starts.
+	Parked bool
+	Move   moveID // that brought it, or brings it
+	Source string // peer that it comes from
+	Exit   *exit  // of one that ended
+	At     time.Time
+}
+
+// A savedOutcome is an outcome.
+type savedOutcome struct {
+	State     moveState
+	ID        ID
+	To        string
+	Hop       Hop
+	Confirmed bool
+	At        time.Time
+}
+
+// A savedDeparture is a departure.
+type savedDeparture struct {
+	To  string
+	Hop Hop
+	At  time.Time
+}
+
+// A savedRecord is what the peer that started a tasklet keeps of it.
+type savedRecord struct {
+	Program string
+	Args    []string
+	Started time.Time
+	Where   string
+	Moves   []Hop
+	Exit    *exit
+	At      time.Time
+}
+
+// encodeRecord makes an entry of the journal.
+func encodeRecord(v any) ([]byte, error) {
+	body, err := codec.Marshal(v, 2*maxState)
+	if err != nil {
+		return nil, err
+	}
+	return append([]byte{recordVersion}, body...), nil
+}
+
+// decodeRecord is the inverse of encodeRecord.
+func decodeRecord(data []byte, v any) error {
+	if len(data) == 0 || data[0] != recordVersion {
+		return fmt.Errorf("%w: an entry is not of version %d", journal.ErrDamaged, recordVersion)
+	}
+	if err := codec.Unmarshal(data[1:], v); err != nil {
+		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+	}
+	return nil
+}
+
+// decodeHosted decodes and checks an entry of tableHosted.
+func decodeHosted(data []byte) (*hosted, error) {
+	var s hosted
+	if err := decodeRecord(data, &s); err != nil {
+		return nil, err
+	}
+	damaged := func(what string, err error) error {
+		return fmt.Errorf("%w: a tasklet's %s: %w", journal.ErrDamaged, what, err)
+	}
+	if s.Standing < running || s.Standing > ended || s.Length < 0 {
+		return nil, damaged("standing", fmt.Errorf("%d, %d", s.Standing, s.Length))
+	}
+	c := &s.Cont
+	if err := c.ID.validate(); err != nil {
+		return nil, damaged("ID", err)
+	}
+	if _, err := cid.Decode(c.Program); err != nil {
+		return nil, damaged("program", err)
+	}
+	if _, err := p2p.ParseID(c.Origin); err != nil {
+		return nil, damaged("origin", err)
+	}
+	if s.Source != "" || s.Standing == prepared || s.Standing == partial {
+		if _, err := p2p.ParseID(s.Source); err != nil {
+			return nil, damaged("source", err)
+		}
+	}
+	if len(s.Pages) > 64 || s.Pages != "" && !plainName(s.Pages) {
+		return nil, damaged("log", fmt.Errorf("%q", s.Pages))
+	}
+	switch {
+	case s.Standing == ended && s.Exit == nil:
+		return nil, damaged("end", errors.New("there is none"))
+	case s.Standing == prepared && s.Pages == "":
+		return nil, damaged("log", errors.New("there is none"))
+	case (s.Standing == running || s.Standing == suspended || s.Standing == prepared) && s.Pages != "":
+		if err := c.validate(1 << 32); err != nil {
+			return nil, damaged("continuation", err)
+		}
+	}
+	return &s, nil
+}
+
+// plainName reports whether a log's name is one that this package makes.
+func plainName(name string) bool {
+	for _, c := range name {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
+
+// put makes or replaces an entry.
+func put(tx *journal.Tx, table journal.Table, key string, v any) error {
+	data, err := encodeRecord(v)
+	if err != nil {
+		return err
+	}
+	return tx.Put(table, key, data)
+}
+
+func (id moveID) String() string { return hex.EncodeToString(id[:]) }
+
+// update changes what is on disk, if there is a disk.
+func (h *Host) update(f func(tx *journal.Tx) error) error {
+	if h.disk == nil {
+		return nil
+	}
+	return h.disk.Update(f)
+}
+
+// saveOutcome notes on disk what became of a move from here.
+func (h *Host) saveOutcome(tx *journal.Tx, id moveID, o outcome) error {
+	if o.state == aborted { // what is not known is aborted
+		return tx.Delete(tableMoves, id.String())
+	}
+	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.confirmed, o.at})
+}
+
+// saveHosted notes on disk how a tasklet stands here. The caller has its turn.
+func (p *process) saveHosted(s *hosted, more ...func(tx *journal.Tx) error) error {
+	if p.host.disk == nil {
+		return nil
+	}
+	s.At = time.Now()
+	err := p.host.update(func(tx *journal.Tx) error {
+		if err := put(tx, tableHosted, string(p.id), s); err != nil {
+			return err
+		}
+		for _, f := range more {
+			if err := f(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		p.saved = s
+	}
+	return err
+}
+
+// saveExit notes on disk how a tasklet came to its end here.
+func (h *Host) saveExit(p *process, e *exit) {
+	if h.disk == nil {
+		return
+	}
+	c := Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started}
+	c.UnreadAt, c.Unread = p.out.tail()
+	p.mu.Lock()
+	c.Moves = p.moves
+	p.mu.Unlock()
+	c.State.Args = p.args
+	err := h.update(func(tx *journal.Tx) error {
+		return put(tx, tableHosted, string(p.id), &hosted{Standing: ended, Cont: c, Exit: e, At: time.Now()})
+	})
+	if err != nil {
+		h.log.Error("the end of a tasklet could not be recorded", "tasklet", p.id, "error", err)
+	}
+}
+
+// forget removes what the disk has of a tasklet that ended, because all has been
+// told.
+func (h *Host) forget(id ID) {
+	err := h.update(func(tx *journal.Tx) error { return tx.Delete(tableHosted, string(id)) })
+	if err != nil {
+		h.log.Error("a tasklet could not be removed from the records", "tasklet", id, "error", err)
+	}
+}

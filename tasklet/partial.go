@@ -1,0 +1,146 @@
+package tasklet
+
+import (
+	"errors"
+	"time"
+
+	"github.com/dstackless/dstackless/tasklet/program"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+// keep keeps what came of a tasklet whose transfer broke off or was aborted, so
+// that the next attempt need not bring it again: on disk, if there is one, or
+// else in memory.
+func (a *arrival) keep() {
+	h, p := a.host, a.process
+	if p == nil {
+		return
+	}
+	s := a.partial()
+	closing := h.ctx.Err() != nil
+	switch {
+	case closing && p.saved != nil && p.saved.Standing == prepared:
+		p.discard() // the next start goes on asking
+		return
+	case h.disk != nil && p.saved != nil && p.saved.Pages != "":
+		s.Pages = p.saved.Pages
+	case h.disk != nil && p.pages != nil:
+		s.Pages = p.pages.Name()
+	case h.disk != nil || closing || p.inst == nil || p.inst.Memory() == nil:
+		p.discard()
+		return
+	}
+	if h.disk != nil {
+		p.discard()
+		if err := p.saveHosted(s); err != nil {
+			h.log.Warn("what came of a tasklet could not be recorded", "tasklet", p.id, "error", err)
+			return
+		}
+	}
+	p.saved = s
+	h.mu.Lock()
+	h.partials[p.id] = p
+	h.mu.Unlock()
+}
+
+// partial describes what came of the tasklet until now.
+func (a *arrival) partial() *hosted {
+	return &hosted{
+		Standing: partial, Move: a.offer.Move, Source: a.from.String(), At: time.Now(),
+		Cont: Continuation{Version: Version, ID: a.offer.ID, Program: a.offer.Program, Origin: a.offer.Origin},
+	}
+}
+
+// discard closes what a process has open that does not run.
+func (p *process) discard() {
+	p.mu.Lock()
+	inst := p.inst
+	p.inst = nil
+	p.mu.Unlock()
+	if inst != nil {
+		inst.Close()
+	}
+	p.closePages()
+}
+
+// takePartial returns what there is of an earlier attempt, or nil.
+func (h *Host) takePartial(a *arrival) (*process, error) {
+	h.mu.Lock()
+	p := h.partials[a.offer.ID]
+	delete(h.partials, a.offer.ID)
+	h.mu.Unlock()
+	if p == nil || p.program == a.offer.Program && p.origin == a.offer.Origin {
+		return p, nil
+	}
+	p.discard()
+	if p.saved.Pages == "" {
+		return nil, nil
+	}
+	return nil, h.disk.Remove(p.saved.Pages)
+}
+
+// open gives the process of an arrival a sandbox, in which is what an earlier
+// attempt brought, and a log.
+func (a *arrival) open(code *sandbox.Code) (err error) {
+	h, p := a.host, a.process
+	p.args = a.offer.Args
+	if p.inst != nil && p.inst.Memory() != nil {
+		return p.again(code)
+	}
+	if err := p.instantiate(code); err != nil {
+		return err
+	}
+	if h.disk == nil {
+		return nil
+	}
+	if p.saved != nil && p.saved.Pages != "" {
+		if err := a.replay(); err == nil {
+			return nil
+		}
+		h.log.Warn("what came of a tasklet before cannot be used", "tasklet", p.id, "error", err)
+		p.discard()
+		if err := errors.Join(h.disk.Remove(p.saved.Pages), p.instantiate(code)); err != nil {
+			return err
+		}
+	}
+	if p.pages, err = h.newLog(p.id); err != nil {
+		return err
+	}
+	// If this peer is killed, what came until then is found again.
+	s := a.partial()
+	s.Pages = p.pages.Name()
+	return p.saveHosted(s)
+}
+
+// again makes the memory of an earlier attempt that of this one.
+func (p *process) again(code *sandbox.Code) error {
+	old, book := p.inst, p.book
+	defer old.Close()
+	if err := p.instantiate(code); err != nil {
+		return err
+	}
+	have := old.Memory()
+	if err := p.inst.Grow(uint32(len(have) / program.PageSize)); err != nil {
+		return err
+	}
+	copy(p.inst.Memory(), have)
+	p.book = book
+	return nil
+}
+
+// replay fills the sandbox with what a log has.
+func (a *arrival) replay() (err error) {
+	h, p := a.host, a.process
+	limit := uint32(min(h.opts.MemoryLimit, 1<<32-1) / pageSize)
+	p.pages, err = h.disk.Open(p.saved.Pages, -1, limit, func(i uint32, hash pageHash, page []byte) error {
+		if end := (uint64(i) + 1) * pageSize; end > uint64(len(p.inst.Memory())) {
+			if err := p.inst.Grow(uint32((end + program.PageSize - 1) / program.PageSize)); err != nil {
+				return err
+			}
+		}
+		copy(p.inst.Memory()[int(i)*pageSize:], page)
+		p.book.set(i, hash)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,357 @@
+package tasklet_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+// beProcess is the environment variable that makes the test binary a peer, with
+// the settings that it holds.
+const beProcess = "DSTACKLESS_TEST_PROCESS"
+
+// processSettings are what a peer in a process of its own is told at its start.
+type processSettings struct {
+	Dir    string // for its key and programs
+	Data   string // for its records, if it has any
+	Cache  string
+	Listen []string
+	Stop   string // step of a move at which it stands still
+	Checks time.Duration
+}
+
+// A request is one line on a process's standard input, and an answer one line
+// on its standard output. An answer without number tells of a step.
+type request struct {
+	N    int
+	Do   string
+	Args []string
+}
+
+type answer struct {
+	N     int
+	Step  string
+	Value string
+	Info  *tasklet.Info
+	Error string
+}
+
+// serveProcess is the main function of a peer in a process of its own.
+func serveProcess() int {
+	var s processSettings
+	if err := json.Unmarshal([]byte(os.Getenv(beProcess)), &s); err != nil {
+		panic(err)
+	}
+	var mu sync.Mutex
+	out := json.NewEncoder(os.Stdout)
+	say := func(a answer) {
+		mu.Lock()
+		defer mu.Unlock()
+		out.Encode(a)
+	}
+	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	p, err := newPeer(s.Dir, s.Listen, &tasklet.Options{
+		DataDir: s.Data, CacheDir: s.Cache, AcceptAny: true, Checkpoint: s.Checks, Logger: log,
+	})
+	if err != nil {
+		say(answer{Error: err.Error()})
+		return 1
+	}
+	p.OnStep(func(step string) {
+		say(answer{Step: step})
+		if step == s.Stop {
+			select {} // until it is killed
+		}
+	})
+	say(answer{Value: p.node.Addrs()[0]})
+	in := bufio.NewScanner(os.Stdin)
+	in.Buffer(nil, 1<<20)
+	for in.Scan() {
+		var r request
+		if err := json.Unmarshal(in.Bytes(), &r); err != nil {
+			panic(err)
+		}
+		go func() {
+			value, info, err := p.do(r.Do, r.Args)
+			a := answer{N: r.N, Value: value, Info: info}
+			if err != nil {
+				a.Error = err.Error()
+			}
+			say(a)
+		}()
+	}
+	p.close()
+	return 0
+}
+
+// do does what a request says.
+func (p *peer) do(what string, args []string) (string, *tasklet.Info, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	switch what {
+	case "connect":
+		_, err := p.node.Connect(ctx, args[0])
+		return "", nil, err
+	case "spawn":
+		wasm, err := os.ReadFile(args[0])
+		if err != nil {
+			return "", nil, err
+		}
+		t, err := p.Spawn(ctx, wasm, args[1:]...)
+		if err != nil {
+			return "", nil, err
+		}
+		return string(t.ID()), nil, nil
+	}
+	t, err := p.Find(args[0])
+	if err != nil {
+		return "", nil, err
+	}
+	switch what {
+	case "move":
+		err = t.Move(ctx, args[1])
+	case "decide":
+		err = t.Decide(ctx, args[1] == "run")
+	case "suspend":
+		err = t.Suspend(ctx)
+	case "resume":
+		err = t.Resume(ctx)
+	case "checkpoint":
+		err = t.Checkpoint(ctx)
+	case "info":
+		i := t.Info()
+		return "", &i, nil
+	case "live":
+		return fmt.Sprint(p.Live(t.ID())), nil, nil
+	case "output":
+		r, err := t.Output(ctx, false)
+		if err != nil {
+			return "", nil, err
+		}
+		text, err := io.ReadAll(r)
+		return string(text), nil, err
+	default:
+		err = fmt.Errorf("no %q", what)
+	}
+	return "", nil, err
+}
+
+// A process is a peer in a process of its own, which can be killed and started
+// again.
+type process struct {
+	t        *testing.T
+	settings processSettings
+	addr, id string
+	cmd      *exec.Cmd
+	in       io.WriteCloser
+	log      *os.File
+	steps    chan string
+	over     chan struct{}
+
+	mu      sync.Mutex
+	next    int
+	pending map[int]chan answer
+}
+
+// startProcess starts a peer in a process, with or without a disk.
+func startProcess(t *testing.T, disk bool, stop string) *process {
+	t.Helper()
+	dir := t.TempDir()
+	p := &process{t: t, settings: processSettings{Dir: dir, Cache: cache, Listen: tcp, Stop: stop}}
+	if disk {
+		p.settings.Data = dir
+	}
+	p.log = must[*os.File](t)(os.Create(filepath.Join(dir, "log")))
+	t.Cleanup(func() {
+		p.kill()
+		p.log.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(p.log.Name())
+			t.Logf("peer %s:\n%s", p.id, text)
+		}
+	})
+	p.start()
+	return p
+}
+
+// start starts the peer, the second time where it was.
+func (p *process) start() {
+	p.t.Helper()
+	exe := must[string](p.t)(os.Executable())
+	p.cmd = exec.Command(exe)
+	p.cmd.Env = append(os.Environ(), beProcess+"="+string(must[[]byte](p.t)(json.Marshal(p.settings))))
+	p.cmd.Stderr = p.log
+	p.in = must[io.WriteCloser](p.t)(p.cmd.StdinPipe())
+	out := must[io.ReadCloser](p.t)(p.cmd.StdoutPipe())
+	if err := p.cmd.Start(); err != nil {
+		p.t.Fatal(err)
+	}
+	p.pending, p.steps, p.over = map[int]chan answer{}, make(chan string, 1<<16), make(chan struct{})
+	answers := json.NewDecoder(out)
+	var hello answer
+	if err := answers.Decode(&hello); err != nil || hello.Error != "" {
+		p.t.Fatalf("a peer did not start: %v %s", err, hello.Error)
+	}
+	p.addr = hello.Value
+	p.id = p.addr[strings.LastIndex(p.addr, "/")+1:]
+	p.settings.Listen = []string{p.addr[:strings.Index(p.addr, "/p2p/")]}
+	go func() {
+		defer close(p.over)
+		for {
+			var a answer
+			if answers.Decode(&a) != nil {
+				return
+			}
+			if a.N == 0 {
+				p.steps <- a.Step
+				continue
+			}
+			p.mu.Lock()
+			c := p.pending[a.N]
+			delete(p.pending, a.N)
+			p.mu.Unlock()
+			c <- a
+		}
+	}()
+}
+
+// kill kills the peer with SIGKILL.
+func (p *process) kill() {
+	if p.cmd.ProcessState == nil {
+		p.cmd.Process.Kill()
+		<-p.over
+		p.cmd.Wait()
+	}
+}
+
+// finish ends the peer in good order.
+func (p *process) finish() {
+	p.t.Helper()
+	p.in.Close()
+	<-p.over
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Errorf("a peer ended badly: %v", err)
+	}
+}
+
+// begin sends a request. The channel gets the answer, or none if the peer is
+// killed.
+func (p *process) begin(do string, args ...string) <-chan answer {
+	p.t.Helper()
+	p.mu.Lock()
+	p.next++
+	c := make(chan answer, 1)
+	p.pending[p.next] = c
+	line, _ := json.Marshal(request{p.next, do, args})
+	p.mu.Unlock()
+	if _, err := p.in.Write(append(line, '\n')); err != nil {
+		p.t.Fatal(err)
+	}
+	return c
+}
+
+// ask sends a request and returns the answer.
+func (p *process) ask(ctx context.Context, do string, args ...string) (answer, error) {
+	p.t.Helper()
+	select {
+	case a := <-p.begin(do, args...):
+		if a.Error != "" {
+			return a, errors.New(a.Error)
+		}
+		return a, nil
+	case <-p.over:
+		return answer{}, errors.New("the peer is gone")
+	case <-ctx.Done():
+		p.t.Fatalf("%s %v: %v", do, args, ctx.Err())
+		return answer{}, nil
+	}
+}
+
+// reaches waits until the peer has reached a step of a move, which must not be
+// over before.
+func (p *process) reaches(ctx context.Context, step string, over <-chan answer) {
+	p.t.Helper()
+	for {
+		select {
+		case s := <-p.steps:
+			if s == step {
+				return
+			}
+		case a := <-over:
+			p.t.Fatalf("%s was not reached before the end: %+v", step, a)
+		case <-ctx.Done():
+			p.t.Fatalf("%s was not reached", step)
+		}
+	}
+}
+
+// live reports whether the tasklet runs at the peer.
+func (p *process) live(ctx context.Context, id string) bool {
+	p.t.Helper()
+	a, err := p.ask(ctx, "live", id)
+	return err == nil && a.Value == "true"
+}
+
+// eventually waits until f returns true.
+func eventually(ctx context.Context, t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for !f() {
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatalf("it never came: %s", what)
+		}
+	}
+}
+
+// connect connects a process to another, as often as it takes.
+func (p *process) connect(ctx context.Context, to *process) {
+	p.t.Helper()
+	eventually(ctx, p.t, "a connection", func() bool {
+		_, err := p.ask(ctx, "connect", to.addr)
+		return err == nil
+	})
+}
+
+// counted wants the output of the program plain, without a gap or a repetition,
+// to have more than so many lines, and returns how many.
+func (p *process) counted(ctx context.Context, id string, more int) (lines int) {
+	p.t.Helper()
+	eventually(ctx, p.t, fmt.Sprintf("more than %d lines", more), func() bool {
+		a, err := p.ask(ctx, "output", id)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		text := strings.Split(strings.TrimSuffix(a.Value, "\n"), "\n")
+		for n, line := range text {
+			if n == len(text)-1 && !strings.HasSuffix(a.Value, "\n") {
+				break
+			}
+			if line != fmt.Sprint(n) && line != "" {
+				p.t.Fatalf("line %d is %q", n, line)
+			}
+		}
+		lines = len(text)
+		return lines > more
+	})
+	return lines
+}
+
+// program returns the file that a program is in.
+func programFile(t *testing.T, name string) string {
+	build(t, name)
+	return filepath.Join(cache, name+".wasm")
+}

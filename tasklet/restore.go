@@ -1,0 +1,195 @@
+package tasklet
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/journal"
+)
+
+const (
+	// keepTime is how long the peer that started a tasklet remembers it, and
+	// its output, after it exited.
+	keepTime = 24 * time.Hour
+	// wakers is how many tasklets are woken at a time when a host starts.
+	wakers = 4
+)
+
+// restore takes over what the disk has, before the host serves anybody. It
+// returns what is to be done then.
+func (h *Host) restore() (todo []func(), err error) {
+	if h.disk == nil {
+		return nil, nil
+	}
+	if err := errors.Join(
+		each(h.disk, tableMoves, h.restoreMove),
+		each(h.disk, tableDeparted, h.restoreDeparture),
+	); err != nil {
+		return nil, err
+	}
+	err = each(h.disk, tableStarted, func(key string, data []byte) error {
+		r, err := h.restoreRecord(key, data)
+		if err == nil && r.exited() == nil {
+			todo = append(todo, r.follow)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slots := make(chan struct{}, wakers)
+	used := map[string]bool{}
+	err = each(h.disk, tableHosted, func(key string, data []byte) error {
+		s, err := decodeHosted(data)
+		if err != nil {
+			return err
+		}
+		used[s.Pages] = true
+		if f := h.restoreHosted(s, slots); f != nil {
+			todo = append(todo, f)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return todo, h.tidy(used)
+}
+
+// each calls f for the entries of a table.
+func each(j *journal.Journal, table journal.Table, f func(key string, data []byte) error) error {
+	entries, err := j.Entries(table)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := f(e.Key, e.Value); err != nil {
+			return fmt.Errorf("tasklet: restore %s %s: %w", table, e.Key, err)
+		}
+	}
+	return nil
+}
+
+// tidy removes files that no entry speaks of.
+func (h *Host) tidy(used map[string]bool) error {
+	logs, err := h.disk.Logs()
+	if err != nil {
+		return err
+	}
+	for _, name := range logs {
+		if !used[name] {
+			err = errors.Join(err, h.disk.Remove(name))
+		}
+	}
+	texts, e := h.disk.Texts()
+	for _, name := range texts {
+		if h.started[ID(name)] == nil {
+			e = errors.Join(e, h.disk.RemoveText(name))
+		}
+	}
+	return errors.Join(err, e)
+}
+
+func (h *Host) restoreMove(key string, data []byte) error {
+	var s savedOutcome
+	if err := decodeRecord(data, &s); err != nil {
+		return err
+	}
+	b, err := hex.DecodeString(key)
+	if err != nil || len(b) != len(moveID{}) {
+		return fmt.Errorf("%w: a move's ID", journal.ErrDamaged)
+	}
+	to, err := p2p.ParseID(s.To)
+	if err != nil {
+		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+	}
+	if s.State == committed { // the others were not committed, and never will be
+		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, at: s.At, confirmed: s.Confirmed}
+	}
+	return nil
+}
+
+func (h *Host) restoreDeparture(key string, data []byte) error {
+	var s savedDeparture
+	if err := decodeRecord(data, &s); err != nil {
+		return err
+	}
+	to, err := p2p.ParseID(s.To)
+	if err != nil {
+		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+	}
+	h.departed[ID(key)] = departure{to: to, hop: s.Hop, at: s.At}
+	return nil
+}
+
+func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
+	var s savedRecord
+	if err := decodeRecord(data, &s); err != nil {
+		return nil, err
+	}
+	where, err := p2p.ParseID(s.Where)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+	}
+	r := &record{
+		host: h, id: ID(key), program: s.Program, args: s.Args, started: s.Started,
+		out: newOutput(MaxOutput), done: make(chan struct{}), where: where, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
+	}
+	if err := r.id.validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+	}
+	if err := r.keepOutput(); err != nil {
+		return nil, err
+	}
+	r.position = r.out.base + int64(len(r.out.data))
+	if r.exit != nil {
+		r.out.close()
+		r.out.closeDisk()
+		close(r.done)
+	}
+	h.started[r.id] = r
+	return r, nil
+}
+
+// restoreHosted takes a tasklet over that was here, and returns what is to be
+// done about it, if anything.
+func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
+	c := &s.Cont
+	p := h.newProcess(c.ID, c.Program, c.Origin, c.State.Args, c.Started)
+	p.saved, p.moveID, p.arrived, p.moves = s, s.Move, c.Mover, c.Moves
+	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
+	switch s.Standing {
+	case partial:
+		h.partials[c.ID] = p
+		return nil
+	case prepared:
+		return h.restorePrepared(p)
+	case ended:
+		p.exit, p.exitedAt = s.Exit, s.At
+		p.out.close()
+		close(p.over)
+		h.processes[c.ID] = p
+		return nil
+	}
+	h.processes[c.ID] = p
+	if s.Parked {
+		return nil
+	}
+	p.turn <- struct{}{}
+	return func() {
+		defer func() { <-p.turn }()
+		select {
+		case slots <- struct{}{}:
+			defer func() { <-slots }()
+		case <-h.ctx.Done():
+			return
+		}
+		if err := p.wake(h.ctx); err != nil && h.ctx.Err() == nil {
+			h.log.Error("a tasklet could not be resumed", "tasklet", p.id, "error", err)
+		}
+	}
+}
