@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"time"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -26,6 +27,17 @@ type Config struct {
 	// A program that wants more ends with Go's "out of memory" and exit
 	// status 2, and Exit returns ErrMemory.
 	MemoryLimit uint64
+
+	// Reserve, if set, is asked before the program's memory becomes size
+	// bytes, also at the start, and refuses with an error, which Exit then
+	// returns if the program dies of it. The guest's own goroutine calls it.
+	Reserve func(size uint64) error
+
+	// CPULimit is how long the program may compute, in this and all earlier
+	// instances, by this host's clock while it does not wait. The default is
+	// no limit. A program that computes longer is ended with ErrCPU, within
+	// a millisecond.
+	CPULimit time.Duration
 
 	// Output gets what the program writes to its standard output and error.
 	// The guest's own goroutine calls it, and waits. It must not keep p, nor
@@ -63,6 +75,11 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 	if need := uint64(c.program.Pages()) * program.PageSize; need > limit {
 		return nil, fmt.Errorf("%w: the program starts with %d bytes; its limit is %d", ErrMemory, need, cfg.MemoryLimit)
 	}
+	if cfg.Reserve != nil {
+		if err := cfg.Reserve(uint64(c.program.Pages()) * program.PageSize); err != nil {
+			return nil, fmt.Errorf("sandbox: instantiate: %w", err)
+		}
+	}
 	mem, err := newMemory(limit)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: reserve %d bytes: %w", limit, err)
@@ -84,6 +101,7 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 		mem.free()
 		return nil, fmt.Errorf("sandbox: instantiate: %w", err)
 	}
+	mem.reserve = cfg.Reserve
 	for n := range i.globals {
 		i.globals[n] = i.module.ExportedGlobal(program.ExportGlobal(n)).(api.MutableGlobal)
 	}

@@ -13,6 +13,9 @@ var (
 	// ErrMemory says that a guest wanted more memory than its limit.
 	ErrMemory = errors.New("sandbox: out of memory")
 
+	// ErrCPU says that a guest computed longer than its limit.
+	ErrCPU = errors.New("sandbox: out of processor time")
+
 	// ErrClosed says that the instance or the runtime was closed.
 	ErrClosed = errors.New("sandbox: closed")
 

@@ -71,6 +71,8 @@ type Instance struct {
 	resumed bool      // no host call was made since the guest was carried on
 	idled   bool      // the guest waited since it last looked into its inbox
 	inLoop  bool      // the guest left, or is left, in the midst of computing
+	lap     time.Time // since when it computes
+	cpu     time.Duration
 	sliced  time.Time // when a goroutine of the guest was last preempted
 	trimmed time.Time // when the guest's memory was last trimmed
 }
@@ -108,13 +110,34 @@ func (i *Instance) launch(name string) {
 	go func() {
 		defer i.group.Done()
 		for {
+			i.lap = time.Now()
 			_, err := i.module.ExportedFunction(name).Call(i.ctx)
+			i.computed(time.Now())
 			if !i.settle(err) {
 				return
 			}
 			name = program.ExportLoop
 		}
 	}()
+}
+
+// computed notes that the guest computed until now.
+func (i *Instance) computed(now time.Time) {
+	i.cpu += now.Sub(i.lap)
+	i.lap = now
+}
+
+// overspent ends the guest if it has computed too long.
+func (i *Instance) overspent() {
+	if i.cfg.CPULimit <= 0 || i.cpu <= i.cfg.CPULimit {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.killed == nil {
+		i.killed = fmt.Errorf("%w: the limit is %s", ErrCPU, i.cfg.CPULimit)
+	}
+	i.obey()
 }
 
 // settle notes how a run of the guest ended. It reports whether the guest is to
@@ -137,8 +160,8 @@ func (i *Instance) settle(err error) bool {
 		i.pause = nil
 	case errors.As(err, &exit):
 		err = nil
-		if exit.ExitCode() != 0 && i.mem.refused {
-			err = ErrMemory
+		if exit.ExitCode() != 0 {
+			err = i.mem.refused
 		}
 		i.exit(int(exit.ExitCode()), err)
 	case err != nil:

@@ -1,13 +1,18 @@
 package sandbox
 
-import "github.com/tetratelabs/wazero/experimental"
+import (
+	"fmt"
+
+	"github.com/tetratelabs/wazero/experimental"
+)
 
 // A memory is the linear memory of one instance, with a limit of its own.
 type memory struct {
 	space   []byte // see newMemory
 	size    uint64
 	limit   uint64
-	refused bool // it was to grow over its limit
+	reserve func(size uint64) error // see Config
+	refused error                   // why it could not grow
 }
 
 // Allocate returns the memory itself: it serves one instance.
@@ -16,8 +21,14 @@ func (m *memory) Allocate(_, _ uint64) experimental.LinearMemory { return m }
 // Reallocate grows the memory, or returns nil if that is over its limit.
 func (m *memory) Reallocate(size uint64) []byte {
 	if size > m.limit {
-		m.refused = true
+		m.refused = fmt.Errorf("%w: the limit is %d bytes", ErrMemory, m.limit)
 		return nil
+	}
+	if m.reserve != nil {
+		if err := m.reserve(size); err != nil {
+			m.refused = err
+			return nil
+		}
 	}
 	m.size = size
 	m.extend()

@@ -43,6 +43,9 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		// is out of date.
 		return i.mem.putU32(nevents, 0)
 	}
+	i.computed(time.Now())
+	i.overspent()
+	defer func() { i.lap = time.Now() }()
 	now := i.clock.mono()
 	subs := make([]subscription, n)
 	for k := range subs {

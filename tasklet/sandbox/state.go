@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dstackless/dstackless/tasklet/program"
 )
@@ -19,6 +20,9 @@ type State struct {
 	InLoop bool
 	// Pages is the size of memory, in units of program.PageSize.
 	Pages uint32
+
+	// CPU is how long the program has computed, in nanoseconds.
+	CPU int64
 
 	// Mono is the guest's monotonic clock, in nanoseconds.
 	Mono int64
@@ -49,6 +53,7 @@ func (i *Instance) State() (State, error) {
 		G0:     i.g0,
 		InLoop: i.inLoop,
 		Pages:  uint32(len(i.mem.bytes()) / program.PageSize),
+		CPU:    int64(i.cpu),
 		Mono:   mono,
 		Wall:   wall,
 		Args:   slices.Clone(i.cfg.Args),
@@ -100,8 +105,9 @@ func (i *Instance) Grow(pages uint32) error {
 		return fmt.Errorf("%w: %d pages; the program starts with %d", ErrInvalidState, pages, have)
 	}
 	if _, ok := i.module.Memory().Grow(pages - have); !ok {
-		i.mem.refused = false
-		return fmt.Errorf("%w: %d pages of %d bytes; the limit is %d bytes", ErrMemory, pages, program.PageSize, i.cfg.MemoryLimit)
+		err := i.mem.refused
+		i.mem.refused = nil
+		return fmt.Errorf("%d pages of %d bytes: %w", pages, program.PageSize, cmp.Or(err, ErrMemory))
 	}
 	return nil
 }
@@ -149,6 +155,7 @@ func (i *Instance) adopt(s State) error {
 	i.inbox = slices.Clone(s.Inbox)
 	i.cfg.Args = slices.Clone(s.Args)
 	i.g0, i.ready, i.inLoop = s.G0, true, s.InLoop
+	i.cpu = time.Duration(max(0, s.CPU))
 	i.clock = carriedClock(s.Mono, s.Wall)
 	for n, v := range s.Globals {
 		if n == program.GlobalSP || n == program.GlobalPause {

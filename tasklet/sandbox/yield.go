@@ -37,6 +37,10 @@ func (i *Instance) yield(where uint32) (resume bool) {
 			return true
 		}
 	}
+	now := time.Now()
+	i.computed(now)
+	i.overspent()
+	defer func() { i.lap = time.Now() }() // what the host's scheduler does in here is not the guest's time
 	g := i.globals[program.GlobalG].Get()
 	own := i.ready && g != i.g0
 	if i.attention.Load() {
@@ -52,7 +56,7 @@ func (i *Instance) yield(where uint32) (resume bool) {
 			i.globals[program.GlobalTurns].Set(hurriedTurns)
 		}
 	}
-	if now := time.Now(); own && now.Sub(i.sliced) >= timeSlice {
+	if own && now.Sub(i.sliced) >= timeSlice {
 		i.sliced = now
 		i.preempt(g)
 	}
