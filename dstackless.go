@@ -63,6 +63,11 @@ type Options struct {
 	// bytes. Default: 256 MiB.
 	MemoryLimit uint64
 
+	// Limits are what else tasklets may use of this peer: processor time,
+	// output, and what those of one other peer may have together. Default: see
+	// there.
+	Limits tasklet.Limits
+
 	// Logger takes what an operator may want to know. Default: silence.
 	Logger *slog.Logger
 }
@@ -115,7 +120,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 
 // host makes the peer a host of tasklets.
 func (p *Peer) host(o *Options) (err error) {
-	to := tasklet.Options{DataDir: o.DataDir, Checkpoint: o.Checkpoint, MemoryLimit: o.MemoryLimit, Logger: o.Logger}
+	to := tasklet.Options{DataDir: o.DataDir, Checkpoint: o.Checkpoint, MemoryLimit: o.MemoryLimit, Limits: o.Limits, Logger: o.Logger}
 	for _, who := range o.Accept {
 		if who == AcceptAny {
 			to.AcceptAny = true

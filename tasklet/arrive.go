@@ -101,12 +101,38 @@ func (h *Host) admit(a *arrival) error {
 			return ErrClosed
 		}
 	}
-	defer h.mu.Unlock()
-	if err := h.admits(a); err != nil {
-		return err
+	stale, err := h.takeUp(a)
+	h.mu.Unlock()
+	if stale != nil {
+		h.dropPartial(stale)
 	}
+	return err
+}
+
+// takeUp makes an attempt that is admitted the host's, with what there is of an
+// earlier one of the same tasklet. It returns what there is of another one that
+// has the tasklet's ID. The lock is held.
+func (h *Host) takeUp(a *arrival) (stale *process, err error) {
+	if err := h.admits(a); err != nil {
+		return nil, err
+	}
+	o := &a.offer
+	p := h.partials[o.ID]
+	delete(h.partials, o.ID)
+	if p != nil && (p.program != o.Program || p.origin != o.Origin) {
+		stale, p = p, nil
+	}
+	if p == nil {
+		p = h.newProcess(o.ID, o.Program, o.Origin, o.Args, time.Time{})
+		p.enter()
+	}
+	if err := p.reserve(o.Memory); err != nil {
+		p.settle()
+		return stale, err
+	}
+	a.process = p
 	a.enlist()
-	return nil
+	return stale, nil
 }
 
 // admits is admit for one attempt. The lock is held.
@@ -130,7 +156,10 @@ func (h *Host) admits(a *arrival) error {
 	case h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] != nil:
 		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, self)
 	}
-	return nil
+	if h.partials[a.offer.ID] != nil {
+		return nil // it is charged already
+	}
+	return h.afford(&a.offer)
 }
 
 // prepare gets everything that the tasklet needs to run.
@@ -143,12 +172,6 @@ func (a *arrival) prepare() error {
 	code, err := h.fetch(a.ctx, a.offer.Program, a.from)
 	if err != nil {
 		return err
-	}
-	if a.process, err = h.takePartial(a); err != nil {
-		return err
-	}
-	if a.process == nil {
-		a.process = h.newProcess(a.offer.ID, a.offer.Program, a.offer.Origin, a.offer.Args, time.Time{})
 	}
 	if err := a.open(code); err != nil {
 		return err
@@ -376,6 +399,7 @@ func (a *arrival) run() error {
 			// The source has given it up, and this peer's record says that it
 			// is prepared: the next start asks again.
 			p.discard()
+			p.settle()
 			return err
 		}
 	}
@@ -383,6 +407,7 @@ func (a *arrival) run() error {
 	if h.closed {
 		h.mu.Unlock()
 		p.discard()
+		p.settle()
 		return ErrClosed
 	}
 	h.processes[p.id] = p

@@ -37,6 +37,8 @@ var (
 	// ErrDraining says that a peer takes no more tasklets, because it is being
 	// drained.
 	ErrDraining = errors.New("the peer is being drained")
+	// ErrLimit says that a tasklet exceeded a limit, which the text names.
+	ErrLimit = errors.New("over a limit")
 	// ErrClosed says that the host is shut down.
 	ErrClosed = errors.New("host is closed")
 )
@@ -46,13 +48,17 @@ var (
 var kinds = []error{
 	1: ErrKilled, 2: ErrRefused, 3: ErrNotFound, 4: ErrExited, 5: ErrSelf,
 	6: ErrUnconfirmed, 7: ErrProgram, 8: ErrContinuation, 9: ErrClosed, 10: ErrSuspended,
-	11: ErrNoDisk, 12: ErrPrepared, 13: ErrDraining,
+	11: ErrNoDisk, 12: ErrPrepared, 13: ErrDraining, 14: ErrLimit,
 }
 
 // A failure is an error as it travels.
 type failure struct {
 	Kind uint8 // index in kinds; 0: none of them
 	Text string
+	// Reason and Stack are those of a CrashError, whose Limit has the kind and
+	// the text.
+	Reason string
+	Stack  string
 }
 
 func failureOf(err error) *failure {
@@ -60,6 +66,12 @@ func failureOf(err error) *failure {
 		return nil
 	}
 	f := &failure{Text: err.Error()}
+	if crash := (*CrashError)(nil); errors.As(err, &crash) {
+		f.Reason, f.Stack, f.Text = crash.Reason, crash.Stack, ""
+		if crash.Limit != nil {
+			f.Text = crash.Limit.Error()
+		}
+	}
 	for i, kind := range kinds {
 		if kind != nil && errors.Is(err, kind) {
 			f.Kind = uint8(i)
@@ -73,6 +85,12 @@ func (f *failure) err() error {
 	switch {
 	case f == nil:
 		return nil
+	case f.Reason != "":
+		e := &CrashError{Reason: f.Reason, Stack: f.Stack}
+		if f.Text != "" {
+			e.Limit = (&failure{Kind: f.Kind, Text: f.Text}).err()
+		}
+		return e
 	case int(f.Kind) < len(kinds) && kinds[f.Kind] != nil:
 		return &remoteError{f.Text, kinds[f.Kind]}
 	}

@@ -69,6 +69,9 @@ type Options struct {
 	// Default: [DefaultMemoryLimit].
 	MemoryLimit uint64
 
+	// Limits are what else tasklets may use of this peer. Default: see there.
+	Limits Limits
+
 	// Logger takes what an operator may want to know. Default: silence.
 	Logger *slog.Logger
 }
@@ -100,7 +103,8 @@ type Host struct {
 	partials  map[ID]*process // whose transfer to here broke off
 	departed  map[ID]departure
 	moves     map[moveID]outcome
-	started   map[ID]*record // by this peer
+	started   map[ID]*record      // by this peer
+	accounts  map[string]*account // by origin
 }
 
 // pageCache is how many memory pages of 4 KiB of tasklets that were here are
@@ -121,6 +125,7 @@ func Start(node *p2p.Node, store *content.Store, space channel.Space, opts *Opti
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	o.Limits.defaults()
 	if o.CacheDir == "" && o.DataDir != "" {
 		o.CacheDir = filepath.Join(o.DataDir, "compiled")
 	}
@@ -130,6 +135,7 @@ func Start(node *p2p.Node, store *content.Store, space channel.Space, opts *Opti
 		ctx: ctx, stop: stop,
 		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
+		accounts: map[string]*account{},
 	}
 	if err := h.open(); err != nil {
 		stop()
@@ -367,11 +373,8 @@ func (h *Host) forgetOld(now time.Time) {
 	for id, p := range h.partials {
 		if p.saved.At.Before(now.Add(-partialTime)) {
 			delete(h.partials, id)
-			p.discard()
+			h.dropPartial(p)
 			gone(tableHosted, string(id))
-			if h.disk != nil {
-				entries = append(entries, func(*journal.Tx) error { return h.disk.Remove(p.saved.Pages) })
-			}
 		}
 	}
 	for id, r := range h.started {

@@ -12,6 +12,7 @@ import (
 // there is what is said here.
 func TestKilledAtStep(t *testing.T) {
 	file := programFile(t, "plain")
+	compiled(t, "plain")
 	for _, c := range []struct {
 		step   string
 		source bool   // is killed, or else the destination
@@ -128,6 +129,7 @@ func TestKilledAnyTime(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	peers := []*process{startProcess(t, true, ""), startProcess(t, true, ""), startProcess(t, true, "")}
+	compiled(t, "plain")
 	origin := peers[0]
 	mesh := func() {
 		peers[1].connect(ctx, peers[0])

@@ -99,6 +99,13 @@ func (o *output) trim(to int64) {
 	}
 }
 
+// end returns the position behind the last byte.
+func (o *output) end() int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.base + int64(len(o.data))
+}
+
 // tail returns what is there, and its position.
 func (o *output) tail() (base int64, data []byte) {
 	o.mu.Lock()

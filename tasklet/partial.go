@@ -13,14 +13,12 @@ import (
 // else in memory.
 func (a *arrival) keep() {
 	h, p := a.host, a.process
-	if p == nil {
-		return
-	}
 	s := a.partial()
 	closing := h.ctx.Err() != nil
 	switch {
 	case closing && p.saved != nil && p.saved.Standing == prepared:
 		p.discard() // the next start goes on asking
+		p.settle()
 		return
 	case h.disk != nil && p.saved != nil && p.saved.Pages != "":
 		s.Pages = p.saved.Pages
@@ -28,11 +26,13 @@ func (a *arrival) keep() {
 		s.Pages = p.pages.Name()
 	case h.disk != nil || closing || p.inst == nil || p.inst.Memory() == nil:
 		p.discard()
+		p.settle()
 		return
 	}
 	if h.disk != nil {
 		p.discard()
 		if err := p.saveHosted(s); err != nil {
+			p.settle()
 			h.log.Warn("what came of a tasklet could not be recorded", "tasklet", p.id, "error", err)
 			return
 		}
@@ -63,20 +63,17 @@ func (p *process) discard() {
 	p.closePages()
 }
 
-// takePartial returns what there is of an earlier attempt, or nil.
-func (h *Host) takePartial(a *arrival) (*process, error) {
-	h.mu.Lock()
-	p := h.partials[a.offer.ID]
-	delete(h.partials, a.offer.ID)
-	h.mu.Unlock()
-	if p == nil || p.program == a.offer.Program && p.origin == a.offer.Origin {
-		return p, nil
-	}
+// dropPartial forgets what came of a tasklet. The entry of it is replaced or
+// removed by the caller.
+func (h *Host) dropPartial(p *process) {
 	p.discard()
-	if p.saved.Pages == "" {
-		return nil, nil
+	p.settle()
+	if h.disk == nil || p.saved.Pages == "" {
+		return
 	}
-	return nil, h.disk.Remove(p.saved.Pages)
+	if err := h.disk.Remove(p.saved.Pages); err != nil {
+		h.log.Warn("what came of a tasklet could not be removed", "tasklet", p.id, "error", err)
+	}
 }
 
 // open gives the process of an arrival a sandbox, in which is what an earlier

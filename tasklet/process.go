@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -27,6 +28,11 @@ type process struct {
 
 	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
 	over chan struct{} // closed when it is no longer here
+
+	account  *account     // of its origin
+	reserved atomic.Int64 // bytes charged to it
+	settled  atomic.Bool
+	last     tail // of the program's goroutine
 
 	// Of whoever has the turn.
 	book    ledger
@@ -73,9 +79,7 @@ func (h *Host) newProcess(id ID, program, origin string, args []string, started 
 
 // instantiate gives the process its sandbox.
 func (p *process) instantiate(code *sandbox.Code) error {
-	inst, err := code.New(sandbox.Config{
-		Args: p.args, MemoryLimit: p.host.opts.MemoryLimit, Output: p.out.write, Calls: p,
-	})
+	inst, err := code.New(p.config())
 	if err != nil {
 		return err
 	}
@@ -114,7 +118,7 @@ func (p *process) attend(inst *sandbox.Instance) {
 		return
 	}
 	p.mu.Unlock()
-	p.finish(&exit{Status: status, Failure: failureOf(err)}, !errors.Is(err, ErrClosed))
+	p.finish(p.exitOf(status, err), !errors.Is(err, ErrClosed))
 
 	// A move that was under way may still look at the memory.
 	p.turn <- struct{}{}
@@ -138,6 +142,7 @@ func (p *process) finish(e *exit, record bool) {
 
 // leave ends what the tasklet had here. What became of it has been recorded.
 func (p *process) leave() {
+	p.settle()
 	p.withdraw(false)
 	p.leaveChannels()
 	p.out.close()
@@ -312,6 +317,6 @@ func (p *process) info() Info {
 func (i *Info) set(e *exit) {
 	i.State, i.Status = Exited, e.Status
 	if e.Failure != nil {
-		i.Error = e.Failure.Text
+		i.Error = e.Failure.err().Error()
 	}
 }

@@ -355,3 +355,11 @@ func programFile(t *testing.T, name string) string {
 	build(t, name)
 	return filepath.Join(cache, name+".wasm")
 }
+
+// compiled makes sure that a program is in the cache that all peers share.
+func compiled(t *testing.T, name string) {
+	t.Helper()
+	p := startPeer(t, tcp, nil)
+	must[*tasklet.Tasklet](t)(p.Spawn(t.Context(), build(t, name), "1000000"))
+	p.close()
+}

@@ -162,6 +162,11 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	p := h.newProcess(c.ID, c.Program, c.Origin, c.State.Args, c.Started)
 	p.saved, p.moveID, p.arrived, p.moves = s, s.Move, c.Mover, c.Moves
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
+	if s.Standing != ended {
+		p.enter()
+		p.reserved.Store(int64(c.Memory.Size))
+		p.account.bytes.Add(int64(c.Memory.Size))
+	}
 	switch s.Standing {
 	case partial:
 		h.partials[c.ID] = p
@@ -170,6 +175,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 		return h.restorePrepared(p)
 	case ended:
 		p.exit, p.exitedAt = s.Exit, s.At
+		p.settled.Store(true)
 		p.out.close()
 		close(p.over)
 		h.processes[c.ID] = p

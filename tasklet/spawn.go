@@ -54,7 +54,11 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		return nil, err
 	}
 	p := h.newProcess(newID(), c.String(), h.node.ID().String(), args, time.Now().Round(0))
+	h.mu.Lock()
+	p.enter()
+	h.mu.Unlock()
 	if err := p.instantiate(code); err != nil {
+		p.settle()
 		return nil, err
 	}
 	r := &record{
@@ -62,6 +66,7 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		out: newOutput(MaxOutput), done: make(chan struct{}), where: h.node.ID(), reachable: true,
 	}
 	if err := p.born(ctx, r); err != nil {
+		p.settle()
 		p.inst.Close()
 		return nil, err
 	}

@@ -187,8 +187,9 @@ func (t *Tasklet) control(ctx context.Context, q control) error {
 }
 
 // Wait waits until the tasklet has exited and returns its exit status. The
-// error is nil for a program that ended by itself, whatever its status, and
-// wraps [ErrKilled] if it was killed.
+// error is nil for a program that ended by itself, whatever its status; it is a
+// [*CrashError] for one that crashed, with the stack trace, wraps [ErrLimit] for
+// one that exceeded a limit, and [ErrKilled] for one that was killed.
 func (t *Tasklet) Wait(ctx context.Context) (status int, err error) {
 	p, r := t.lookup()
 	switch {

@@ -32,7 +32,8 @@ it did since then it does again; see --checkpoint. Only one peer can use a folde
 
 The peer runs only tasklets that were started on it, and those that the peers
 named with --accept move to it. A tasklet runs in a sandbox: it has no files, no
-network and no environment, and no more memory than --memory.`,
+network and no environment, and no more memory than --memory. One that exceeds a
+limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 		Example: `  # the first peer of a network, on ports of its own choice
   dspeer run
 
@@ -51,8 +52,8 @@ network and no environment, and no more memory than --memory.`,
 					return usageError{fmt.Errorf("--accept wants a peer's ID or %q: %w", dstackless.AcceptAny, err)}
 				}
 			}
-			if o.Checkpoint < 0 {
-				return usageError{fmt.Errorf("--checkpoint wants a time, not %s", o.Checkpoint)}
+			if l := o.Limits; o.Checkpoint < 0 || l.CPU < 0 || l.Output < 0 || l.Tasklets < 0 {
+				return usageError{errors.New("--checkpoint, --cpu, --output and --tasklets cannot be negative")}
 			}
 			return c.run(cmd.Context(), o)
 		},
@@ -66,6 +67,11 @@ network and no environment, and no more memory than --memory.`,
 		"`PEER` whose tasklets may move here, or \"any\"; can be repeated (default nobody; one's own may always come back)")
 	f.Var((*size)(&o.MemoryLimit), "memory",
 		"memory that each tasklet may have here, in `BYTES` or with a unit, such as 64MiB (default 256MiB)")
+	f.DurationVar(&o.Limits.CPU, "cpu", 0, "`TIME` that each tasklet may compute in all its life (default no limit)")
+	f.Int64Var(&o.Limits.Output, "output", 0, "`BYTES` that each tasklet may write in all its life (default no limit)")
+	f.IntVar(&o.Limits.Tasklets, "tasklets", 0, "`NUMBER` of tasklets that one other peer may have here (default 256)")
+	f.Var((*size)(&o.Limits.Continuations), "continuations",
+		"memory that all tasklets of one other peer may have here together, in `BYTES` or with a unit (default 4GiB)")
 	f.DurationVar(&o.Checkpoint, "checkpoint", 0,
 		"record each tasklet on disk every `TIME`, such as 30s; after a crash it goes on from there,\n"+
 			"and what it did since is repeated, messages that it sent included (default never)")

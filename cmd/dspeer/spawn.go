@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -85,10 +86,18 @@ func (c *cli) await(ctx context.Context, peer *control.Client, id string) error 
 			return err
 		}
 	}
+	if end.Error != "" && !c.json {
+		fmt.Fprintf(c.errs, "dspeer: %s: tasklet %s: %s\n", c.command, end.Tasklet, end.Error)
+		if end.Stack != "" && c.command == "wait" { // with spawn, it was in the output
+			fmt.Fprintln(c.errs, strings.TrimSuffix(end.Stack, "\n"))
+		}
+	}
 	switch {
 	case end.Killed:
 		fmt.Fprintf(c.errs, "dspeer: %s: tasklet %s was killed\n", c.command, end.Tasklet)
 		return statusError(exitKilled)
+	case end.Status < 0 && end.Error != "":
+		return statusError(exitFailure)
 	case end.Status < 0 || end.Status > 255:
 		// The operating system would keep the lowest 8 bits, which may be 0.
 		fmt.Fprintf(c.errs, "dspeer: %s: exit status %d of tasklet %s becomes 255\n", c.command, end.Status, end.Tasklet)

@@ -14,9 +14,11 @@ func main() {
 	case "forever":
 		forever()
 	case "gorge":
-		gorge()
+		gorge(args[1])
 	case "crash":
-		crash()
+		crash(args[1])
+	case "chatter":
+		chatter(args[1])
 	case "hoard":
 		size, err := strconv.Atoi(args[1])
 		if err != nil {

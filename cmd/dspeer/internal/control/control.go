@@ -38,6 +38,8 @@ type End struct {
 	Tasklet tasklet.ID `json:"tasklet"`
 	Status  int        `json:"status"` // exit status
 	Killed  bool       `json:"killed,omitempty"`
+	Error   string     `json:"error,omitempty"` // why, if it crashed or exceeded a limit
+	Stack   string     `json:"stack,omitempty"` // of a crash
 }
 
 // The paths of the requests.

@@ -141,11 +141,17 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	status, err := t.Wait(r.Context())
-	killed := errors.Is(err, tasklet.ErrKilled)
-	if err != nil && !killed {
+	end := End{Tasklet: t.ID(), Status: status, Killed: errors.Is(err, tasklet.ErrKilled)}
+	crash := (*tasklet.CrashError)(nil)
+	switch {
+	case errors.As(err, &crash):
+		end.Error, end.Stack = err.Error(), crash.Stack
+	case errors.Is(err, tasklet.ErrLimit):
+		end.Error = err.Error()
+	case err != nil && !end.Killed:
 		return err
 	}
-	return answer(w, End{Tasklet: t.ID(), Status: status, Killed: killed})
+	return answer(w, end)
 }
 
 func (s *Server) output(w http.ResponseWriter, r *http.Request) error {

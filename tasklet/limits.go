@@ -1,0 +1,130 @@
+package tasklet
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+// Limits bound what tasklets may use of a peer, beside the memory of each. A
+// tasklet that exceeds one is ended with an error that wraps [ErrLimit] and
+// names it; one that would do so by coming here is refused.
+type Limits struct {
+	// CPU is how long a tasklet may compute in all its life, by the host's
+	// clock while it does not wait, and rounded up to about a millisecond.
+	// What it says that it computed elsewhere counts. Default: no limit.
+	CPU time.Duration
+
+	// Output is how many bytes a tasklet may write in all its life. Default:
+	// no limit; what is kept is limited, see [MaxOutput].
+	Output int64
+
+	// Tasklets is how many tasklets of one other peer may be here, suspended
+	// ones and those that come included. Default: 256. Tasklets that were
+	// started here do not count.
+	Tasklets int
+
+	// Continuations is how many bytes of memory the tasklets of one other peer
+	// may have here together, suspended ones and those that come included.
+	// Default: 4 GiB. Tasklets that were started here do not count.
+	Continuations uint64
+}
+
+func (l *Limits) defaults() {
+	if l.Tasklets == 0 {
+		l.Tasklets = 256
+	}
+	if l.Continuations == 0 {
+		l.Continuations = 4 << 30
+	}
+}
+
+// An account is what the tasklets of one origin use.
+type account struct {
+	tasklets atomic.Int64
+	bytes    atomic.Int64
+}
+
+// account returns that of an origin. The lock is held.
+func (h *Host) account(origin string) *account {
+	a := h.accounts[origin]
+	if a == nil {
+		a = &account{}
+		h.accounts[origin] = a
+	}
+	return a
+}
+
+// afford reports whether the origin of an offer may have one more tasklet here.
+// The lock is held.
+func (h *Host) afford(o *offer) error {
+	if o.Origin == h.node.ID().String() {
+		return nil
+	}
+	used, l := h.account(o.Origin), h.opts.Limits
+	if n := used.tasklets.Load(); n >= int64(l.Tasklets) {
+		return fmt.Errorf("%w: number of tasklets: peer %s has %d of them at peer %s, which allows %d (--tasklets, Limits.Tasklets)",
+			ErrLimit, o.Origin, n, h.node.ID(), l.Tasklets)
+	}
+	if n := uint64(used.bytes.Load()); n+o.Memory > l.Continuations || n+o.Memory < n {
+		return fmt.Errorf("%w: bytes of continuations: the tasklets of peer %s have %d bytes at peer %s, which allows %d, and this one has %d (--continuations, Limits.Continuations)",
+			ErrLimit, o.Origin, n, h.node.ID(), l.Continuations, o.Memory)
+	}
+	return nil
+}
+
+// enter charges a tasklet to the account of its origin. The host's lock is
+// held.
+func (p *process) enter() {
+	p.account = p.host.account(p.origin)
+	p.account.tasklets.Add(1)
+}
+
+// reserve charges a memory of size bytes in place of what the tasklet had, if it
+// is more. It is refused if that is over the limit of its origin.
+func (p *process) reserve(size uint64) error {
+	grow := int64(size) - p.reserved.Load()
+	if grow <= 0 {
+		return nil
+	}
+	now := p.account.bytes.Add(grow)
+	if limit := p.host.opts.Limits.Continuations; p.origin != p.host.node.ID().String() && uint64(now) > limit {
+		p.account.bytes.Add(-grow)
+		return fmt.Errorf("%w: bytes of continuations: all tasklets of peer %s may have %d bytes together at peer %s (--continuations, Limits.Continuations)",
+			ErrLimit, p.origin, limit, p.host.node.ID())
+	}
+	p.reserved.Store(int64(size))
+	return nil
+}
+
+// settle ends what the tasklet is charged. It is idempotent.
+func (p *process) settle() {
+	if !p.settled.CompareAndSwap(false, true) {
+		return
+	}
+	p.account.tasklets.Add(-1)
+	p.account.bytes.Add(-p.reserved.Swap(0))
+}
+
+// config is what the tasklet's sandbox is given.
+func (p *process) config() sandbox.Config {
+	o := &p.host.opts
+	return sandbox.Config{
+		Args: p.args, MemoryLimit: o.MemoryLimit, Reserve: p.reserve, CPULimit: o.Limits.CPU, Output: p.write, Calls: p,
+	}
+}
+
+// write takes what the program writes.
+func (p *process) write(b []byte) {
+	at := p.out.end()
+	if limit := p.host.opts.Limits.Output; limit > 0 && at+int64(len(b)) > limit {
+		b = b[:max(0, limit-at)]
+		if inst, err := p.live(); err == nil {
+			inst.Kill(fmt.Errorf("%w: output: it wrote more than %d bytes (--output, Limits.Output)", ErrLimit, limit))
+		}
+	}
+	p.last.write(b)
+	p.out.write(b)
+}
