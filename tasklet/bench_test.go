@@ -2,7 +2,6 @@ package tasklet_test
 
 import (
 	"bufio"
-	"fmt"
 	"io"
 	"slices"
 	"testing"
@@ -12,79 +11,126 @@ import (
 	"github.com/dstackless/dstackless/tasklet"
 )
 
+// floor times writing size bytes to a stream and hearing that they came.
+func floor(b *testing.B, size int) {
+	const sink p2p.Protocol = "/sink/1.0.0"
+	var nodes [2]*p2p.Node
+	for i := range nodes {
+		var err error
+		if nodes[i], err = p2p.Start(&p2p.Options{Listen: tcp}); err != nil {
+			b.Fatal(err)
+		}
+		defer nodes[i].Close()
+	}
+	nodes[1].Handle(sink, func(s p2p.Stream) {
+		defer s.Close()
+		for {
+			if _, err := io.CopyN(io.Discard, s, int64(size)); err != nil {
+				return
+			}
+			s.Write([]byte{1})
+		}
+	})
+	if _, err := nodes[0].Connect(b.Context(), nodes[1].Addrs()[0]); err != nil {
+		b.Fatal(err)
+	}
+	s, err := nodes[0].Open(b.Context(), nodes[1].ID(), sink)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Reset()
+	buf := make([]byte, min(size, 4<<20))
+	for b.Loop() {
+		for sent := 0; sent < size; sent += len(buf) {
+			s.Write(buf)
+		}
+		if _, err := io.ReadFull(s, make([]byte, 1)); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// moves times moves of a program to and fro, and reports how long it stood
+// still, in the median and at most, and what was sent.
+func moves(b *testing.B, peers []*peer, warm int, args ...string) {
+	t, err := peers[0].Spawn(b.Context(), build(b, "zoo"), args...)
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := t.Output(b.Context(), true)
+	if err != nil {
+		b.Fatal(err)
+	}
+	bufio.NewReader(out).ReadString('\n')
+	var last tasklet.Hop
+	move := func(i int) {
+		if err := t.Move(b.Context(), peers[(i+1)%2].id()); err != nil {
+			b.Fatal(err)
+		}
+		for { // the peer that started it hears of the move a little later
+			moves := t.Info().Moves
+			if len(moves) > 0 && moves[len(moves)-1] != last {
+				last = moves[len(moves)-1]
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for i := range warm {
+		move(i)
+	}
+	var frozen []time.Duration
+	var sent uint64
+	for i := 0; b.Loop(); i++ {
+		move(warm + i)
+		frozen = append(frozen, last.Frozen)
+		sent += last.Sent
+	}
+	slices.Sort(frozen)
+	b.ReportMetric(float64(frozen[len(frozen)/2].Microseconds())/1000, "frozen-ms")
+	b.ReportMetric(float64(frozen[len(frozen)-1].Microseconds())/1000, "frozen-max-ms")
+	b.ReportMetric(float64(sent)/float64(len(frozen))/1e6, "sent-MB")
+}
+
 // How long a program with a heap of 4 MiB stands still when it moves to a peer
 // that has the program, beside the time to write 4 MiB to a stream.
 func BenchmarkFreeze(b *testing.B) {
-	const size = 4
-	b.Run("floor=stream", func(b *testing.B) {
-		const sink p2p.Protocol = "/sink/1.0.0"
-		var nodes [2]*p2p.Node
-		for i := range nodes {
-			var err error
-			if nodes[i], err = p2p.Start(&p2p.Options{Listen: tcp}); err != nil {
-				b.Fatal(err)
-			}
-			defer nodes[i].Close()
-		}
-		nodes[1].Handle(sink, func(s p2p.Stream) {
-			defer s.Close()
-			buf := make([]byte, size<<20)
-			for {
-				if _, err := io.ReadFull(s, buf); err != nil {
-					return
-				}
-				s.Write(buf[:1])
-			}
-		})
-		if _, err := nodes[0].Connect(b.Context(), nodes[1].Addrs()[0]); err != nil {
-			b.Fatal(err)
-		}
-		s, err := nodes[0].Open(b.Context(), nodes[1].ID(), sink)
-		if err != nil {
-			b.Fatal(err)
-		}
-		defer s.Reset()
-		buf := make([]byte, size<<20)
-		for b.Loop() {
-			s.Write(buf)
-			if _, err := io.ReadFull(s, buf[:1]); err != nil {
-				b.Fatal(err)
-			}
-		}
-	})
+	b.Run("floor=stream", func(b *testing.B) { floor(b, 4<<20) })
+	b.Run("move", func(b *testing.B) { moves(b, startPeers(b, 2, tcp), 2, "hoard", "4") })
+	b.Run("move-disk", func(b *testing.B) { moves(b, diskPeers(b, nil), 2, "hoard", "4") })
+}
+
+// How long a program with a heap of 1 GiB, of which it changes 10 MB a second,
+// stands still when it moves, and how long the move takes, beside the time to
+// write 1 GiB, and 1 MiB, to a stream.
+func BenchmarkFreezeLarge(b *testing.B) {
+	b.Run("floor=stream-1GiB", func(b *testing.B) { floor(b, 1<<30) })
+	b.Run("floor=stream-1MiB", func(b *testing.B) { floor(b, 1<<20) })
+	large := &tasklet.Options{AcceptAny: true, MemoryLimit: 2 << 30}
 	b.Run("move", func(b *testing.B) {
-		peers := startPeers(b, 2, tcp)
-		t, err := peers[0].Spawn(b.Context(), build(b, "zoo"), "hoard", fmt.Sprint(size))
-		if err != nil {
+		peers := []*peer{startPeer(b, tcp, large), startPeer(b, tcp, large)}
+		if _, err := peers[0].node.Connect(b.Context(), peers[1].node.Addrs()[0]); err != nil {
 			b.Fatal(err)
 		}
-		out, err := t.Output(b.Context(), true)
-		if err != nil {
-			b.Fatal(err)
-		}
-		bufio.NewReader(out).ReadString('\n')
-		var last tasklet.Hop
-		move := func(i int) {
-			if err := t.Move(b.Context(), peers[(i+1)%2].id()); err != nil {
-				b.Fatal(err)
-			}
-			for { // the peer that started it hears of the move a little later
-				moves := t.Info().Moves
-				if len(moves) > 0 && moves[len(moves)-1] != last {
-					last = moves[len(moves)-1]
-					return
-				}
-				time.Sleep(time.Millisecond)
-			}
-		}
-		move(0)
-		move(1)
-		var frozen []time.Duration
-		for i := 0; b.Loop(); i++ {
-			move(i)
-			frozen = append(frozen, last.Frozen)
-		}
-		slices.Sort(frozen)
-		b.ReportMetric(float64(frozen[len(frozen)/2].Microseconds())/1000, "frozen-ms")
+		moves(b, peers, 0, "churn", "1024")
 	})
+	b.Run("move-disk", func(b *testing.B) { moves(b, diskPeers(b, large), 0, "churn", "1024") })
+}
+
+// diskPeers starts two peers with disks.
+func diskPeers(b *testing.B, opts *tasklet.Options) (peers []*peer) {
+	for range 2 {
+		o := tasklet.Options{AcceptAny: true, CacheDir: cache}
+		if opts != nil {
+			o.MemoryLimit = opts.MemoryLimit
+		}
+		o.DataDir = b.TempDir()
+		p := must[*peer](b)(newPeer(o.DataDir, tcp, &o))
+		b.Cleanup(p.close)
+		peers = append(peers, p)
+	}
+	if _, err := peers[0].node.Connect(b.Context(), peers[1].node.Addrs()[0]); err != nil {
+		b.Fatal(err)
+	}
+	return peers
 }

@@ -18,3 +18,23 @@ func hoard(size int) {
 		time.Sleep(time.Millisecond)
 	}
 }
+
+// churn fills as many MiB of memory as it is told with what does not compress,
+// and then writes 10 MB a second of new contents, page by page, all over it.
+func churn(size int) {
+	heap := make([]byte, size<<20)
+	random := rand.NewChaCha8([32]byte{1})
+	random.Read(heap)
+	fmt.Println("filled")
+	const page, perSecond = 4096, 10_000_000
+	began, written := time.Now(), 0
+	for {
+		for due := int(time.Since(began).Seconds() * perSecond); written < due; written += page {
+			random.Read(heap[rand.IntN(len(heap)/page)*page:][:page])
+		}
+		if behind := time.Since(began); behind > time.Second { // what a stop made it miss is not made up for
+			began, written = time.Now(), 0
+		}
+		time.Sleep(time.Millisecond)
+	}
+}

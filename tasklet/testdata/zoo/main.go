@@ -27,6 +27,12 @@ func main() {
 		hoard(size)
 	case "clock":
 		clock(args[1])
+	case "churn":
+		size, err := strconv.Atoi(args[1])
+		if err != nil {
+			log.Fatal(err)
+		}
+		churn(size)
 	case "travel":
 		travel(args[1])
 	default:
