@@ -13,52 +13,74 @@ const Window = 1024
 // A Pending is a value on its way.
 type Pending struct {
 	name Name
-	done chan struct{}
-	err  error
+	flow *flow
 
 	// Guarded by the mutex of the flow.
-	flow       *flow
+	over       bool
+	err        error
+	done       chan struct{} // made for the first who waits
 	end        Withdrawer
 	watch      *watch
 	prev, next *Pending
 }
 
 // Done returns a channel that is closed when the outcome is known.
-func (p *Pending) Done() <-chan struct{} { return p.done }
+func (p *Pending) Done() <-chan struct{} {
+	p.flow.mu.Lock()
+	defer p.flow.mu.Unlock()
+	if p.done == nil {
+		p.done = make(chan struct{})
+		if p.over {
+			close(p.done)
+		}
+	}
+	return p.done
+}
 
 // Wait waits until the value was received, and returns what Send would have
 // returned. It may be called any number of times, or never.
 func (p *Pending) Wait() error {
-	<-p.done
+	p.flow.mu.Lock()
+	over := p.over
+	p.flow.mu.Unlock()
+	if !over {
+		<-p.Done()
+	}
 	return p.err
+}
+
+// An underway is a Pending with its value, which the endpoint forgets when it
+// tells the outcome.
+type underway[T any] struct {
+	Pending
+	value outgoing[T]
 }
 
 // SendAsync begins to send v and does not wait until it is received, only while
 // [Window] values are on their way from this end. Values arrive in the order of
-// the calls, and rules of Send hold for each of them. When ctx ends, what is on
-// its way is withdrawn, and what cannot be withdrawn is followed by nothing.
+// the calls, and the rules of Send hold for each of them. When ctx ends, what is
+// on its way is withdrawn, and what cannot be withdrawn is followed by nothing.
 //
 // What is on its way when the end is left, or the peer is closed, ends with
 // [ErrClosed]: wait for the last Pending first.
 func (c *Channel[T]) SendAsync(ctx context.Context, v T) *Pending {
-	p := &Pending{name: c.name, done: make(chan struct{}), flow: &c.flow}
-	if err := c.flow.enter(ctx, p); err != nil {
-		p.err = fmt.Errorf("channel: send on %q: %w", string(c.name), err)
-		close(p.done)
-		return p
+	u := &underway[T]{Pending: Pending{name: c.name, flow: &c.flow}, value: outgoing[T]{value: v}}
+	if err := c.flow.enter(ctx, &u.Pending); err != nil {
+		u.err, u.over = fmt.Errorf("channel: send on %q: %w", string(c.name), err), true
+		return &u.Pending
 	}
-	end := c.end.SendAsync(&outgoing[T]{value: v}, p.finish)
-	c.flow.begun(ctx, p, end)
-	return p
+	end := c.end.SendAsync(&u.value, u.finish)
+	c.flow.begun(ctx, &u.Pending, end)
+	return &u.Pending
 }
 
 // finish takes the outcome.
-func (p *Pending) finish(err error) {
+func (u *underway[T]) finish(err error) {
+	u.value = outgoing[T]{}
 	if err != nil {
-		p.err = fmt.Errorf("channel: send on %q: %w", string(p.name), err)
+		err = fmt.Errorf("channel: send on %q: %w", string(u.name), err)
 	}
-	p.flow.leave(p)
-	close(p.done)
+	u.flow.leave(&u.Pending, err)
 }
 
 // A flow is what is on its way from one end of a channel.
@@ -121,7 +143,9 @@ func (f *flow) enter(ctx context.Context, p *Pending) error {
 // begun notes how p is withdrawn, and does so if its context has ended already.
 func (f *flow) begun(ctx context.Context, p *Pending, end Withdrawer) {
 	f.mu.Lock()
-	p.end = end
+	if !p.over {
+		p.end = end
+	}
 	f.mu.Unlock()
 	if err := ctx.Err(); err != nil {
 		end.Withdraw(err)
@@ -129,9 +153,13 @@ func (f *flow) begun(ctx context.Context, p *Pending, end Withdrawer) {
 }
 
 // leave removes p, whose outcome is known.
-func (f *flow) leave(p *Pending) {
+func (f *flow) leave(p *Pending, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	p.over, p.err = true, err
+	if p.done != nil {
+		close(p.done)
+	}
 	if p.prev == nil {
 		f.first = p.next
 	} else {

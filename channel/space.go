@@ -44,7 +44,8 @@ type Endpoint interface {
 	// SendAsync begins to send p, behind all that was sent on this endpoint
 	// before, and does not wait. It calls done once, with what Send would
 	// have returned, at any time from now on and from any goroutine: done
-	// must neither block nor use the endpoint.
+	// must neither block nor use the endpoint. The endpoint does not use p
+	// after that.
 	SendAsync(p Payload, done func(error)) Withdrawer
 
 	// Receive waits for one sender and gives its value to s. A nil error

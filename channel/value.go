@@ -40,8 +40,6 @@ func (o *outgoing[T]) Encode() ([]byte, error) {
 		return append(append(b, byte(code)), text...), nil
 	}
 	name := typeName[T]()
-	head := binary.AppendUvarint(make([]byte, 0, 2+len(name)), uint64(len(name)))
-	head = append(head, name...)
 	raw, isRaw := any(o.value).([]byte)
 	if !isRaw {
 		// Gob would write nothing in its place, or the zero of what it points to.
@@ -51,17 +49,27 @@ func (o *outgoing[T]) Encode() ([]byte, error) {
 			}
 		}
 		var err error
-		if raw, err = codec.Marshal(&o.value, MaxValue-len(head)); err != nil {
+		if raw, err = codec.Marshal(&o.value, MaxValue-headOf(name)); err != nil {
 			if errors.Is(err, codec.ErrTooLarge) {
 				err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 			}
 			return nil, err
 		}
 	}
-	if len(head)+len(raw) > MaxValue {
-		return nil, fmt.Errorf("%w: %d bytes; the limit is %d", ErrTooLarge, len(raw), MaxValue-len(head))
+	if headOf(name)+len(raw) > MaxValue {
+		return nil, fmt.Errorf("%w: %d bytes; the limit is %d", ErrTooLarge, len(raw), MaxValue-headOf(name))
 	}
-	return append(head, raw...), nil
+	b := binary.AppendUvarint(make([]byte, 0, headOf(name)+len(raw)), uint64(len(name)))
+	return append(append(b, name...), raw...), nil
+}
+
+// headOf returns the length of what comes before the data of a value of the
+// named type.
+func headOf(name string) int {
+	if len(name) < 0x80 {
+		return 1 + len(name)
+	}
+	return 2 + len(name)
 }
 
 // incoming is a sink that wants a T.

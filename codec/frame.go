@@ -34,23 +34,38 @@ func WriteFrame(w io.Writer, payload []byte) error {
 // [ErrTooLarge], before it allocates, for a frame over the limit, or
 // [ErrMalformed] for a length that [AppendFrame] does not write.
 func ReadFrame(r *bufio.Reader, limit int) ([]byte, error) {
-	size, err := readLength(r)
+	size, err := NextFrame(r, limit)
 	if err != nil {
 		return nil, err
 	}
-	if size > uint64(max(limit, 0)) {
-		return nil, tooLarge("frame", int(min(size, math.MaxInt)), limit)
+	return ReadBody(r, size)
+}
+
+// NextFrame reads the length of the next frame, with the errors of [ReadFrame].
+// The payload follows: it is read with [ReadBody], or from r.
+func NextFrame(r *bufio.Reader, limit int) (int, error) {
+	size, err := readLength(r)
+	if err != nil {
+		return 0, err
 	}
+	if size > uint64(max(limit, 0)) {
+		return 0, tooLarge("frame", int(min(size, math.MaxInt)), limit)
+	}
+	return int(size), nil
+}
+
+// ReadBody reads the payload of a frame, size bytes, which the caller owns.
+func ReadBody(r *bufio.Reader, size int) ([]byte, error) {
 	payload := make([]byte, 0, min(size, eager))
-	for n := uint64(0); n < size; n = uint64(len(payload)) {
-		if n == uint64(cap(payload)) {
+	for n := 0; n < size; n = len(payload) {
+		if n == cap(payload) {
 			payload = append(payload, 0)[:n] // grows as append does
 		}
-		next := payload[n:min(uint64(cap(payload)), size)]
+		next := payload[n:min(cap(payload), size)]
 		if _, err := io.ReadFull(r, next); err != nil {
 			return nil, unexpected(err)
 		}
-		payload = payload[:n+uint64(len(next))]
+		payload = payload[:n+len(next)]
 	}
 	return payload, nil
 }

@@ -72,11 +72,12 @@ func (m *member) onMatch(s *session, f *frame) {
 	m.endOffer(op)
 	op.remove()
 	op.offered, op.offer = true, o
+	id := op.id
 	m.space.spawn(func() {
 		sn, err := m.space.dial(m.space.ctx, o.to)
 		m.mu.Lock()
 		defer m.unlock()
-		if op := m.exposed[f.send]; op == nil || !op.offered || op.offer != o {
+		if op := m.exposed[id]; op == nil || !op.offered || op.offer != o {
 			return
 		}
 		switch {

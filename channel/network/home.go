@@ -3,6 +3,7 @@ package network
 import (
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -57,8 +58,8 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 	if f.value != nil {
 		m.hold(op, f.value)
 	}
-	if f.ordered { // it may have come back before those behind it
-		m.rematch()
+	if !turn && m.mayPair(op) { // it has come back, before those behind it
+		m.match(op)
 	}
 	return nil
 }
@@ -221,8 +222,13 @@ func (m *member) takeHeld(s *operation) []byte {
 	m.takes++
 	m.credit(nil)
 	s.owner.send(frame{kind: accept, number: m.number, send: s.id})
+	*s = operation{}
+	noted.Put(s)
 	return value
 }
+
+// noted recycles the operations of other peers that were met here.
+var noted = sync.Pool{New: func() any { return new(operation) }}
 
 // onReceive: the peer of s has a receive that waits.
 func (m *member) onReceive(s *session, t *tie, f *frame) error {
@@ -282,7 +288,8 @@ func (m *member) note(s *session, t *tie, id, at uint64) (*operation, error) {
 	} else if len(t.ops) >= maxNoted {
 		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
 	}
-	op := &operation{id: id, owner: s, at: at}
+	op := noted.Get().(*operation)
+	op.id, op.owner, op.at = id, s, at
 	t.ops[id] = op
 	return op, nil
 }

@@ -2,6 +2,7 @@ package network
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,6 +27,13 @@ const (
 	// copied is the size up to which values are copied behind each other,
 	// to leave in one packet.
 	copied = 4 << 10
+
+	// maxSpare is the size of the largest buffer that is used again.
+	maxSpare = 256 << 10
+
+	// small is the size up to which frames are read without a buffer of
+	// their own.
+	small = 4 << 10
 )
 
 // A session is one stream to a peer, on which all channels that both use are
@@ -163,7 +171,7 @@ func (s *session) write() {
 			s.stream.CloseWrite()
 			return
 		}
-		if len(out) > 0 && cap(out[0]) <= 16*copied {
+		if len(out) > 0 && cap(out[0]) <= maxSpare {
 			s.mu.Lock()
 			s.spare = out[0][:0]
 			s.mu.Unlock()
@@ -173,17 +181,30 @@ func (s *session) write() {
 
 // read hands each frame to the member it is for until the stream ends.
 func (s *session) read() error {
-	r := bufio.NewReaderSize(ear{s}, 64<<10)
+	r := bufio.NewReaderSize(ear{s}, 16<<10)
+	var f frame // which nobody keeps
 	for {
-		b, err := codec.ReadFrame(r, maxFrame)
+		n, err := codec.NextFrame(r, maxFrame)
 		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
 		}
-		f, err := parseFrame(b)
+		var b []byte
+		if n <= small {
+			b, err = r.Peek(n)
+		} else {
+			b, err = codec.ReadBody(r, n)
+		}
 		if err != nil {
 			return err
+		}
+		if f, err = parseFrame(b); err != nil {
+			return err
+		}
+		if n <= small {
+			f.value = bytes.Clone(f.value) // which is kept; the rest was copied
+			r.Discard(n)
 		}
 		if err := s.handle(&f); err != nil {
 			return err
