@@ -45,9 +45,10 @@ func alone(ctx context.Context, t *testing.T, code *sandbox.Code, args ...string
 	return result{status, err, out.String(), time.Since(began).Round(time.Millisecond)}
 }
 
-// carry runs a program that is stopped all the time, after at most rest, and
-// carried on in a new sandbox: a move without the way. It returns how often
-// it was.
+// carry runs a program that is stopped all the time and carried on in a new
+// sandbox: a move without the way. In between it runs for at most rest more than
+// that takes, because memories can be large. It returns how often it was
+// stopped.
 func carry(ctx context.Context, t *testing.T, rnd *rand.Rand, rest time.Duration, code *sandbox.Code, args ...string) (r result, moves int) {
 	t.Helper()
 	began := time.Now()
@@ -58,11 +59,13 @@ func carry(ctx context.Context, t *testing.T, rnd *rand.Rand, rest time.Duration
 	if err := i.Start(); err != nil {
 		t.Fatal(err)
 	}
+	var cost time.Duration // of the last time: it is not to be all that is done
 	for {
 		select {
 		case <-i.Done():
-		case <-time.After(time.Duration(rnd.Int64N(int64(rest)))):
+		case <-time.After(cost + time.Duration(rnd.Int64N(int64(rest)))):
 		}
+		began := time.Now()
 		err := i.Pause(ctx)
 		if errors.Is(err, sandbox.ErrExited) {
 			break
@@ -82,6 +85,7 @@ func carry(ctx context.Context, t *testing.T, rnd *rand.Rand, rest time.Duration
 			t.Fatal(err)
 		}
 		moves++
+		cost = time.Since(began)
 	}
 	r.status, r.err = i.Exit()
 	r.output = out.String()
