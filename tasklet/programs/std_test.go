@@ -98,8 +98,9 @@ var std = []struct {
 	{pkg: "weak"},
 }
 
-// durations are all that differs from run to run.
-var durations = regexp.MustCompile(` \(\d+\.\d+s\)`)
+// differing is what differs from run to run: durations, and addresses in the
+// names of tests.
+var differing = regexp.MustCompile(` \(\d+\.\d+s\)|0x[0-9a-f]{5,}`)
 
 // verdicts returns what a test binary says of its tests. The order is that of
 // their ends, which differs for those that run in parallel.
@@ -108,7 +109,7 @@ func verdicts(output string) []string {
 	for line := range strings.Lines(output) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "--- ") || line == "PASS" || line == "FAIL" {
-			found = append(found, durations.ReplaceAllString(line, ""))
+			found = append(found, differing.ReplaceAllString(line, ""))
 		}
 	}
 	slices.Sort(found)
