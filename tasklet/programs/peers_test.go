@@ -3,6 +3,7 @@ package programs_test
 import (
 	"flag"
 	"os"
+	"path/filepath"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -66,7 +67,7 @@ func startPeers(t *testing.T, n int) []*peer {
 		store := must[*content.Store](t)(content.Start(node, table, nil))
 		space := network.Start(node, table, nil)
 		host := must[*tasklet.Host](t)(tasklet.Start(node, store, space, &tasklet.Options{
-			DataDir: workdir, AcceptAny: true, MemoryLimit: memoryLimit,
+			CacheDir: filepath.Join(workdir, "compiled"), AcceptAny: true, MemoryLimit: memoryLimit,
 		}))
 		t.Cleanup(func() {
 			host.Close()
