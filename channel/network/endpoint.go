@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -37,7 +38,7 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 		return err
 	}
 	m := e.member
-	m.mu.Lock()
+	m.lock()
 	if err := e.ready(); err != nil || m.closed {
 		m.mu.Unlock()
 		return cmp.Or(err, channel.ErrClosed)
@@ -80,7 +81,7 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 		return err
 	}
 	m := e.member
-	m.mu.Lock()
+	m.lock()
 	if err := e.ready(); err != nil {
 		m.mu.Unlock()
 		return err
@@ -105,6 +106,18 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 	return e.await(ctx, op)
 }
 
+// lock locks m.mu, which is held for a moment only: whoever finds it taken does
+// better to let others run than to sleep.
+func (m *member) lock() {
+	for range 4 {
+		if m.mu.TryLock() {
+			return
+		}
+		runtime.Gosched()
+	}
+	m.mu.Lock()
+}
+
 // ready reports why e cannot take an operation.
 func (e *endpoint) ready() error {
 	switch {
@@ -120,14 +133,8 @@ func (e *endpoint) ready() error {
 
 // await waits until op is done or ctx ends.
 func (e *endpoint) await(ctx context.Context, op *operation) error {
-	if cancelled := ctx.Done(); cancelled == nil {
-		<-op.done
-	} else {
-		select {
-		case <-op.done:
-		case <-cancelled:
-			e.abandon(op, ctx.Err())
-		}
+	if !op.wait(ctx.Done()) {
+		e.abandon(op, ctx.Err())
 	}
 	err := op.err
 	recycle(op)

@@ -1,6 +1,9 @@
 package network
 
 import (
+	"runtime"
+	"sync/atomic"
+
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
 )
@@ -18,6 +21,7 @@ type operation struct {
 	payload channel.Payload // of a send
 	sink    channel.Sink    // of a receive
 	end     *endpoint
+	waiter  atomic.Uint32
 	done    chan struct{} // capacity 1: a signal, so that operations are recycled
 	notify  func(error)   // of a send that nobody waits for: takes its outcome
 	err     error
@@ -69,9 +73,38 @@ func (op *operation) wake() {
 	case op.notify != nil:
 		op.notify(op.err)
 	default:
-		op.done <- struct{}{}
+		if op.waiter.Swap(told) == asleep {
+			op.done <- struct{}{}
+		}
 	}
 }
+
+// wait waits until op has come to its end, or cancelled is closed, and reports
+// whether op has. The other side is often about to come: until then others may
+// run.
+func (op *operation) wait(cancelled <-chan struct{}) bool {
+	runtime.Gosched()
+	if !op.waiter.CompareAndSwap(awake, asleep) {
+		return true
+	}
+	if cancelled == nil {
+		<-op.done
+		return true
+	}
+	select {
+	case <-op.done:
+		return true
+	case <-cancelled:
+		return false
+	}
+}
+
+// What the caller of an operation does.
+const (
+	awake  = iota
+	asleep // until something is in done
+	told   // how it ended
+)
 
 // A kept is a value that was offered to a receive of a tentative choice.
 type kept struct {
