@@ -219,7 +219,7 @@ func TestSendAsyncMemory(t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("%d MiB", (most-before)>>20)
-	if most-before > 32<<20 {
+	if most-before > 64<<20 {
 		t.Errorf("%d MiB in use", (most-before)>>20)
 	}
 }

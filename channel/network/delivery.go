@@ -55,7 +55,7 @@ func (m *member) onMatch(s *session, f *frame) {
 		}
 		return
 	}
-	o := offer{to: f.peer, receive: f.receive, matcher: s}
+	o := offer{to: f.peer, run: f.run, receive: f.receive, matcher: s}
 	if f.peer == s.peer {
 		o.via, o.run = s, s.run
 		m.direct(op, o)

@@ -50,6 +50,7 @@ type Frame struct {
 	Heard      uint64
 	At         uint64
 	Under      uint64
+	Run        uint64
 	Choice     uint64
 	Again      bool
 	Pass       bool
@@ -64,7 +65,7 @@ func (f Frame) Bytes() []byte {
 	in := frame{
 		kind: f.Kind, number: f.Number, key: f.Key, proof: f.Proof, claim: claim{f.Generation, f.Home},
 		send: f.Send, receive: f.Receive, outcome: f.Outcome, peer: f.Peer, addrs: f.Addrs,
-		heard: f.Heard, at: f.At, under: f.Under, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
+		heard: f.Heard, at: f.At, under: f.Under, run: f.Run, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
 		waits: f.Waits, sends: f.Sends, receives: f.Receives, value: f.Value,
 	}
 	return append(in.append(nil), in.value...)
@@ -75,7 +76,7 @@ func ParseFrame(b []byte) (Frame, error) {
 	return Frame{
 		Kind: f.kind, Number: f.number, Key: f.key, Proof: f.proof, Generation: f.claim.generation, Home: f.claim.home,
 		Send: f.send, Receive: f.receive, Outcome: f.outcome, Peer: f.peer, Addrs: f.addrs,
-		Heard: f.heard, At: f.at, Under: f.under, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
+		Heard: f.heard, At: f.at, Under: f.under, Run: f.run, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
 		Waits: f.waits, Sends: f.sends, Receives: f.receives, Value: f.value,
 	}, err
 }

@@ -99,6 +99,7 @@ type frame struct {
 	heard    uint64 // how many accepts of this session the sender of a value has heard
 	at       uint64 // which attempt of the send it is, or answers
 	under    uint64 // the generation of the home that a send was meant for
+	run      uint64 // the life of peer that has the receive
 	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
 	again    bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
 	ordered  bool   // the send is of its sender's lane
@@ -150,6 +151,7 @@ func (f *frame) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
 		dst = binary.AppendUvarint(dst, f.at)
+		dst = binary.LittleEndian.AppendUint64(dst, f.run)
 		dst = appendString(dst, string(f.peer))
 		dst = appendAddrs(dst, f.addrs)
 	case settle:
@@ -267,6 +269,7 @@ func parseFrame(b []byte) (frame, error) {
 		f.send = r.uint64()
 		f.receive = r.uint64()
 		f.at = r.uvarint()
+		f.run = r.uint64()
 		f.peer = r.id()
 		f.addrs = r.addrs()
 		if f.peer == "" {

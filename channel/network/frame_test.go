@@ -40,7 +40,7 @@ func frames() map[string]network.Frame {
 		"receive":            {Kind: network.Receive, Number: 1, Receive: 3},
 		"withdraw":           {Kind: network.Withdraw, Number: 1, Send: 2},
 		"match":              {Kind: network.Match, Number: 1, Send: 2, Receive: 3, Peer: peer},
-		"match_addrs":        {Kind: network.Match, Number: 1, At: 1 << 32, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
+		"match_addrs":        {Kind: network.Match, Number: 1, At: 1 << 32, Run: math.MaxUint64, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
 		"settle_accepted":    {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Accepted},
 		"settle_gone":        {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Gone},
 		"deliver":            {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Heard: 1, Value: []byte("value")},

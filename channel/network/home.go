@@ -332,10 +332,10 @@ func (m *member) pairUp(op, r *operation) {
 	if r.owner == nil {
 		m.expose(r)
 		r.promised = true
-		f.peer = m.self()
+		f.peer, f.run = m.self(), m.space.run
 	} else {
 		r.remove()
-		f.peer = r.owner.peer
+		f.peer, f.run = r.owner.peer, r.owner.run
 		f.addrs = m.space.node.AddrsOf(f.peer)
 	}
 	if op.ordered {
