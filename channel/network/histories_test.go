@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/anishathalye/porcupine"
+
 	"github.com/dstackless/dstackless/channel/history"
 )
 
@@ -16,6 +18,8 @@ var (
 	seeds     = flag.Int("seeds", 200, "how many random workloads TestHistories runs")
 	firstSeed = flag.Uint64("seed", 0, "the seed of the first workload, 0 for a random one")
 	duration  = flag.Duration("for", 0, "how long TestHistories goes on, whatever -seeds says")
+	stops     = flag.Bool("stop", false, "TestHistories stops at the first seed that fails")
+	patience  = flag.Duration("patience", time.Minute, "how long a workload may take, which takes most of them less than a second")
 	lanes     = flag.Int("lanes", 8, "how many workloads TestHistories runs at a time")
 )
 
@@ -32,8 +36,11 @@ func TestHistories(t *testing.T) {
 	var begun, ended, calls atomic.Uint64
 	next := func() (seed uint64, ok bool) {
 		n := begun.Add(1) - 1
-		if *duration > 0 {
-			return from + n, time.Since(start) < *duration && !t.Failed()
+		switch {
+		case *stops && t.Failed():
+			return 0, false
+		case *duration > 0:
+			return from + n, time.Since(start) < *duration
 		}
 		return from + n, n < uint64(*seeds)
 	}
@@ -60,6 +67,10 @@ func TestHistories(t *testing.T) {
 		ended.Load(), calls.Load(), took.Round(time.Millisecond), float64(ended.Load())/took.Seconds())
 }
 
+// small is how many calls a history has at most that is compared with a model of
+// a rendezvous, too.
+const small = 100
+
 // check reports what is wrong with a workload that ended with err.
 func (w *workload) check(t *testing.T, err error) {
 	if err != nil {
@@ -69,6 +80,10 @@ func (w *workload) check(t *testing.T, err error) {
 		bad := h.Violations()
 		for _, v := range bad {
 			t.Errorf("seed %d: %v", w.seed, v)
+		}
+		if len(h.Calls()) <= small && linearizable(h.Calls()) == porcupine.Illegal {
+			t.Errorf("seed %d: no order of its calls is one of a rendezvous", w.seed)
+			bad = append(bad, history.Violation{})
 		}
 		if bad != nil {
 			t.Logf("seed %d: the history:%s", w.seed, story(h))

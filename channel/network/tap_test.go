@@ -83,6 +83,11 @@ func (t *tap) next() error {
 	case part:
 		t.ready = frame
 		t.cut(d)
+	case linger:
+		t.Stream.Reset()
+		time.Sleep(d.time)
+		t.ready = frame
+		t.cut(d)
 	default:
 		time.Sleep(d.time)
 		t.ready = frame
@@ -127,7 +132,7 @@ func (t *tap) Write(p []byte) (int, error) {
 		if _, err := t.Stream.Write(frame); err != nil {
 			return 0, err
 		}
-		if d.deed == part {
+		if d.deed == part || d.deed == linger {
 			t.cut(d)
 			return len(p), nil
 		}

@@ -15,9 +15,10 @@ import (
 type deed uint8
 
 const (
-	pass deed = iota
-	lose      // the frame is not delivered, and the stream ends
-	part      // the stream ends behind the frame
+	pass   deed = iota
+	lose        // the frame is not delivered, and the stream ends
+	part        // the stream ends behind the frame
+	linger      // the stream ends, and the frame is delivered after that
 )
 
 // A doom is a deed in its circumstances.
@@ -47,7 +48,8 @@ type weather struct {
 	crashes int          // in a hundred times of that it is a crash
 	slow    int          // in a thousand frames of any kind one is late
 	left    int          // so many deeds are left
-	severed [][2]int     // links on which no stream can be opened
+	severed [][2]int     // links on which no stream can be opened, for a while
+	apart   [][2]int     // and those on which none can be until unite
 	streams map[*tap]struct{}
 	fell    func(at int) // has a peer crash, soon
 }
@@ -58,6 +60,9 @@ func newWeather(r *rand.Rand) *weather {
 		return w // fair
 	}
 	w.left = 4 + r.IntN(16)
+	if r.IntN(4) == 0 { // what they have for each other goes by way of the home
+		w.apart = [][2]int{{1, 2}, {2, 1}}
+	}
 	if r.IntN(3) == 0 {
 		w.crashes = 10
 	}
@@ -86,6 +91,9 @@ func (w *weather) String() string {
 	if len(at) == 0 {
 		return "fair"
 	}
+	if len(w.apart) > 0 {
+		at = append(at, "1 and 2 apart")
+	}
 	return fmt.Sprintf("cuts at %s, crashes %d%%, slow %d‰", strings.Join(at, ", "), w.crashes, w.slow)
 }
 
@@ -101,7 +109,7 @@ func (w *weather) judge(link [2]int, kind byte) doom {
 		return d
 	}
 	w.left--
-	d.deed = []deed{lose, lose, part}[w.r.IntN(3)]
+	d.deed = []deed{lose, lose, part, linger}[w.r.IntN(4)]
 	if d.deed == part {
 		d.time = 20 * time.Millisecond
 	}
@@ -111,6 +119,9 @@ func (w *weather) judge(link [2]int, kind byte) doom {
 		d.here = late
 	case 1:
 		d.there = late
+	}
+	if d.deed == linger {
+		d.time, d.here, d.there = late, 0, 0
 	}
 	if w.r.IntN(100) < w.crashes {
 		d.deed = lose
@@ -123,7 +134,7 @@ func (w *weather) judge(link [2]int, kind byte) doom {
 func (w *weather) clear() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.left, w.slow, w.severed = 0, 0, nil
+	w.left, w.slow, w.severed, w.apart = 0, 0, nil, nil
 }
 
 // sever ends the streams between two peers, and has no new one opened until
@@ -149,11 +160,18 @@ func (w *weather) heal() {
 	w.severed = nil
 }
 
+// unite lets all peers reach each other.
+func (w *weather) unite() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.apart = nil
+}
+
 // add notes a stream, and ends it if its link is severed.
 func (w *weather) add(t *tap) {
 	w.mu.Lock()
 	w.streams[t] = struct{}{}
-	severed := slices.Contains(w.severed, t.link)
+	severed := slices.Contains(w.severed, t.link) || slices.Contains(w.apart, t.link)
 	w.mu.Unlock()
 	if severed {
 		t.Reset()

@@ -35,7 +35,6 @@ type workload struct {
 	play    *play
 	fair    atomic.Bool // nothing is done to the peers any more
 	closing atomic.Bool // nor is the channel open for long
-	phases  string
 }
 
 func newWorkload(seed uint64) *workload {
@@ -49,8 +48,10 @@ func newWorkload(seed uint64) *workload {
 		splits: max(0, r.IntN(6)-3),
 		closes: r.IntN(2) == 0,
 	}
+	w.weather = newWeather(rand.New(rand.NewPCG(seed, 2)))
 	w.hurry = r.IntN(3) * 15
 	w.meets = r.IntN(4) > 0
+	apart := w.peers > 2 && w.weather.apart != nil
 	id := 0
 	add := func(list *[]*actor, at int, styles ...string) {
 		id++
@@ -64,10 +65,13 @@ func newWorkload(seed uint64) *workload {
 		// network. Some do nothing, but may be the home.
 		sending, receiving := 0, 0
 		switch role := r.IntN(7); {
+		case at == 0 && apart: // the home, which passes on what 1 has for 2
 		case at == 0:
 			receiving = 1 + r.IntN(3)
 		case at == 1:
 			sending = 1 + r.IntN(3)
+		case at == 2 && apart:
+			receiving = 1 + r.IntN(3)
 		case role < 2:
 			sending = 1 + r.IntN(2)
 		case role < 4:
@@ -82,7 +86,6 @@ func newWorkload(seed uint64) *workload {
 			add(&w.takers, at, "receiver", "iterating receiver", "selecting receiver")
 		}
 	}
-	w.weather = newWeather(rand.New(rand.NewPCG(seed, 2)))
 	return w
 }
 
@@ -97,17 +100,16 @@ func (w *workload) String() string {
 		w.peers, strings.Join(who, ", "), w.each, w.size, w.hurry, w.splits, w.weather)
 }
 
-// patient is how long a workload may take, which takes most of them less than one.
-const patient = 60 * time.Second
-
 // run runs the workload. An error says that it did not come to its end.
 func (w *workload) run(ctx context.Context, st *stage) error {
-	ctx, cancel := context.WithTimeout(ctx, patient+5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, *patience+5*time.Second)
 	defer cancel()
 	w.play = st.play(w.peers, w.weather)
 	defer w.play.close()
 	var stuck atomic.Value
-	defer time.AfterFunc(patient, func() { stuck.Store(fmt.Sprint(w.play)) }).Stop()
+	defer time.AfterFunc(*patience, func() { stuck.Store(fmt.Sprint(w.play)) }).Stop()
+	// Those apart find each other before they give up what they have in doubt.
+	defer time.AfterFunc(time.Second, w.weather.unite).Stop()
 	stop, finish := context.WithCancel(ctx)
 	defer finish()
 	var taking sync.WaitGroup
