@@ -46,7 +46,8 @@ func (m *member) onMatch(s *session, f *frame) {
 	}
 	if !current || !m.follows(op, s, f.peer) {
 		what := gone
-		if op != nil && op.ordered && !op.over {
+		// Once follows has ended it, it belongs to its caller.
+		if op := m.exposed[f.send]; op != nil && op.ordered {
 			what, op.blocks = later, true // nothing of the lane may pass it
 		}
 		s.send(frame{kind: settle, number: m.number, send: f.send, receive: f.receive, outcome: what})
