@@ -139,7 +139,7 @@ func (p *Peer) host(o *Options) (err error) {
 	if p.content, err = content.Start(p.node, p.table, &content.Options{Dir: blocks}); err != nil {
 		return err
 	}
-	p.tasklets, err = tasklet.Start(p.node, p.content, p.channels, &to)
+	p.tasklets, err = tasklet.Start(p.node, p.table, p.content, p.channels, &to)
 	return err
 }
 
@@ -215,6 +215,12 @@ func (p *Peer) Spawn(ctx context.Context, wasm []byte, args ...string) (*tasklet
 // Tasklet returns a handle on the tasklet whose ID is, or alone begins with,
 // prefix, among those that this peer started or hosts.
 func (p *Peer) Tasklet(prefix string) (*tasklet.Tasklet, error) { return p.tasklets.Find(prefix) }
+
+// OpenTasklet returns a handle on the tasklet with that ID, wherever it is, and
+// whoever started it: see tasklet.Host.Open.
+func (p *Peer) OpenTasklet(ctx context.Context, id tasklet.ID) (*tasklet.Tasklet, error) {
+	return p.tasklets.Open(ctx, id)
+}
 
 // Tasklets lists the tasklets that this peer started or hosts.
 func (p *Peer) Tasklets() []tasklet.Info { return p.tasklets.List() }

@@ -335,11 +335,11 @@ func (a *arrival) save(c *Continuation) error {
 }
 
 // await waits for the source's decision, and asks for it if the link breaks.
-func (a *arrival) await() (commit bool, err error) {
+func (a *arrival) await() (run bool, err error) {
 	a.conn.within(stepTimeout)
-	var hop Hop
-	if err = a.conn.receive(tagCommit, &hop); err == nil {
-		a.process.moves = appendHop(a.process.moves, hop)
+	var c commit
+	if err = a.conn.receive(tagCommit, &c); err == nil {
+		a.process.moves, a.process.claim = appendHop(a.process.moves, c.Hop), c.Claim
 		return true, nil
 	}
 	var told *remoteError
@@ -360,6 +360,9 @@ func (a *arrival) ask(err error) (commit bool, _ error) {
 		if askErr == nil && reply.Outcome != undecided {
 			if reply.Outcome == committed {
 				a.process.moves = appendHop(a.process.moves, reply.Hop)
+				if reply.Claim != nil {
+					a.process.claim = *reply.Claim
+				}
 			}
 			return reply.Outcome == committed, err
 		}
@@ -393,7 +396,7 @@ func (a *arrival) run() error {
 	defer func() { <-p.turn }()
 	if p.saved != nil {
 		s := *p.saved
-		s.Standing, s.Cont.Moves = running, p.moves
+		s.Standing, s.Cont.Moves, s.Cont.Claim = running, p.moves, p.claim
 		err := p.saveHosted(&s, func(tx *journal.Tx) error { return tx.Delete(tableDeparted, string(p.id)) })
 		if err != nil {
 			// The source has given it up, and this peer's record says that it

@@ -143,7 +143,7 @@ func (p *process) continuation(ctx context.Context, inst *sandbox.Instance) (*Co
 		return nil, nil, nil, err
 	}
 	c := &Continuation{
-		Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, State: state, Mover: p.arrived,
+		Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, State: state, Mover: p.arrived, Claim: p.claim,
 	}
 	p.mu.Lock()
 	c.Moves = append(c.Moves, p.moves...)

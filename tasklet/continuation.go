@@ -41,6 +41,9 @@ type Continuation struct {
 	Unread   []byte
 	UnreadAt int64
 
+	// Claim says that the peer which gives the tasklet away has it.
+	Claim Claim
+
 	// Moves are the latest moves before this one.
 	Moves []Hop
 }
@@ -87,7 +90,7 @@ func (c *Continuation) validate(limit uint64) error {
 	switch {
 	case uint64(c.State.Pages)*program.PageSize != c.Memory.Size:
 		return fmt.Errorf("%w: it contradicts itself about the size of its memory", ErrContinuation)
-	case len(c.Unread) > 2*MaxUnread, c.UnreadAt < 0, len(c.Moves) > maxMoves:
+	case len(c.Unread) > 2*MaxUnread, c.UnreadAt < 0, len(c.Moves) > maxMoves, len(c.Claim.Links) > maxLinks:
 		return fmt.Errorf("%w: over a limit", ErrContinuation)
 	}
 	return nil

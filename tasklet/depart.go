@@ -31,6 +31,7 @@ type outcome struct {
 	id        ID
 	to        p2p.ID
 	hop       Hop // as far as it was known when the tasklet was given up
+	claim     Claim
 	at        time.Time
 	confirmed bool // the destination has it, and knows that it may run it
 }
@@ -318,6 +319,7 @@ func (m *move) commit() (given bool, err error) {
 	h, p := m.host, m.process
 	m.hop.Frozen, m.hop.Sent = time.Since(m.froze), m.conn.sent
 	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, at: time.Now()}
+	o.claim = *h.pass(p.id, &p.claim, m.to)
 	d := departure{to: m.to, hop: m.hop, at: o.at}
 	if err := h.saveCommit(m, o, d); err != nil {
 		return false, err
@@ -325,7 +327,7 @@ func (m *move) commit() (given bool, err error) {
 	h.note(m.id, o)
 	h.reached("commit")
 	m.conn.within(stepTimeout)
-	err = m.conn.send(tagCommit, &m.hop)
+	err = m.conn.send(tagCommit, &commit{m.hop, o.claim})
 	if err == nil {
 		_, err = m.conn.expect(tagRunning, 0)
 	}

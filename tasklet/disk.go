@@ -59,6 +59,7 @@ type savedOutcome struct {
 	ID        ID
 	To        string
 	Hop       Hop
+	Claim     Claim
 	Confirmed bool
 	At        time.Time
 }
@@ -178,7 +179,7 @@ func (h *Host) saveOutcome(tx *journal.Tx, id moveID, o outcome) error {
 	if o.state == aborted { // what is not known is aborted
 		return tx.Delete(tableMoves, id.String())
 	}
-	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.confirmed, o.at})
+	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.confirmed, o.at})
 }
 
 // saveHosted notes on disk how a tasklet stands here. The caller has its turn.

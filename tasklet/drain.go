@@ -38,7 +38,7 @@ func (h *Host) Drain(ctx context.Context, peers ...p2p.ID) (moved []ID, err erro
 		if p.gone() != nil || p.suspended() {
 			continue
 		}
-		err := h.pass(ctx, p, peers, len(moved))
+		err := h.hand(ctx, p, peers, len(moved))
 		if err != nil && p.gone() == nil {
 			failed = append(failed, fmt.Errorf("tasklet %s stays: %w", p.id, err))
 			continue
@@ -50,8 +50,8 @@ func (h *Host) Drain(ctx context.Context, peers ...p2p.ID) (moved []ID, err erro
 	return moved, errors.Join(failed...)
 }
 
-// pass moves p to the first of peers that takes it, beginning with number first.
-func (h *Host) pass(ctx context.Context, p *process, peers []p2p.ID, first int) error {
+// hand moves p to the first of peers that takes it, beginning with number first.
+func (h *Host) hand(ctx context.Context, p *process, peers []p2p.ID, first int) error {
 	var refused []error
 	for n := range peers {
 		to := peers[(first+n)%len(peers)]

@@ -1,6 +1,10 @@
 package tasklet
 
-import "time"
+import (
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+)
 
 // OnStep has f called at each step of the moves to and from h.
 func (h *Host) OnStep(f func(step string)) { h.steps.Store(&f) }
@@ -73,3 +77,17 @@ func EncodeEntries(c Continuation) (entries [][]byte) {
 	}
 	return entries
 }
+
+// NewClaim makes the claim of a new tasklet of n.
+func NewClaim(n *p2p.Node) (ID, Claim) {
+	c := newClaim(n.ID())
+	return c.id(), *c
+}
+
+// PassClaim has n pass a claim on.
+func PassClaim(n *p2p.Node, id ID, c Claim, to p2p.ID) Claim {
+	return *(&Host{node: n}).pass(id, &c, to)
+}
+
+// Holder is holder.
+func (c *Claim) Holder(id ID) (p2p.ID, uint64, error) { return c.holder(id) }

@@ -26,6 +26,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/content"
 	"github.com/dstackless/dstackless/tasklet/journal"
@@ -80,6 +81,7 @@ type Options struct {
 // use.
 type Host struct {
 	node    *p2p.Node
+	table   *dht.DHT
 	store   *content.Store
 	space   channel.Space
 	runtime *sandbox.Runtime
@@ -105,6 +107,7 @@ type Host struct {
 	moves     map[moveID]outcome
 	started   map[ID]*record      // by this peer
 	accounts  map[string]*account // by origin
+	sighted   map[ID]sighting     // of others, found in the DHT
 }
 
 // pageCache is how many memory pages of 4 KiB of tasklets that were here are
@@ -112,8 +115,8 @@ type Host struct {
 const pageCache = 16 << 10
 
 // Start makes node a host of tasklets, which use the channels of space.
-// Programs come from store.
-func Start(node *p2p.Node, store *content.Store, space channel.Space, opts *Options) (*Host, error) {
+// Programs come from store, and the tasklets of others are found in table.
+func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.Space, opts *Options) (*Host, error) {
 	var o Options
 	if opts != nil {
 		o = *opts
@@ -131,11 +134,11 @@ func Start(node *p2p.Node, store *content.Store, space channel.Space, opts *Opti
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
-		node: node, store: store, space: space, opts: o, log: o.Logger,
+		node: node, table: table, store: store, space: space, opts: o, log: o.Logger,
 		ctx: ctx, stop: stop,
 		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
-		accounts: map[string]*account{},
+		accounts: map[string]*account{}, sighted: map[ID]sighting{},
 	}
 	if err := h.open(); err != nil {
 		stop()

@@ -1,21 +1,14 @@
 package tasklet
 
 import (
-	"crypto/rand"
 	"encoding/hex"
 	"fmt"
 )
 
 // An ID names a tasklet for all its life, wherever it runs: 32 hexadecimal
-// digits.
+// digits, a hash of the key of the peer that
+// started it.
 type ID string
-
-// newID returns an ID that no other tasklet has.
-func newID() ID {
-	var b [16]byte
-	rand.Read(b[:])
-	return ID(hex.EncodeToString(b[:]))
-}
 
 // validate reports what is wrong with an ID that came from elsewhere.
 func (id ID) validate() error {

@@ -98,7 +98,7 @@ func newPeer(dir string, listen []string, opts *tasklet.Options) (p *peer, err e
 		return nil, err
 	}
 	p.space = network.Start(p.node, p.table, nil)
-	p.Host, err = tasklet.Start(p.node, p.store, p.space, opts)
+	p.Host, err = tasklet.Start(p.node, p.table, p.store, p.space, opts)
 	return p, err
 }
 

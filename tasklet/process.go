@@ -29,6 +29,8 @@ type process struct {
 	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
 	over chan struct{} // closed when it is no longer here
 
+	claim    Claim        // who has it
+	silence  func()       // ends the announcement that it is here
 	account  *account     // of its origin
 	reserved atomic.Int64 // bytes charged to it
 	settled  atomic.Bool
@@ -142,6 +144,9 @@ func (p *process) finish(e *exit, record bool) {
 
 // leave ends what the tasklet had here. What became of it has been recorded.
 func (p *process) leave() {
+	if p.silence != nil {
+		p.silence()
+	}
 	p.settle()
 	p.withdraw(false)
 	p.leaveChannels()

@@ -108,7 +108,7 @@ func (h *Host) restoreMove(key string, data []byte) error {
 		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
 	}
 	if s.State == committed { // the others were not committed, and never will be
-		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, at: s.At, confirmed: s.Confirmed}
+		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, claim: s.Claim, at: s.At, confirmed: s.Confirmed}
 	}
 	return nil
 }
@@ -160,7 +160,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	c := &s.Cont
 	p := h.newProcess(c.ID, c.Program, c.Origin, c.State.Args, c.Started)
-	p.saved, p.moveID, p.arrived, p.moves = s, s.Move, c.Mover, c.Moves
+	p.saved, p.moveID, p.arrived, p.moves, p.claim = s, s.Move, c.Mover, c.Moves, c.Claim
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
 	if s.Standing != ended {
 		p.enter()
@@ -183,7 +183,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	}
 	h.processes[c.ID] = p
 	if s.Parked {
-		return nil
+		return p.announce
 	}
 	p.turn <- struct{}{}
 	return func() {

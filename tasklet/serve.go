@@ -54,8 +54,8 @@ func decode[T any](body []byte, serve func(*T) error) error {
 }
 
 // here returns the process that a request of the peer from is for. Only the
-// peer that started a tasklet may ask for it.
-func (h *Host) here(id ID, from p2p.ID) (*process, *forward, error) {
+// peer that started a tasklet may ask for more than its end.
+func (h *Host) here(id ID, from p2p.ID, anybody bool) (*process, *forward, error) {
 	h.mu.Lock()
 	p := h.processes[id]
 	d, left := h.departed[id]
@@ -68,7 +68,7 @@ func (h *Host) here(id ID, from p2p.ID) (*process, *forward, error) {
 		return nil, d.forward(h), nil
 	case p == nil:
 		return nil, nil, fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, id, h.node.ID())
-	case p.origin != from.String():
+	case p.origin != from.String() && !anybody:
 		return nil, nil, fmt.Errorf("%w: only the peer that started tasklet %s may ask", ErrRefused, id)
 	}
 	return p, nil, nil
@@ -76,7 +76,7 @@ func (h *Host) here(id ID, from p2p.ID) (*process, *forward, error) {
 
 // watched serves a watch.
 func (h *Host) watched(c *conn, w *watch) error {
-	p, moved, err := h.here(w.ID, c.peer())
+	p, moved, err := h.here(w.ID, c.peer(), false)
 	if err != nil {
 		c.fail(err)
 		return err
@@ -154,7 +154,7 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if o := h.moves[q.Outcome]; o.to == c.peer() {
-			return &reply{Outcome: o.state, Hop: o.hop}, nil
+			return &reply{Outcome: o.state, Hop: o.hop, Claim: &o.claim}, nil
 		}
 		return &reply{Outcome: aborted}, nil
 	case q.Confirm != moveID{}:
@@ -166,7 +166,10 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		}
 		return nil, ErrNotFound
 	}
-	p, moved, err := h.here(q.ID, c.peer())
+	if q.Claim {
+		return h.claimOf(q.ID)
+	}
+	p, moved, err := h.here(q.ID, c.peer(), q.Wait)
 	if err != nil || moved != nil {
 		return &reply{Moved: moved}, err
 	}
@@ -183,6 +186,9 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		c.stream.CloseRead()
 		<-listened
 	}()
+	if q.Wait {
+		return p.awaited(ctx)
+	}
 	err = h.act(ctx, p, q)
 	var elsewhere *movedError
 	if errors.As(err, &elsewhere) {
@@ -224,4 +230,29 @@ func (h *Host) ask(ctx context.Context, of p2p.ID, q *control) (*reply, error) {
 		return nil, errors.Join(ctx.Err(), err)
 	}
 	return &r, nil
+}
+
+// claimOf returns this peer's claim on a tasklet.
+func (h *Host) claimOf(id ID) (*reply, error) {
+	h.mu.Lock()
+	p := h.processes[id]
+	h.mu.Unlock()
+	if p == nil {
+		return nil, fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, id, h.node.ID())
+	}
+	return &reply{Claim: &p.claim}, nil
+}
+
+// awaited waits until the tasklet has exited or moved.
+func (p *process) awaited(ctx context.Context) (*reply, error) {
+	select {
+	case <-p.over:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	exited, left := p.status()
+	if left != nil {
+		return &reply{Moved: left.forward(p.host)}, nil
+	}
+	return &reply{Exited: exited}, nil
 }

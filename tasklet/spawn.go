@@ -53,7 +53,9 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 	if err != nil {
 		return nil, err
 	}
-	p := h.newProcess(newID(), c.String(), h.node.ID().String(), args, time.Now().Round(0))
+	claim := newClaim(h.node.ID())
+	p := h.newProcess(claim.id(), c.String(), claim.Origin, args, time.Now().Round(0))
+	p.claim = *claim
 	h.mu.Lock()
 	p.enter()
 	h.mu.Unlock()
@@ -96,7 +98,7 @@ func (p *process) born(ctx context.Context, r *record) error {
 	if err := r.keepOutput(); err != nil {
 		return err
 	}
-	c := Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started}
+	c := Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, Claim: p.claim}
 	c.State.Args = p.args
 	return p.saveHosted(&hosted{Standing: running, Cont: c}, r.save)
 }

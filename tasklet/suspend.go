@@ -182,6 +182,7 @@ func (p *process) launch() error {
 	}
 	h.wg.Go(func() { p.attend(inst) })
 	h.mu.Unlock()
+	p.announce()
 	err := inst.Continue()
 	if errors.Is(err, sandbox.ErrState) { // nothing was restored
 		err = inst.Start()

@@ -13,8 +13,9 @@ import (
 // A Tasklet is a handle on a running program, wherever it runs. It survives
 // any number of moves. It is safe for concurrent use.
 //
-// The peer that started a tasklet can reach it everywhere; any other peer only
-// while it hosts it.
+// The peer that started a tasklet can do everything with it, wherever it is, and
+// its host while it is there. Any other peer can find it and wait for it, see
+// [Host.Open].
 type Tasklet struct {
 	id   ID
 	host *Host
@@ -105,6 +106,11 @@ func (t *Tasklet) Where(ctx context.Context) (string, error) {
 		return "", err
 	}
 	i := t.Info()
+	if p, r := t.lookup(); p == nil && r == nil && i.Host == "" {
+		if where, err := t.host.seek(ctx, t.id); err == nil {
+			return where.String(), nil
+		}
+	}
 	if i.Host == "" {
 		return "", fmt.Errorf("tasklet: where is %s: %w: it has left this peer", t.id, ErrNotFound)
 	}
@@ -210,7 +216,11 @@ func (t *Tasklet) Wait(ctx context.Context) (status int, err error) {
 			return exited.result()
 		}
 	}
-	return -1, fmt.Errorf("tasklet: wait for %s: %w: it has left this peer; ask the peer that started it", t.id, ErrNotFound)
+	exited, err := t.host.await(ctx, t.id)
+	if err != nil {
+		return -1, fmt.Errorf("tasklet: wait for %s: %w", t.id, err)
+	}
+	return exited.result()
 }
 
 func (e *exit) result() (int, error) { return e.Status, e.Failure.err() }

@@ -35,7 +35,7 @@ const (
 	tagNeed     // bit map: of the pages listed, those that are missing
 	tagData     // pages, compressed
 	tagPrepared // empty: the continuation is whole
-	tagCommit   // empty: the source has given the tasklet up
+	tagCommit   // commit: the source has given the tasklet up
 	tagRunning  // empty
 
 	tagEvent // event
@@ -87,6 +87,8 @@ type control struct {
 	Kill    bool
 	Suspend bool
 	Resume  bool
+	Claim   bool   // asks for the host's claim; anybody may
+	Wait    bool   // asks for the end of the tasklet; anybody may
 	Move    string // peer to move to
 	// Outcome asks what became of a move: the destination asks the source.
 	Outcome moveID
@@ -100,6 +102,14 @@ type reply struct {
 	Moved   *forward
 	Outcome moveState
 	Hop     Hop // of a move that was committed
+	Claim   *Claim
+	Exited  *exit
+}
+
+// A commit gives a tasklet up.
+type commit struct {
+	Hop   Hop
+	Claim Claim // of the destination
 }
 
 // smallMessage bounds the messages that are not continuations, lists or pages.

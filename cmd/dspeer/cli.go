@@ -119,7 +119,7 @@ interrupted. "wait" and "spawn --follow" exit with the tasklet's own status, or
 	c.add(root, c.runCommand())
 	c.add(root, c.idCommand(), c.addrsCommand(), c.peersCommand(), c.connectCommand())
 	c.add(root, c.spawnCommand(), c.psCommand(), c.moveCommand(), c.killCommand(), c.waitCommand(), c.logsCommand())
-	c.add(root, c.suspendCommand(), c.resumeCommand(), c.drainCommand(), c.decideCommand())
+	c.add(root, c.suspendCommand(), c.resumeCommand(), c.drainCommand(), c.decideCommand(), c.whereCommand())
 	c.add(root, c.sendCommand(), c.recvCommand(), c.channelsCommand())
 	return root
 }

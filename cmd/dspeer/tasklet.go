@@ -104,6 +104,26 @@ func (c *cli) killCommand() *cobra.Command {
 	}
 }
 
+func (c *cli) whereCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "where TASKLET",
+		Short: "Print the ID of the peer that hosts a tasklet",
+		Long: `Where prints the ID of the peer that hosts a tasklet. One that this peer started
+or hosts is named by its ID or the beginning of it; any other by its whole ID, by
+which it is found wherever it is.`,
+		Example: `  dspeer where 3f2a
+  dspeer where 3f2a0c5d9b1e4f7788a1b2c3d4e5f607`,
+		Args: cobra.ExactArgs(1),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			p, err := peer.Where(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.printLines(p, p.Peer)
+		}),
+	})
+}
+
 func (c *cli) waitCommand() *cobra.Command {
 	return c.jsonFlag(&cobra.Command{
 		Use:   "wait TASKLET",

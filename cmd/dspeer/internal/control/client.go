@@ -95,6 +95,11 @@ func (c *Client) Decide(ctx context.Context, id string, run bool) (info tasklet.
 	return info, c.call(ctx, http.MethodPost, pathDecide, taskletRequest{Tasklet: id, Run: run}, &info)
 }
 
+// Where tells which peer hosts a tasklet.
+func (c *Client) Where(ctx context.Context, id string) (p Place, err error) {
+	return p, c.call(ctx, http.MethodPost, pathWhere, taskletRequest{Tasklet: id}, &p)
+}
+
 // Drain moves all tasklets to other peers.
 func (c *Client) Drain(ctx context.Context, peers ...string) (d Drained, err error) {
 	return d, c.call(ctx, http.MethodPost, pathDrain, drainRequest{Peers: peers}, &d)

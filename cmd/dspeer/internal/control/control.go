@@ -55,6 +55,7 @@ const (
 	pathResume   = "/v1/resume"
 	pathDecide   = "/v1/decide"
 	pathDrain    = "/v1/drain"
+	pathWhere    = "/v1/where"
 	pathWait     = "/v1/wait"
 	pathOutput   = "/v1/output"
 	pathChannels = "/v1/channels"
@@ -92,6 +93,12 @@ type taskletRequest struct {
 
 type drainRequest struct {
 	Peers []string `json:"peers,omitempty"`
+}
+
+// A Place is where a tasklet is.
+type Place struct {
+	Tasklet tasklet.ID `json:"tasklet"`
+	Peer    string     `json:"peer"`
 }
 
 // A Drained is what came of moving all tasklets away.

@@ -87,6 +87,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST "+pathSuspend, handler(s.suspend))
 	mux.Handle("POST "+pathResume, handler(s.resume))
 	mux.Handle("POST "+pathDecide, handler(s.decide))
+	mux.Handle("POST "+pathWhere, handler(s.where))
 	mux.Handle("POST "+pathDrain, handler(s.drain))
 	mux.Handle("POST "+pathWait, handler(s.wait))
 	mux.Handle("POST "+pathOutput, handler(s.output))

@@ -37,7 +37,25 @@ func (s *Server) tasklet(w http.ResponseWriter, r *http.Request) (*tasklet.Taskl
 		return nil, req, err
 	}
 	t, err := s.peer.Tasklet(req.Tasklet)
+	if errors.Is(err, tasklet.ErrNotFound) {
+		// A whole ID is that of a tasklet anywhere.
+		if away, e := s.peer.OpenTasklet(r.Context(), tasklet.ID(req.Tasklet)); e == nil {
+			return away, req, nil
+		}
+	}
 	return t, req, err
+}
+
+func (s *Server) where(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := s.tasklet(w, r)
+	if err != nil {
+		return err
+	}
+	peer, err := t.Where(r.Context())
+	if err != nil {
+		return err
+	}
+	return answer(w, Place{Tasklet: t.ID(), Peer: peer})
 }
 
 func (s *Server) move(w http.ResponseWriter, r *http.Request) error {
