@@ -1,0 +1,90 @@
+package tasklet_test
+
+import (
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+// A transfer that breaks off goes on where it was: pages that the destination
+// has do not come again.
+func TestTransferResumes(t *testing.T) {
+	const size = 24 // MiB
+	for _, disk := range []bool{false, true} {
+		ctx := within(t, 3*time.Minute)
+		a := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})
+		b := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})
+		if disk {
+			b = startAt(t, t.TempDir(), tcp)
+		}
+		must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))
+		tl := spawn(ctx, t, a, "zoo", "hoard", "24")
+		var cut atomic.Bool
+		a.OnStep(func(step string) {
+			if step == "pages" && cut.CompareAndSwap(false, true) {
+				a.node.Host().Network().ClosePeer(b.node.ID())
+			}
+		})
+		if err := tl.Move(ctx, b.id()); err != nil {
+			t.Fatal(err)
+		}
+		var hop tasklet.Hop
+		eventually(ctx, t, "the word of the move", func() bool {
+			moves := tl.Info().Moves
+			if len(moves) > 0 {
+				hop = moves[0]
+			}
+			return len(moves) > 0
+		})
+		if !cut.Load() || hop.New > size<<20/2 || hop.Bytes < size<<20 {
+			t.Errorf("disk %v: the second attempt brought %d bytes of %d", disk, hop.New, hop.Bytes)
+		}
+		t.Logf("the second attempt brought %d bytes of %d", hop.New, hop.Bytes)
+		if err := tl.Kill(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// The same when the destination is killed in between and started again.
+func TestTransferResumesAfterCrash(t *testing.T) {
+	ctx := within(t, 3*time.Minute)
+	compiled(t, "zoo")
+	a, b := startProcess(t, true, ""), startProcess(t, true, "received")
+	a.connect(ctx, b)
+	id := must[answer](t)(a.ask(ctx, "spawn", programFile(t, "zoo"), "hoard", "24")).Value
+	eventually(ctx, t, "the heap", func() bool {
+		out, err := a.ask(ctx, "output", id)
+		return err == nil && out.Value != ""
+	})
+	moved := a.begin("move", id, b.id)
+	b.reaches(ctx, "received", moved)
+	b.kill()
+	select {
+	case <-moved: // given up
+	case <-ctx.Done():
+		t.Fatal("the move does not end")
+	}
+	b.settings.Stop = ""
+	b.start()
+	b.connect(ctx, a)
+	eventually(ctx, t, "the move", func() bool {
+		_, err := a.ask(ctx, "move", id, b.id)
+		return err == nil
+	})
+	var hop tasklet.Hop
+	eventually(ctx, t, "the word of the move", func() bool {
+		info, err := a.ask(ctx, "info", id)
+		if err == nil && len(info.Info.Moves) > 0 {
+			hop = info.Info.Moves[0]
+		}
+		return hop.To != ""
+	})
+	if hop.New > 12<<20 || hop.Bytes < 24<<20 {
+		t.Errorf("the second attempt brought %d bytes of %d", hop.New, hop.Bytes)
+	}
+	t.Logf("the second attempt brought %d bytes of %d", hop.New, hop.Bytes)
+}
