@@ -236,7 +236,7 @@ func (a *arrival) receive(list *PageList) error {
 	if uint64(len(memory)) != list.Size {
 		return fmt.Errorf("%w: its memory is smaller than the program's own", ErrContinuation)
 	}
-	p.book.size = list.Size
+	p.book.resize(list.Size)
 	if !a.listed {
 		if err := a.reset(memory, list); err != nil {
 			return err
@@ -270,7 +270,7 @@ func (a *arrival) receive(list *PageList) error {
 			return fmt.Errorf("%w: a page is not what its hash says", ErrContinuation)
 		}
 		if cached {
-			a.host.pages.Add(hash, page)
+			a.host.pages.Add(hash, slices.Clone(page))
 		}
 		return a.place(memory, list.Index[n], hash, page)
 	})

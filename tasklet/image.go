@@ -90,10 +90,18 @@ func (l *ledger) hash(i uint32) pageHash {
 	return l.hashes[i]
 }
 
+// resize notes how large the memory is.
+func (l *ledger) resize(size uint64) {
+	l.size = size
+	if n := int(size / pageSize); n > len(l.hashes) {
+		l.hashes = append(l.hashes, make([]pageHash, n-len(l.hashes))...)
+	}
+}
+
 // set notes that page i has a hash.
 func (l *ledger) set(i uint32, hash pageHash) {
-	if n := int(i) + 1; n > len(l.hashes) {
-		l.hashes = append(l.hashes, make([]pageHash, n-len(l.hashes))...)
+	if end := (uint64(i) + 1) * pageSize; end > uint64(len(l.hashes))*pageSize {
+		l.resize(max(end, l.size))
 	}
 	if l.hashes[i] == (pageHash{}) {
 		l.differ++
@@ -114,7 +122,7 @@ func (l *ledger) all() *PageList {
 
 // update takes over what s says may have changed, and lists what has.
 func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
-	l.size = s.Size()
+	l.resize(s.Size())
 	list := &PageList{Size: l.size}
 	for _, i := range pages {
 		page, was := s.Page(i), l.hash(i)

@@ -159,7 +159,7 @@ func (p *process) load(s *hosted) (err error) {
 		return err
 	}
 	memory := p.inst.Memory()
-	p.book.size = uint64(len(memory))
+	p.book.resize(uint64(len(memory)))
 	p.pages, err = p.host.disk.Open(s.Pages, s.Length, uint32(len(memory)/pageSize), func(i uint32, hash pageHash, page []byte) error {
 		copy(memory[int(i)*pageSize:], page)
 		p.book.set(i, hash)

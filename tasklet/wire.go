@@ -144,7 +144,11 @@ func (c *conn) send(t tag, v any) error {
 
 func (c *conn) sendBytes(t tag, body []byte) error {
 	payload := append(make([]byte, 0, len(body)+1), byte(t))
-	payload = append(payload, body...)
+	return c.sendFrame(append(payload, body...))
+}
+
+// sendFrame sends a message that begins with its tag.
+func (c *conn) sendFrame(payload []byte) error {
 	c.sent += uint64(len(payload))
 	return codec.WriteFrame(c.stream, payload)
 }
@@ -207,15 +211,15 @@ func (c *conn) sendPages(list *PageList, snap *sandbox.Snapshot, need []byte) (s
 		return 0, err
 	}
 	defer encoder.Close()
-	raw := make([]byte, 0, batch*pageSize)
+	raw, packed := make([]byte, 0, batch*pageSize), []byte(nil)
 	flush := func() error {
 		if len(raw) == 0 {
 			return nil
 		}
 		c.within(stepTimeout)
-		err := c.sendBytes(tagData, encoder.EncodeAll(raw, nil))
+		packed = encoder.EncodeAll(raw, append(packed[:0], byte(tagData)))
 		raw = raw[:0]
-		return err
+		return c.sendFrame(packed)
 	}
 	for n, i := range list.Index {
 		if !bit(need, n) {
@@ -234,13 +238,15 @@ func (c *conn) sendPages(list *PageList, snap *sandbox.Snapshot, need []byte) (s
 
 func bit(bits []byte, i int) bool { return bits[i/8]&(1<<(i%8)) != 0 }
 
-// receivePages receives count pages and hands them to take, in order.
+// receivePages receives count pages and hands them to take, in order. A page is
+// valid during the call.
 func (c *conn) receivePages(count int, take func(page []byte) error) error {
 	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(batch*pageSize))
 	if err != nil {
 		return err
 	}
 	defer decoder.Close()
+	var buf []byte
 	for count > 0 {
 		want := min(count, batch) * pageSize
 		c.within(stepTimeout)
@@ -248,7 +254,8 @@ func (c *conn) receivePages(count int, take func(page []byte) error) error {
 		if err != nil {
 			return err
 		}
-		raw, err := decoder.DecodeAll(body, make([]byte, 0, want))
+		raw, err := decoder.DecodeAll(body, buf[:0])
+		buf = raw
 		if err != nil || len(raw) != want {
 			return errors.Join(fmt.Errorf("tasklet: page data: %w", codec.ErrMalformed), err)
 		}
