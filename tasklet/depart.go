@@ -38,7 +38,9 @@ type outcome struct {
 
 const (
 	// maxRounds is how often memory is sent while the tasklet still runs.
-	maxRounds = 8
+	maxRounds = 20
+	// maxStalls is how many rounds may bring hardly less than the one before.
+	maxStalls = 3
 	// enough is how many bytes of new pages are few enough to stop at.
 	enough = 256 << 10
 	// freezeTimeout is how long a busy program may take to a safe point.
@@ -215,7 +217,7 @@ func (m *move) prepare(ctx context.Context) error {
 // precopy sends memory while the tasklet runs, until little is new or it does
 // not get less.
 func (m *move) precopy(ctx context.Context) error {
-	last := uint64(1 << 63)
+	last, stalls := uint64(1<<63), 0
 	for round := range maxRounds {
 		list, snap, err := m.process.refresh(ctx, m.inst)
 		if err != nil {
@@ -233,10 +235,13 @@ func (m *move) precopy(ctx context.Context) error {
 			return err
 		}
 		m.host.reached("pages")
-		if sent <= enough || sent > last/2 {
+		if sent > last/10*9 {
+			stalls++
+		}
+		if sent <= enough || stalls == maxStalls {
 			return nil
 		}
-		last = sent
+		last = min(last, sent)
 	}
 	return nil
 }
