@@ -2,8 +2,6 @@ package dht
 
 import (
 	"context"
-	"math/rand/v2"
-	"sync"
 	"time"
 )
 
@@ -27,6 +25,8 @@ const (
 // other failure it is repeated until it succeeds. This peer answers for the key
 // itself from the first moment.
 //
+// An announced key costs some memory, and no goroutine while it waits.
+//
 // stop waits for an announcement under way to break off; calling it again does
 // nothing. It can't take back what others have stored: they forget it after
 // Options.RecordTTL.
@@ -34,55 +34,17 @@ func (d *DHT) Announce(key Key) (stop func()) {
 	if !d.begin() {
 		return func() {}
 	}
-	ctx, cancel := d.until(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer d.work.Done()
-		defer close(done)
-		d.announce(ctx, key)
-	}()
-	return sync.OnceFunc(func() {
-		cancel()
-		<-done
-	})
+	defer d.work.Done()
+	// The first announcement may have to wait for its turn.
+	d.kad.Provide(d.ctx, key, false)
+	a := d.announcer.add(key)
+	return func() { d.announcer.remove(a) }
 }
 
-// announce provides key again and again until ctx ends.
-func (d *DHT) announce(ctx context.Context, key Key) {
-	retry := firstRetry
-	for {
-		fills := d.table.fills()
-		wait := d.interval + time.Duration((rand.Float64()-0.5)*float64(d.interval)/5)
-		switch err := d.provide(ctx, key); {
-		case err == nil:
-			retry = firstRetry
-		case d.table.empty():
-			// Alone: there is nothing to repeat until somebody comes.
-		default:
-			wait = min(wait, retry)
-			retry = min(2*retry, lastRetry)
-		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-fills:
-			timer.Stop()
-			retry = firstRetry
-		case <-ctx.Done():
-			timer.Stop()
-			return
-		}
-	}
-}
-
-func (d *DHT) provide(ctx context.Context, key Key) error {
-	select {
-	case d.slots <- struct{}{}:
-		defer func() { <-d.slots }()
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+// provide notes that this peer is to be found under key, and, if others are to
+// be told, tells those nearest to it.
+func (d *DHT) provide(ctx context.Context, key Key, others bool) error {
 	ctx, cancel := context.WithTimeout(ctx, announceTimeout)
 	defer cancel()
-	return d.kad.Provide(ctx, key, true)
+	return d.kad.Provide(ctx, key, others)
 }

@@ -24,11 +24,10 @@ var ErrClosed = errors.New("dht is closed")
 // [DHT.Close], before its node. Its methods may be called from several
 // goroutines at once.
 type DHT struct {
-	node     *p2p.Node
-	kad      *kad.IpfsDHT
-	table    *table
-	interval time.Duration
-	slots    chan struct{} // one for each announcement under way
+	node      *p2p.Node
+	kad       *kad.IpfsDHT
+	table     *table
+	announcer *announcer
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -69,15 +68,11 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dht: start: %w", err)
 	}
-	d := &DHT{
-		node:     node,
-		kad:      k,
-		table:    t,
-		interval: o.Interval,
-		slots:    make(chan struct{}, maxAnnouncing),
-	}
+	d := &DHT{node: node, kad: k, table: t}
+	d.announcer = newAnnouncer(t, o.Interval, d.provide)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.work.Go(func() { t.tell(d.ctx) })
+	d.work.Go(func() { d.announcer.run(d.ctx) })
 	return d, nil
 }
 
