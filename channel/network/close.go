@@ -20,9 +20,10 @@ func (e *endpoint) Close(ctx context.Context) error {
 		return channel.ErrClosed
 	}
 	m.shutDown()
+	acknowledged := m.acknowledgement()
 	m.unlock()
 	select {
-	case <-m.acknowledged:
+	case <-acknowledged:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -54,11 +55,20 @@ func (m *member) shutDown() {
 
 // acknowledge lets Close return: the home knows.
 func (m *member) acknowledge() {
+	acknowledged := m.acknowledgement()
 	select {
-	case <-m.acknowledged:
+	case <-acknowledged:
 	default:
-		close(m.acknowledged)
+		close(acknowledged)
 	}
+}
+
+// acknowledgement returns what is closed when the home knows.
+func (m *member) acknowledgement() chan struct{} {
+	if m.acknowledged == nil {
+		m.acknowledged = make(chan struct{})
+	}
+	return m.acknowledged
 }
 
 // tellShut tells the other side of s, once, that the channel is closed.

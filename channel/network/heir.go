@@ -52,6 +52,9 @@ func (m *member) inherit(lost claim) {
 	m.mu.Lock()
 	who := m.heir
 	m.heir = ""
+	if m.turned == nil {
+		m.turned = make(chan struct{})
+	}
 	turned := m.turned
 	m.mu.Unlock()
 	if who != "" && who != m.self() && who != lost.home {

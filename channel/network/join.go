@@ -23,37 +23,28 @@ const (
 	maxLost = 256
 )
 
-// begin looks for the channel's home; if there is none, this peer becomes it.
+// begin looks for the channel's home, until one of the peers that announced the
+// channel's key has told who that is; if there is none, this peer becomes it.
 func (m *member) begin() {
 	ctx, cancel := context.WithTimeout(m.space.ctx, searchTime)
 	defer cancel()
-	m.seek(ctx)
+	m.mu.Lock()
+	m.claimed = cancel
+	claimed := m.claim.home != ""
+	m.mu.Unlock()
+	if !claimed {
+		m.meet(ctx)
+	}
 	m.mu.Lock()
 	defer m.unlock()
+	m.claimed = nil
 	if m.claim.home == "" && !m.gone {
 		m.adopt(claim{1, m.self()}, nil)
 	}
 }
 
-// seek says hello to the peers that announced the channel's key, until one of
-// them has told who the home is. Many will be gone: all are asked at once.
-func (m *member) seek(ctx context.Context) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stop := make(chan struct{})
-	defer close(stop)
-	m.space.spawn(func() {
-		select {
-		case <-m.claimed:
-			cancel()
-		case <-stop:
-		}
-	})
-	m.meet(ctx)
-}
-
 // meet says hello to all who announced the channel's key, and waits for their
-// answers.
+// answers. Many will be gone: all are asked at once.
 func (m *member) meet(ctx context.Context) {
 	var asked sync.WaitGroup
 	defer asked.Wait()
@@ -174,11 +165,13 @@ func (m *member) onLeave(s *session, t *tie) {
 func (m *member) adopt(c claim, addrs []string) {
 	wasHome, first := m.isHome(), m.claim.home == ""
 	m.claim, m.heir, m.teller, m.reached = c, "", "", false
-	if first {
-		close(m.claimed)
+	if first && m.claimed != nil {
+		m.claimed() // there is no need to ask more
 	}
-	close(m.turned)
-	m.turned = make(chan struct{})
+	if m.turned != nil {
+		close(m.turned)
+		m.turned = nil
+	}
 	m.home = nil
 	m.unregisterAll()
 	if wasHome {

@@ -40,15 +40,15 @@ type member struct {
 
 	// As one of the channel's members.
 	claim        claim           // the best that was heard
-	claimed      chan struct{}   // closed when there is one
+	claimed      func()          // called when there is one
 	teller       p2p.ID          // who told of the claim
 	reached      bool            // the home was
-	turned       chan struct{}   // closed when there is a better one
+	turned       chan struct{}   // closed when there is a better one; nil: nobody waits for it
 	heir         p2p.ID          // who is home next, as the home says
 	crowned      time.Time       // when this peer became home
 	deposed      int             // how often it was not for long
 	closed       bool            // for everyone
-	acknowledged chan struct{}   // closed when the home knows that
+	acknowledged chan struct{}   // closed when the home knows that; made by acknowledgement
 	drainBy      *time.Timer     // sets overdue
 	overdue      bool            // members that have not heard so are not waited for
 	lostHomes    map[claim]bool  // of the last generation there is; their homes have gone
@@ -109,20 +109,15 @@ type remoteID struct {
 
 func newMember(s *Space, name channel.Name, number uint64) *member {
 	key := keyOf(name)
+	// There may be many channels that are idle, and that no other peer has
+	// open: what only others need is made when one comes.
 	return &member{
 		space: s, name: name, key: key, secret: secretOf(name), number: number,
-		record:       dht.KeyOf(key[:]),
-		ends:         map[*endpoint]struct{}{},
-		lastID:       rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
-		exposed:      map[uint64]*operation{},
-		claimed:      make(chan struct{}),
-		turned:       make(chan struct{}),
-		acknowledged: make(chan struct{}),
-		resumes:      map[p2p.ID]bool{},
-		ties:         map[*session]*tie{},
-		pairs:        map[remoteID]remoteID{},
-		questions:    map[uint64]chan<- census{},
-		told:         time.Now(),
+		record:  dht.KeyOf(key[:]),
+		ends:    map[*endpoint]struct{}{},
+		lastID:  rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
+		exposed: map[uint64]*operation{},
+		told:    time.Now(),
 	}
 }
 
@@ -156,6 +151,12 @@ func (m *member) tie(s *session) *tie {
 	t := m.ties[s]
 	if t == nil && !m.gone && s.tie(m) {
 		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}, passing: map[remoteID]bool{}}
+		if m.ties == nil {
+			m.ties = map[*session]*tie{}
+			m.pairs = map[remoteID]remoteID{}
+			m.resumes = map[p2p.ID]bool{}
+			m.questions = map[uint64]chan<- census{}
+		}
 		m.ties[s] = t
 	}
 	return t
