@@ -59,6 +59,7 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 		kad.ProtocolPrefix(prefix),
 		kad.Mode(mode),
 		kad.DisableValues(), // peers and providers are all that's needed
+		kad.ProviderDatastore(newProviders()),
 		kad.ProviderManagerOpts(
 			records.ProvideValidity(o.RecordTTL),
 			records.ProviderAddrTTL(o.RecordTTL),

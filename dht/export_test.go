@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/ipfs/go-datastore"
+
 	"github.com/dstackless/dstackless/p2p"
 )
 
@@ -38,3 +40,6 @@ func (a *Announcer) Load() (waiting, underWay int) {
 	defer a.n.mu.Unlock()
 	return len(a.n.waiting), len(a.n.underWay)
 }
+
+// NewProviders returns where a DHT keeps the records of others.
+func NewProviders() datastore.Batching { return newProviders() }

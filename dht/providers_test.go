@@ -1,0 +1,107 @@
+package dht_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ipfs/go-datastore"
+	"github.com/ipfs/go-datastore/query"
+
+	"github.com/dstackless/dstackless/dht"
+)
+
+// Whatever is done to it, it answers as kad-dht's own.
+func TestProviders(t *testing.T) {
+	ctx := t.Context()
+	seed := rand.Uint64()
+	t.Logf("seed %d", seed)
+	r := rand.New(rand.NewPCG(seed, 0))
+	got, want := dht.NewProviders(), datastore.NewMapDatastore()
+	answer := func(d datastore.Read, q query.Query) []string {
+		found, err := d.Query(ctx, q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		entries, err := found.Rest()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var list []string
+		for _, e := range entries {
+			list = append(list, fmt.Sprintf("%s=%s %d", e.Key, e.Value, e.Size))
+		}
+		slices.Sort(list)
+		return list
+	}
+	found := 0
+	for i := range 5000 {
+		key := fmt.Sprintf("/providers/K%d", r.IntN(12)) // K1 is a prefix of K11
+		name := datastore.RawKey(fmt.Sprintf("%s/P%d", key, r.IntN(4)))
+		switch r.IntN(4) {
+		case 0, 1:
+			value := fmt.Append(nil, i)
+			if err := got.Put(ctx, name, value); err != nil {
+				t.Fatal(err)
+			}
+			want.Put(ctx, name, value)
+		case 2:
+			if err := got.Delete(ctx, name); err != nil {
+				t.Fatal(err)
+			}
+			want.Delete(ctx, name)
+		}
+		for _, prefix := range []string{key, key + "/", "/providers/", "/providers", "", "/other/"} {
+			q := query.Query{Prefix: prefix, KeysOnly: r.IntN(8) == 0}
+			g, w := answer(got, q), answer(want, q)
+			if !slices.Equal(g, w) {
+				t.Fatalf("step %d, prefix %q:\ngot  %s\nwant %s", i, prefix, strings.Join(g, ", "), strings.Join(w, ", "))
+			}
+			found += len(w)
+		}
+		g, gerr := got.Get(ctx, name)
+		w, werr := want.Get(ctx, name)
+		if string(g) != string(w) || gerr != werr {
+			t.Fatalf("step %d, %s: got %q, %v, want %q, %v", i, name, g, gerr, w, werr)
+		}
+		size, _ := got.GetSize(ctx, name)
+		if has, _ := got.Has(ctx, name); has != (werr == nil) || has && size != len(w) {
+			t.Fatalf("step %d, %s: has %v of size %d, want %v, %d", i, name, has, size, werr == nil, len(w))
+		}
+	}
+	if found == 0 {
+		t.Error("nothing was ever found")
+	}
+	for _, name := range []string{"/other/K1/P1", "/providers/K1", "/providers/K1/P1/more"} {
+		if err := got.Put(ctx, datastore.RawKey(name), nil); err == nil {
+			t.Errorf("%s is taken for a record", name)
+		}
+	}
+}
+
+// A search among the records of 20,000 keys.
+func BenchmarkProviders(b *testing.B) {
+	for _, store := range []struct {
+		name string
+		datastore.Batching
+	}{{"floor=map", datastore.NewMapDatastore()}, {"providers", dht.NewProviders()}} {
+		b.Run(store.name, func(b *testing.B) {
+			for i := range 20_000 {
+				store.Put(b.Context(), datastore.RawKey(fmt.Sprintf("/providers/K%d/P", i)), make([]byte, 10))
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for i := range b.N {
+				found, err := store.Query(b.Context(), query.Query{Prefix: fmt.Sprintf("/providers/K%d", i%20_000)})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if list, err := found.Rest(); len(list) != 1 || err != nil {
+					b.Fatal(len(list), err)
+				}
+			}
+		})
+	}
+}
