@@ -24,12 +24,10 @@ const (
 	// and does not read.
 	maxReplies = 4 << 20
 
-	// copied is the size up to which values are copied behind each other,
-	// to leave in one packet.
-	copied = 4 << 10
-
-	// maxSpare is the size of the largest buffer that is used again.
-	maxSpare = 256 << 10
+	// packetSize is up to which size frames, and values of at most inline, are
+	// copied behind each other to leave in one write. Larger values are
+	// written as they are.
+	packetSize = inline + 32<<10
 
 	// small is the size up to which frames are read without a buffer of
 	// their own.
@@ -49,10 +47,8 @@ type session struct {
 	numbers map[uint64]*member // by the other side's number
 
 	mu      sync.Mutex
-	out     [][]byte // what the writer writes next
-	open    bool     // the last of out may be appended to
-	spare   []byte
-	replies int // bytes of out beside values
+	out     []written // what the writer writes next
+	replies int       // bytes of out beside values
 	dead    bool
 	wake    chan struct{} // capacity 1
 	ties    map[*member]struct{}
@@ -67,7 +63,7 @@ type session struct {
 	void atomic.Bool // the peer has lost the session, and what still comes of it does not count
 
 	closing  bool          // no more will be sent
-	written  chan struct{} // the writer has ended
+	wrote    chan struct{} // the writer has ended
 	finished chan struct{} // the reader has ended
 }
 
@@ -108,19 +104,14 @@ func (s *session) send(f frame) {
 			s.accepts = append(s.accepts, f.send)
 		}
 	}
-	if !s.open {
-		s.out = append(s.out, s.spare[:0])
-		s.spare, s.open = nil, true
-	}
-	last := &s.out[len(s.out)-1]
-	before := len(*last)
-	*last = appendHead(*last, &f)
-	s.replies += len(*last) - before
-	switch {
-	case len(f.value) > copied:
-		s.out, s.open = append(s.out, f.value), false
-	default:
-		*last = append(*last, f.value...)
+	last := s.packet(len(f.value))
+	before := len(last.b)
+	last.b = appendHead(last.b, &f)
+	s.replies += len(last.b) - before
+	if len(f.value) > inline {
+		s.out = append(s.out, written{value: f.value})
+	} else {
+		last.b = append(last.b, f.value...)
 	}
 	if s.replies > maxReplies || len(s.accepts) > maxReplies/8 {
 		s.dead = true
@@ -133,6 +124,40 @@ func (s *session) send(f frame) {
 	}
 }
 
+// A written is what goes out in one write: frames, or a large value.
+type written struct {
+	packet *packet
+	value  []byte
+}
+
+// A packet holds frames. Packets are recycled.
+type packet struct{ b []byte }
+
+var packets = sync.Pool{New: func() any { return new(packet) }}
+
+// packet returns the packet that a frame with a value of size bytes goes into.
+func (s *session) packet(size int) *packet {
+	if n := len(s.out); n > 0 {
+		if p := s.out[n-1].packet; p != nil && len(p.b)+min(size, inline) <= packetSize {
+			return p
+		}
+	}
+	p := packets.Get().(*packet)
+	s.out = append(s.out, written{packet: p})
+	return p
+}
+
+func (w written) writeTo(stream p2p.Stream) error {
+	if w.packet == nil {
+		_, err := stream.Write(w.value)
+		return err
+	}
+	_, err := stream.Write(w.packet.b)
+	w.packet.b = w.packet.b[:0]
+	packets.Put(w.packet)
+	return err
+}
+
 // appendHead appends f as a frame, without its value.
 func appendHead(dst []byte, f *frame) []byte {
 	var body [512]byte
@@ -143,7 +168,8 @@ func appendHead(dst []byte, f *frame) []byte {
 
 // write writes what send queued until the session ends.
 func (s *session) write() {
-	defer close(s.written)
+	defer close(s.wrote)
+	var spare []written
 	var patient time.Time // for so long it is not necessary to set the deadline anew
 	for {
 		select {
@@ -153,7 +179,7 @@ func (s *session) write() {
 		}
 		s.mu.Lock()
 		out := s.out
-		s.out, s.open, s.replies = nil, false, 0
+		s.out, s.replies = spare, 0
 		s.pulse.said = true
 		closing := s.closing
 		s.mu.Unlock()
@@ -161,8 +187,8 @@ func (s *session) write() {
 			s.stream.SetWriteDeadline(now.Add(writeTimeout))
 			patient = now.Add(writeTimeout / 2)
 		}
-		for _, b := range out {
-			if _, err := s.stream.Write(b); err != nil {
+		for _, w := range out {
+			if err := w.writeTo(s.stream); err != nil {
 				s.stream.Reset()
 				return
 			}
@@ -171,11 +197,8 @@ func (s *session) write() {
 			s.stream.CloseWrite()
 			return
 		}
-		if len(out) > 0 && cap(out[0]) <= maxSpare {
-			s.mu.Lock()
-			s.spare = out[0][:0]
-			s.mu.Unlock()
-		}
+		clear(out)
+		spare = out[:0]
 	}
 }
 
@@ -301,7 +324,7 @@ func (s *session) serve() {
 	err := s.read()
 	if err == nil { // the other side has said all, and may still listen
 		s.hangUp()
-		<-s.written
+		<-s.wrote
 	}
 	s.stream.Reset()
 	close(s.finished)

@@ -28,7 +28,7 @@ func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
 	sn := &session{
 		space: s, peer: stream.Conn().RemotePeer(), run: run, stream: stream,
 		numbers: map[uint64]*member{}, ties: map[*member]struct{}{},
-		wake: make(chan struct{}, 1), written: make(chan struct{}), finished: make(chan struct{}),
+		wake: make(chan struct{}, 1), wrote: make(chan struct{}), finished: make(chan struct{}),
 	}
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
