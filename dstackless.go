@@ -47,12 +47,30 @@ type Options struct {
 	Checkpoint time.Duration
 
 	// Listen are the multiaddrs to listen on. Default: QUIC and TCP on free
-	// ports of all interfaces.
+	// ports of all interfaces. A peer that listens on loopback only sends
+	// nothing that leaves the machine.
 	Listen []string
 
 	// Bootstrap are full multiaddrs, with /p2p/, of peers to connect to at
-	// the start. Default: none; the peer is the first of its network.
+	// the start, and again when the connection is lost. Default: none; the
+	// peer is the first of its network, or finds others on its LAN.
 	Bootstrap []string
+
+	// NetworkKey makes the network a private one: only peers with the same key
+	// can connect. Default: nil, a network that is open to all.
+	NetworkKey *p2p.NetworkKey
+
+	// NoLAN turns off mDNS, by which peers on one LAN find each other.
+	NoLAN bool
+
+	// NoPortMapping turns off UPnP and NAT-PMP, by which a router is asked to
+	// let others in.
+	NoPortMapping bool
+
+	// Relay has the peer, which must be one that everybody can dial, serve as
+	// a relay for those that nobody can, within these limits. Default: nil, it
+	// does not.
+	Relay *p2p.RelayLimits
 
 	// Accept are the IDs of the peers whose tasklets may come here, or
 	// [AcceptAny]. A tasklet that was started here may always come back.
@@ -105,12 +123,17 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 			return nil, err
 		}
 	}
-	if p.node, err = p2p.Start(&p2p.Options{DataDir: o.DataDir, Listen: o.Listen, Lab: p2p.LabOf(ctx)}); err != nil {
+	p.node, err = p2p.Start(&p2p.Options{
+		DataDir: o.DataDir, Listen: o.Listen, NetworkKey: o.NetworkKey, NoLAN: o.NoLAN,
+		NoPortMapping: o.NoPortMapping, Relay: o.Relay, Logger: o.Logger, Lab: p2p.LabOf(ctx),
+	})
+	if err != nil {
 		return nil, err
 	}
 	if p.table, err = dht.Start(p.node, nil); err != nil {
 		return nil, err
 	}
+	p.findRelays(o.Relay != nil)
 	p.channels = network.Start(p.node, p.table, o.Logger)
 	if err := p.host(&o); err != nil {
 		return nil, err
@@ -159,6 +182,28 @@ func (p *Peer) claim(dir string) error {
 	return nil
 }
 
+// relays is what the peers that serve as relays are announced under.
+const relays = "dstackless relays"
+
+// findRelays has the node find, through the table, the peers that it needs to
+// be reached and to reach others. It also announces this one if it serves.
+func (p *Peer) findRelays(serves bool) {
+	key := dht.KeyOf(relays)
+	if serves {
+		p.table.Announce(key) // until the table is closed
+	}
+	p.node.SetFinder(p2p.Finder{
+		Peer: p.table.FindPeer,
+		Relays: func(ctx context.Context, yield func(p2p.ID) bool) {
+			for id := range p.table.Find(ctx, key) {
+				if !yield(id) {
+					return
+				}
+			}
+		},
+	})
+}
+
 func (p *Peer) bootstrap(ctx context.Context, addrs []string) error {
 	var failed []error
 	for _, addr := range addrs {
@@ -169,6 +214,11 @@ func (p *Peer) bootstrap(ctx context.Context, addrs []string) error {
 	if len(addrs) > 0 && len(failed) == len(addrs) {
 		return errors.Join(failed...)
 	}
+	for _, addr := range addrs {
+		if err := p.node.Keep(addr); err != nil {
+			return fmt.Errorf("bootstrap: %w", err)
+		}
+	}
 	return nil
 }
 
@@ -176,8 +226,21 @@ func (p *Peer) bootstrap(ctx context.Context, addrs []string) error {
 func (p *Peer) ID() string { return p.node.ID().String() }
 
 // Addrs returns the full multiaddrs, with /p2p/, under which the peer can be
-// reached.
+// reached. They change when its network does, and when it finds a relay.
 func (p *Peer) Addrs() []string { return p.node.Addrs() }
+
+// Reach tells how others reach the peer.
+func (p *Peer) Reach() p2p.Reach { return p.node.Reach() }
+
+// RoundTrip measures how long a message takes to a connected peer, named by its
+// ID, and back.
+func (p *Peer) RoundTrip(ctx context.Context, id string) (time.Duration, error) {
+	to, err := p2p.ParseID(id)
+	if err != nil {
+		return 0, err
+	}
+	return p.node.RoundTrip(ctx, to)
+}
 
 // Connect connects to the peer at addr, a full multiaddr with /p2p/, and
 // returns its ID.

@@ -19,7 +19,8 @@ const (
 
 // Announce tells the network that this peer is to be found under key, and keeps
 // telling it until stop is called or the DHT is closed: now, whenever the
-// routing table fills after being empty, and every Options.Interval. It returns
+// routing table fills after being empty, when this peer's addresses have
+// changed, and every Options.Interval. It returns
 // at once. A failure is no error of the caller's and is never told: the table
 // of a peer alone is empty, and then it waits for the first other; after any
 // other failure it is repeated until it succeeds. This peer answers for the key

@@ -74,6 +74,10 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.work.Go(func() { t.tell(d.ctx) })
 	d.work.Go(func() { d.announcer.run(d.ctx) })
+	if err := d.followMoves(); err != nil {
+		d.Close()
+		return nil, fmt.Errorf("dht: start: %w", err)
+	}
 	return d, nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/dstackless/dstackless/p2p"
 )
@@ -132,6 +133,12 @@ func (t *table) watched(h host.Host) host.Host {
 type watchedHost struct {
 	host.Host
 	manager *watchedManager
+}
+
+// NewStream opens a stream, over a relay if there is nothing better. libp2p's own
+// would wait for something better until ctx ends, and a search would stand still.
+func (h *watchedHost) NewStream(ctx context.Context, to p2p.ID, protocols ...p2p.Protocol) (network.Stream, error) {
+	return h.Host.NewStream(network.WithAllowLimitedConn(ctx, "dht"), to, protocols...)
 }
 
 func (h *watchedHost) ConnManager() connmgr.ConnManager { return h.manager }

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -120,6 +121,9 @@ func (n *Node) follow(o *Options, l *listening) error {
 	}
 	if l.local {
 		n.reach.now.State = "local"
+	}
+	n.log.Info("reachable", "how", n.reach.now.String())
+	if l.local {
 		return nil
 	}
 	n.changes.addrs = machineAddrs()
@@ -138,11 +142,16 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 	n.spawn(func() {
 		switch {
 		case c.Stat().Limited && len(others) == 1:
-			n.log.Info("connected through a relay", "peer", id, "relay", relayOf(c.RemoteMultiaddr()))
+			level := slog.LevelInfo
+			if _, told := n.relayed.LoadOrStore(id, nil); told {
+				level = slog.LevelDebug // the relay cut, as it does all the time
+			}
+			n.log.Log(n.ctx, level, "connected through a relay", "peer", id, "relay", relayOf(c.RemoteMultiaddr()))
 		case c.Stat().Limited || len(others) < 2:
 			return
 		case relayed:
 			n.upgraded.Store(c, nil)
+			n.relayed.Delete(id)
 			n.log.Info("hole punched: connected directly from now on", "peer", id, "addr", c.RemoteMultiaddr())
 			n.climb(id)
 		default:
@@ -153,4 +162,12 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 	})
 }
 
-func (n *Node) disconnected(_ network.Network, c network.Conn) { n.upgraded.Delete(c) }
+// disconnected is called for each connection that is lost.
+func (n *Node) disconnected(_ network.Network, c network.Conn) {
+	n.upgraded.Delete(c)
+	if c.Stat().Limited && c.Stat().Direction == network.DirOutbound {
+		// A peer does not tell of all relays through which it can be reached,
+		// and libp2p forgets at once what it did not tell.
+		n.host.Peerstore().AddAddr(c.RemotePeer(), c.RemoteMultiaddr(), addrTTL)
+	}
+}

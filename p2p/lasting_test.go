@@ -23,14 +23,24 @@ const both p2p.Protocol = "/test/both"
 // it carries after so many bytes.
 func relayed(t *testing.T, limits p2p.RelayLimits) (a, b, relay *p2p.Node) {
 	t.Helper()
+	return relayedOn(t, limits, loopback, loopback)
+}
+
+// relayedOn is relayed for two nodes that listen there: if they have no
+// transport in common, there is no other way from one to the other.
+func relayedOn(t *testing.T, limits p2p.RelayLimits, atA, atB []string) (a, b, relay *p2p.Node) {
+	t.Helper()
 	relay = startWith(t, p2p.Options{Listen: loopback, Relay: &limits})
-	a, b = start(t), start(t)
-	connect(t, b, relay)
+	a, b = startWith(t, p2p.Options{Listen: atA}), startWith(t, p2p.Options{Listen: atB})
+	for _, addr := range relay.Addrs() {
+		a.Connect(within(t), addr) // one of the two is of its transport
+		b.Connect(within(t), addr)
+	}
 	info := peer.AddrInfo{ID: relay.ID(), Addrs: relay.Host().Addrs()}
 	if _, err := client.Reserve(within(t), b.Host(), info); err != nil {
 		t.Fatal(err)
 	}
-	addr := relay.Addrs()[0] + "/p2p-circuit/p2p/" + b.ID().String()
+	addr := "/p2p/" + relay.ID().String() + "/p2p-circuit/p2p/" + b.ID().String()
 	if _, err := a.Connect(within(t), addr); err != nil {
 		t.Fatal(err)
 	}
@@ -77,10 +87,7 @@ func sum(b []byte) string {
 }
 
 func TestLastingOverRelay(t *testing.T) {
-	a, b, _ := relayed(t, p2p.RelayLimits{Data: 64 << 10})
-	if p := a.Peers(); !p[0].Relayed && !p[1].Relayed {
-		t.Fatalf("nobody is relayed: %v", p)
-	}
+	a, b, _ := relayedOn(t, p2p.RelayLimits{Data: 64 << 10}, loopback[:1], loopback[1:])
 	const size = 1 << 20
 	served := make(chan error, 1)
 	b.Handle(both, func(s p2p.Stream) {
@@ -104,6 +111,11 @@ func TestLastingOverRelay(t *testing.T) {
 		t.Fatalf("at the side that accepted: %v", err)
 	}
 	t.Logf("1 MiB each way over a relay that cuts after 64 KiB: %v", time.Since(start))
+	for _, p := range a.Peers() {
+		if p.ID == b.ID() && !p.Relayed {
+			t.Error("it was not relayed")
+		}
+	}
 }
 
 func TestLastingLeavesTheRelay(t *testing.T) {

@@ -24,6 +24,7 @@ type Node struct {
 	changes  changes
 	reach    reach
 	doubted  sync.Map // connections under doubt
+	relayed  sync.Map // IDs of the peers that were, and of which the log tells
 	upgraded sync.Map // direct connections to peers that were relayed before
 
 	keepMu sync.Mutex

@@ -27,12 +27,15 @@ func (l *lasting) revive() {
 }
 
 func (n *Node) seekCarrier(l *lasting) {
-	wait := 50 * time.Millisecond
+	first := 50 * time.Millisecond
 	if !l.opened {
-		wait = courtesy
+		first = courtesy
 	}
+	wait, brought := first, false
 	for try := 0; ; try++ {
-		if try > 0 || !l.opened {
+		if brought { // see whether it was lost again meanwhile
+			wait, try = first, 0
+		} else if try > 0 || !l.opened {
 			select {
 			case <-time.After(wait + rand.N(wait)):
 			case <-n.ctx.Done():
@@ -61,6 +64,10 @@ func (n *Node) seekCarrier(l *lasting) {
 		n.forgetFailures(l.peer)
 		ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)
 		err := l.bring(ctx, helloResume, []Protocol{p})
+		brought = err == nil
+		if err != nil {
+			n.log.Debug("no carrier", "peer", l.peer, "try", try, "reason", oneLine(err))
+		}
 		if err != nil && ctx.Err() != nil {
 			n.doubt(l.peer)
 		}

@@ -56,7 +56,7 @@ const (
 
 // dial opens a stream to another host of tasklets.
 func (h *Host) dial(ctx context.Context, to p2p.ID) (*conn, error) {
-	s, err := h.node.Open(ctx, to, Protocol)
+	s, err := h.node.OpenLasting(ctx, to, Protocol)
 	if err != nil {
 		return nil, err
 	}

@@ -48,8 +48,11 @@ func (c *cli) addrsCommand() *cobra.Command {
 
 func (c *cli) peersCommand() *cobra.Command {
 	return c.jsonFlag(&cobra.Command{
-		Use:     "peers",
-		Short:   "List the connected peers",
+		Use:   "peers",
+		Short: "List the connected peers",
+		Long: `Peers lists the connected peers: whether the connection is direct, punched through
+NATs or relayed, and by whom; its transport, which of a relayed connection is the
+one to the relay; and how long a message takes there and back, measured now.`,
 		Example: "  dspeer peers\n  dspeer peers --json",
 		Args:    cobra.NoArgs,
 		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
@@ -57,20 +60,35 @@ func (c *cli) peersCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			rows := [][]string{{"PEER", "ADDRESS", "DIRECTION", "SINCE"}}
+			rows := [][]string{{"PEER", "PATH", "TRANSPORT", "ROUND TRIP", "DIRECTION", "SINCE", "ADDRESS"}}
 			for _, p := range list {
 				direction := "outbound"
 				if p.Inbound {
 					direction = "inbound"
 				}
-				if p.Relayed {
-					direction += ", relayed"
-				}
-				rows = append(rows, []string{p.ID, p.Addr, direction, age(p.Since)})
+				rows = append(rows, []string{p.ID, pathText(p), p.Transport, roundTripText(p), direction, age(p.Since), p.Addr})
 			}
 			return c.printTable(list, rows)
 		}),
 	})
+}
+
+// pathText says how a peer is connected.
+func pathText(p control.Neighbor) string {
+	switch {
+	case p.Relayed:
+		return "relayed by " + p.Relay
+	case p.Punched:
+		return "direct, hole punched"
+	}
+	return "direct"
+}
+
+func roundTripText(p control.Neighbor) string {
+	if p.RoundTrip == 0 {
+		return "no answer"
+	}
+	return p.RoundTrip.Round(10 * time.Microsecond).String()
 }
 
 func (c *cli) connectCommand() *cobra.Command {

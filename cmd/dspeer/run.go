@@ -15,6 +15,8 @@ import (
 
 func (c *cli) runCommand() *cobra.Command {
 	var o dstackless.Options
+	var relay relayFlags
+	var keyFile string
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run a peer until interrupted",
@@ -30,6 +32,15 @@ other peers instead). After a crash, such as a power failure or SIGKILL, each go
 on from its last record: its start, its last move, suspension or checkpoint. What
 it did since then it does again; see --checkpoint. Only one peer can use a folder.
 
+Peers on one LAN find each other by themselves. A peer behind a NAT asks its
+router for a port, and is reached through relays and punched holes otherwise: the
+log says how. Relays are the peers that run with --relay. They cut what they carry
+after --relay-data bytes or --relay-duration; all that peers do goes on all the
+same, only slower. A peer that listens on loopback only uses none of this.
+
+With --network-key, the peer connects to those alone that have the same key, which
+"dspeer key" makes.
+
 The peer runs only tasklets that were started on it, and those that the peers
 named with --accept move to it. A tasklet runs in a sandbox: it has no files, no
 network and no environment, and no more memory than --memory. One that exceeds a
@@ -39,6 +50,13 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 
   # on a fixed port, for others to find
   dspeer run --listen /ip4/0.0.0.0/udp/4001/quic-v1
+
+  # a peer with a public address, that helps others to be reached
+  dspeer run --relay --listen /ip4/0.0.0.0/udp/4001/quic-v1 --listen /ip4/0.0.0.0/tcp/4001
+
+  # a network of one's own
+  dspeer key > our.key
+  dspeer run --network-key our.key
 
   # join a network, and run what one of its peers moves here
   dspeer run --bootstrap /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3KooW... --accept 12D3KooW...
@@ -55,6 +73,15 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 			if l := o.Limits; o.Checkpoint < 0 || l.CPU < 0 || l.Output < 0 || l.Tasklets < 0 {
 				return usageError{errors.New("--checkpoint, --cpu, --output and --tasklets cannot be negative")}
 			}
+			if err := relay.into(cmd, &o); err != nil {
+				return usageError{err}
+			}
+			if keyFile != "" {
+				var err error
+				if o.NetworkKey, err = readNetworkKey(keyFile); err != nil {
+					return err
+				}
+			}
 			return c.run(cmd.Context(), o)
 		},
 	}
@@ -65,6 +92,11 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 		"`ADDR` to listen on; can be repeated (default QUIC and TCP on free ports of all interfaces)")
 	f.StringArrayVar(&o.Accept, "accept", nil,
 		"`PEER` whose tasklets may move here, or \"any\"; can be repeated (default nobody; one's own may always come back)")
+	f.StringVar(&keyFile, "network-key", "",
+		"`FILE` with the key of a private network, as \"dspeer key\" prints it (default none: an open network)")
+	f.BoolVar(&o.NoLAN, "no-lan", false, "do not look for peers on the LAN (mDNS)")
+	f.BoolVar(&o.NoPortMapping, "no-port-mapping", false, "do not ask the router for a port (UPnP, NAT-PMP)")
+	relay.add(f)
 	f.Var((*size)(&o.MemoryLimit), "memory",
 		"memory that each tasklet may have here, in `BYTES` or with a unit, such as 64MiB (default 256MiB)")
 	f.DurationVar(&o.Limits.CPU, "cpu", 0, "`TIME` that each tasklet may compute in all its life (default no limit)")

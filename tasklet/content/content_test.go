@@ -34,9 +34,14 @@ func (m *member) Close() error {
 // closes it at the end of the test.
 func start(t testing.TB, dir string) *member {
 	t.Helper()
+	return startOn(t, dir, "/ip4/127.0.0.1/udp/0/quic-v1")
+}
+
+func startOn(t testing.TB, dir, listen string) *member {
+	t.Helper()
 	m := new(member)
 	var err error
-	if m.Node, err = p2p.Start(&p2p.Options{Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"}}); err != nil {
+	if m.Node, err = p2p.Start(&p2p.Options{Listen: []string{listen}}); err != nil {
 		t.Fatal(err)
 	}
 	if m.table, err = dht.Start(m.Node, nil); err != nil {

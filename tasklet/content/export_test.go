@@ -24,3 +24,10 @@ func Decode(b blocks.Block) error {
 	}
 	return nil
 }
+
+// For the fuzzing of the protocol through relays.
+var (
+	AppendWant = appendWant
+	ReadWant   = readWant
+	ReadBlock  = readBlock
+)

@@ -31,8 +31,10 @@ const (
 // Get returns the content of the file c, which has at most limit bytes. What
 // the store lacks is fetched by bitswap: at first from the connected peers,
 // among them those of from, which are dialed when they are not connected; after
-// 200 ms also from peers that the DHT names. What was fetched stays in the
-// store and is announced. The caller owns the result.
+// 200 ms also from peers that the DHT names. From peers that only a relay reaches
+// it is fetched by a protocol that survives the relay's limits, after a second
+// also from those that the DHT names. What was fetched stays in the store and is
+// announced. The caller owns the result.
 //
 // When nobody has the content, Get waits for somebody who does until ctx ends:
 // give it a deadline. Blocks that came meanwhile stay, so that a second Get
@@ -68,13 +70,7 @@ func (s *Store) get(ctx context.Context, c cid.Cid, limit int64, from []p2p.ID) 
 
 	data, err := read(ctx, s.offline, c, limit)
 	if errors.Is(err, errMissing) && ctx.Err() == nil {
-		var dials sync.WaitGroup
-		defer dials.Wait()
-		defer cancel()
-		for _, id := range from {
-			dials.Go(func() { s.dial(ctx, id) })
-		}
-		data, err = read(ctx, blockservice.NewSession(ctx, s.online), c, limit)
+		data, err = s.fetch(ctx, c, limit, from)
 	}
 	if err == nil {
 		return data, s.roots.add(c)
@@ -86,6 +82,40 @@ func (s *Store) get(ctx context.Context, c cid.Cid, limit int64, from []p2p.ID) 
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, context.Cause(ctx))
 	}
 	return nil, err
+}
+
+// fetch gets a file from other peers, in two ways at once.
+func (s *Store) fetch(ctx context.Context, c cid.Cid, limit int64, from []p2p.ID) ([]byte, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	defer work.Wait()
+	defer cancel()
+	for _, id := range from {
+		work.Go(func() { s.dial(ctx, id) })
+	}
+	type result struct {
+		data []byte
+		err  error
+	}
+	pulled, swapped := make(chan result, 1), make(chan result, 1)
+	work.Go(func() {
+		data, err := s.pullFrom(ctx, c, limit, from)
+		pulled <- result{data, err}
+	})
+	work.Go(func() {
+		data, err := read(ctx, blockservice.NewSession(ctx, s.online), c, limit)
+		swapped <- result{data, err}
+	})
+	for {
+		select {
+		case r := <-pulled:
+			if final(r.err) {
+				return r.data, r.err
+			}
+		case r := <-swapped:
+			return r.data, r.err
+		}
+	}
 }
 
 // isEmpty reports whether c is the CID of no bytes at all.

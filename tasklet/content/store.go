@@ -58,6 +58,7 @@ type Store struct {
 	offline blockservice.BlockService // the store alone
 	release func() error              // closes what the blocks are in
 	roots   *roots
+	serving chan struct{} // one for each stream that is served
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -82,7 +83,7 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content: open the store: %w", err)
 	}
-	s := &Store{node: node, dht: d, blocks: blocks, release: release}
+	s := &Store{node: node, dht: d, blocks: blocks, release: release, serving: make(chan struct{}, maxServed)}
 	rootsDir := ""
 	if o.Dir != "" {
 		rootsDir = filepath.Join(o.Dir, "roots")
@@ -106,6 +107,7 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 	)
 	s.online = blockservice.New(blocks, s.bitswap, blockservice.WithAllowlist(hashes))
 	s.offline = blockservice.New(blocks, nil, blockservice.WithAllowlist(hashes))
+	node.Handle(Protocol, s.serve)
 	return s, nil
 }
 
@@ -141,6 +143,7 @@ func (s *Store) Close() error {
 		s.mu.Lock()
 		s.closed = true
 		s.mu.Unlock()
+		s.node.Unhandle(Protocol)
 		s.cancel()
 		s.work.Wait()
 		s.roots.close()

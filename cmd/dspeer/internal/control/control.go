@@ -31,6 +31,13 @@ type Neighbor struct {
 	Inbound bool      `json:"inbound"` // it dialed this peer
 	Relayed bool      `json:"relayed"` // the connection is a limited one through a relay
 	Since   time.Time `json:"since"`
+
+	Relay     string `json:"relay,omitempty"`   // the relay's ID
+	Punched   bool   `json:"punched,omitempty"` // a direct connection to a peer that was relayed before
+	Transport string `json:"transport"`         // "quic" or "tcp"; of a relayed connection, to the relay
+	// RoundTrip is how long a message took there and back just now; 0 if it
+	// was not answered within a second.
+	RoundTrip time.Duration `json:"round_trip"`
 }
 
 // An End is how a tasklet ended.

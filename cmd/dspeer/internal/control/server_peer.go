@@ -1,7 +1,10 @@
 package control
 
 import (
+	"context"
 	"net/http"
+	"sync"
+	"time"
 
 	"github.com/dstackless/dstackless/channel/network"
 )
@@ -11,14 +14,27 @@ func (s *Server) self(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
-	list := []Neighbor{}
-	for _, p := range s.peer.Peers() {
-		list = append(list, Neighbor{
+	peers := s.peer.Peers()
+	list := make([]Neighbor, len(peers))
+	ctx, cancel := context.WithTimeout(r.Context(), measuring)
+	defer cancel()
+	var wg sync.WaitGroup
+	for i, p := range peers {
+		list[i] = Neighbor{
 			ID: p.ID.String(), Addr: p.Addr, Inbound: p.Inbound, Relayed: p.Relayed, Since: p.Since,
-		})
+			Punched: p.Punched, Transport: p.Transport,
+		}
+		if p.Relay != "" {
+			list[i].Relay = p.Relay.String()
+		}
+		wg.Go(func() { list[i].RoundTrip, _ = s.peer.RoundTrip(ctx, list[i].ID) })
 	}
+	wg.Wait()
 	return answer(w, list)
 }
+
+// measuring is how long peers have to answer, to have their round trip shown.
+const measuring = time.Second
 
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) error {
 	var req connectRequest
