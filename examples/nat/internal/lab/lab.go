@@ -1,0 +1,136 @@
+//go:build linux
+
+// Package lab builds networks inside one Linux machine: hosts, LANs and NATs
+// made of network namespaces, in which real programs run.
+//
+// Nothing leaves a lab: every cable is laid between two of its namespaces, and
+// none of them has a way out. Nothing is left of it either: the program that
+// builds one runs in namespaces of its own, see [Enter], and when it ends, by
+// whatever cause, the kernel ends all that it started and takes the networks
+// down.
+//
+// It needs root, or a kernel that lets others make user namespaces; ip, and
+// nft for NATs.
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+)
+
+// mark is the first argument of a program that [Enter] started anew.
+const mark = "in-the-lab"
+
+// ErrNone says that this machine cannot make a lab, and what it lacks.
+var ErrNone = errors.New("no lab can be made here")
+
+// Inside reports whether this program runs in namespaces of its own, and
+// returns what its first half passed to [Enter].
+func Inside() (passed string, inside bool) {
+	return strings.CutPrefix(os.Args[0], mark+" ")
+}
+
+// Enter runs this program once more, with the same arguments, in namespaces of
+// its own, and returns its exit status. What is passed is what [Inside] returns
+// there. If no such program can be made, the error wraps [ErrNone].
+func Enter(passed string) (status int, err error) {
+	for _, tool := range []string{"ip", "nft"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return 0, fmt.Errorf("%w: the program %s is missing (packages iproute2 and nftables)", ErrNone, tool)
+		}
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrNone, err)
+	}
+	cmd := exec.Command(self, os.Args[1:]...)
+	cmd.Args[0] = mark + " " + passed
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
+		Pdeathsig:  syscall.SIGKILL, // and with the first of a PID namespace all others die
+	}
+	if os.Geteuid() != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
+		cmd.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
+	}
+	if err := cmd.Start(); err != nil {
+		return 0, fmt.Errorf("%w: namespaces are refused (run as root, or allow user namespaces): %w", ErrNone, err)
+	}
+	err = cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return 0, err
+	}
+	return cmd.ProcessState.ExitCode(), nil
+}
+
+// A Lab is the networks of this program. Make one, inside, with [New].
+type Lab struct {
+	hosts []*Host
+}
+
+// Close takes the lab's namespaces down. What still runs in them ends with this
+// program.
+func (l *Lab) Close() error {
+	var errs []error
+	for _, h := range l.hosts {
+		errs = append(errs, run("ip", "netns", "del", h.Name))
+	}
+	return errors.Join(errs...)
+}
+
+// New makes an empty lab in the namespaces that [Enter] made. A second one needs
+// other names, unless the first is closed.
+func New() (*Lab, error) {
+	if _, inside := Inside(); !inside {
+		return nil, errors.New("lab: not inside")
+	}
+	if _, err := os.Stat("/run/netns"); err == nil && os.Getpid() == 1 && ours() {
+		return &Lab{}, nil
+	}
+	for _, m := range []struct {
+		source, target, fs string
+		flags              uintptr
+	}{
+		// What is mounted from here on is seen in here alone.
+		{"none", "/", "", syscall.MS_REC | syscall.MS_PRIVATE},
+		// ip keeps the names of namespaces in /run/netns.
+		{"lab", "/run", "tmpfs", 0},
+		{"proc", "/proc", "proc", 0},
+	} {
+		if err := syscall.Mount(m.source, m.target, m.fs, m.flags, ""); err != nil {
+			return nil, fmt.Errorf("%w: mount %s: %w", ErrNone, m.target, err)
+		}
+	}
+	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
+		return nil, fmt.Errorf("lab: %w", err)
+	}
+	return &Lab{}, run("ip", "link", "set", "lo", "up")
+}
+
+// ours reports whether /run is the one that New mounted.
+func ours() bool {
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	return err == nil && strings.Contains(string(mounts), "lab /run tmpfs")
+}
+
+// run runs a command to its end.
+func run(name string, args ...string) error {
+	return feed("", name, args...)
+}
+
+// feed runs a command with an input.
+func feed(input, name string, args ...string) error {
+	cmd := exec.Command(name, args...)
+	cmd.Stdin = strings.NewReader(input)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("lab: %s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
