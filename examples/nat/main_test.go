@@ -64,7 +64,6 @@ type world struct {
 	hostR1, hostR2 *lab.Host
 }
 
-// worlds counts them, because the names of hosts are those of the machine.
 func must[V any](t testing.TB) func(V, error) V {
 	return func(v V, err error) V {
 		t.Helper()

@@ -200,6 +200,12 @@ func (p *Peer) AwaitPath(ctx context.Context, other *Peer, good func(*Path) bool
 	}
 }
 
+// NewKey returns a key for a private network, which dspeer, a program, makes.
+func NewKey(ctx context.Context, dspeer string) (string, error) {
+	out, err := exec.CommandContext(ctx, dspeer, "key").Output()
+	return string(out), err
+}
+
 // Build compiles dspeer and, for tasklets, a program of this module into dir.
 func Build(ctx context.Context, dir, module string, programs ...string) error {
 	build := func(out, what string, env ...string) error {

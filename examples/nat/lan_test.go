@@ -1,0 +1,89 @@
+//go:build linux
+
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/examples/nat/internal/lab"
+)
+
+// lan is a world of one LAN with four hosts and no way out.
+func lan(t *testing.T) (w *world, hosts [4]*lab.Host) {
+	l := must[*lab.Lab](t)(lab.New())
+	t.Cleanup(func() { l.Close() })
+	s := must[*lab.Segment](t)(l.Segment("lan"))
+	for i, name := range []string{"ann", "ben", "cat", "dan"} {
+		hosts[i] = must[*lab.Host](t)(l.Host(name, s, "192.168.7."+string(rune('1'+i))+"/24"))
+	}
+	if err := l.Sealed(); err != nil {
+		t.Fatal(err)
+	}
+	return &world{T: t, lab: l, dir: t.TempDir()}, hosts
+}
+
+func direct(p *lab.Path) bool { return !p.Relayed }
+
+// Peers on one LAN find each other with no address at all.
+func TestLAN(t *testing.T) {
+	w, hosts := lan(t)
+	ann, ben := w.peer(hosts[0]), w.peer(hosts[1])
+	off := w.peer(hosts[2], "--no-lan")
+	start := time.Now()
+	must[*lab.Path](t)(ann.AwaitPath(within(t, 30*time.Second), ben, direct))
+	t.Logf("found after %v", time.Since(start))
+	w.talk(ann, ben, "greetings", "hello")
+	if path, err := ann.PathTo(within(t, time.Minute), off); path != nil || err != nil {
+		t.Errorf("found with --no-lan: %+v, %v", path, err)
+	}
+	// They find each other again at another address.
+	if err := hosts[1].Renumber("192.168.7.99/24"); err != nil {
+		t.Fatal(err)
+	}
+	start = time.Now()
+	must[*lab.Path](t)(ann.AwaitPath(within(t, 60*time.Second), ben, func(p *lab.Path) bool {
+		return p.RoundTrip > 0
+	}))
+	w.talk(ben, ann, "greetings", "hello again")
+	t.Logf("found again %v after the change", time.Since(start))
+}
+
+// Two networks with different keys on one LAN, and an open one, never meet.
+func TestKeysOnOneLAN(t *testing.T) {
+	for transport, tr := range transports {
+		t.Run(transport, func(t *testing.T) {
+			w, hosts := lan(t)
+			keys := [2]string{filepath.Join(w.dir, "key1"), filepath.Join(w.dir, "key2")}
+			for _, k := range keys {
+				text, err := lab.NewKey(within(t, time.Minute), filepath.Join(built(), "dspeer"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(k, []byte(text), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			ann := w.peer(hosts[0], "--listen", tr.listen, "--network-key", keys[0])
+			ben := w.peer(hosts[1], "--listen", tr.listen, "--network-key", keys[0])
+			cat := w.peer(hosts[2], "--listen", tr.listen, "--network-key", keys[1])
+			dan := w.peer(hosts[3], "--listen", tr.listen)
+			must[*lab.Path](t)(ann.AwaitPath(within(t, 30*time.Second), ben, direct))
+			w.talk(ann, ben, "greetings", "hello")
+			addr := must[string](t)(ann.Addr(within(t, time.Minute), tr.part))
+			if out, err := cat.Dspeer(within(t, time.Minute), "connect", addr); err == nil {
+				t.Errorf("another key comes in: %s", out)
+			}
+			dan.Dspeer(within(t, time.Minute), "connect", addr) // it is sent away
+			for _, p := range []*lab.Peer{ann, ben} {
+				for _, stranger := range []*lab.Peer{cat, dan} {
+					if path, err := p.PathTo(within(t, time.Minute), stranger); path != nil || err != nil {
+						t.Errorf("%s sees %s: %+v, %v", p.Host.Name, stranger.Host.Name, path, err)
+					}
+				}
+			}
+		})
+	}
+}
