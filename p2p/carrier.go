@@ -16,8 +16,11 @@ type carrier struct {
 	l      *lasting
 	stream network.Stream
 	r      *bufio.Reader
-	next   uint64 // position of what is sent next
-	ended  bool   // the end was sent
+	budget *budget // or nil
+	next   uint64  // position of what is sent next
+	ended  bool    // the end was sent
+	asked  bool    // whether all was received
+	left   bool    // the connection, which is spent
 }
 
 // attach makes stream the carrier of l, in place of an older one. The other
@@ -32,7 +35,10 @@ func (l *lasting) attach(stream network.Stream, r *bufio.Reader, received uint64
 		return nil
 	}
 	stream.SetDeadline(time.Time{})
-	c := &carrier{l: l, stream: stream, r: r, next: l.outAt}
+	c := &carrier{l: l, stream: stream, r: r, next: l.outAt, budget: l.node.budgetOf(stream.Conn())}
+	if c.budget != nil {
+		c.budget.join(c)
+	}
 	if old := l.carrier; old != nil {
 		old.stream.Reset() // what it still carries is sent again
 	}
@@ -86,6 +92,10 @@ func (c *carrier) pump() {
 			if last {
 				break
 			}
+			if c.asked && !c.left && (l.outAt >= c.next && (!c.ended || l.finAcked)) {
+				c.left = true
+				c.budget.leave(c)
+			}
 			l.cond.Wait()
 			continue
 		}
@@ -119,9 +129,15 @@ func (c *carrier) due(b []byte) []byte {
 		l.told, l.toldRoom = got, room
 	}
 	c.next = max(c.next, l.outAt)
+	if c.budget != nil && c.budget.isSpent() {
+		return c.ask(b)
+	}
 	end := l.outAt + uint64(len(l.out))
 	if upTo := min(end, l.limit, c.next+maxPiece); c.next < upTo {
 		data := l.out[c.next-l.outAt : upTo-l.outAt]
+		if c.budget != nil && !c.budget.take(len(data)+16) {
+			return c.ask(b)
+		}
 		b = (&piece{kind: pieceData, at: c.next, data: data}).append(b)
 		c.next = upTo
 	}
@@ -130,6 +146,15 @@ func (c *carrier) due(b []byte) []byte {
 		c.ended = true
 	}
 	return b
+}
+
+// ask appends a question whether all was received that c carried, once.
+func (c *carrier) ask(b []byte) []byte {
+	if c.asked {
+		return b
+	}
+	c.asked = true
+	return (&piece{kind: pieceAsk}).append(b)
 }
 
 // read takes in what comes on c until c ends.
@@ -144,6 +169,9 @@ func (c *carrier) read() {
 		}
 	}
 	c.stream.Reset()
+	if c.budget != nil {
+		c.budget.leave(c)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.carrier != c {
@@ -169,6 +197,8 @@ func (l *lasting) take(p *piece) error {
 			return errMalformed
 		}
 		l.limit = max(l.limit, p.room)
+	case pieceAsk:
+		l.toldRoom = 0 // so that an ack is due
 	case pieceEnd:
 		if p.at != l.received {
 			return errMalformed

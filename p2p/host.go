@@ -10,9 +10,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 const (
@@ -46,6 +48,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(connections),
 		libp2p.DisableMetrics(),
+		libp2p.DialRanker(rank),
 	}
 	if o.Lab == nil {
 		options = append(options, libp2p.EnableRelay()) // to dial and be dialed through others
@@ -79,7 +82,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.AddrsFactory(n.changes.advertised),
 		libp2p.EnableNATService(),
 		libp2p.EnableAutoNATv2(),
-		libp2p.EnableHolePunching(holepunch.DirectDialTimeout(punchTimeout)),
+		libp2p.EnableHolePunching(holepunch.DirectDialTimeout(punchTimeout), holepunch.WithAddrFilter(&n.punches)),
 	)
 	if o.Relay == nil {
 		options = append(options, libp2p.EnableAutoRelayWithPeerSource(n.relays,
@@ -90,6 +93,23 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		options = append(options, libp2p.NATPortMap())
 	}
 	return options, nil
+}
+
+// relayDelay is how long direct addresses have before relayed ones are dialed.
+// libp2p's half a second, on each of the hundreds of connections that a relay
+// cuts, would make up most of a move. Who gets through only later is connected
+// directly all the same: each relayed connection is tried to be replaced.
+const relayDelay = 20 * time.Millisecond
+
+// rank says when each address of a peer is dialed.
+func rank(addrs []ma.Multiaddr) []network.AddrDelay {
+	ranked := swarm.DefaultDialRanker(addrs)
+	for i := range ranked {
+		if relayOf(ranked[i].Addr) != "" {
+			ranked[i].Delay = min(ranked[i].Delay, relayDelay)
+		}
+	}
+	return ranked
 }
 
 // transports returns those that the node listens on. It dials with no others: a
@@ -138,6 +158,12 @@ func (n *Node) follow(o *Options, l *listening) error {
 func (n *Node) connected(_ network.Network, c network.Conn) {
 	id := c.RemotePeer()
 	others := n.host.Network().ConnsToPeer(id)
+	if c.Stat().Limited && n.punches.paused(id) {
+		// Addresses that a hole punch made up are of no use once it failed. As
+		// long as libp2p tries them, it takes relayed connections that were
+		// cut for new ones.
+		n.host.Peerstore().ClearAddrs(id)
+	}
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
 	n.spawn(func() {
 		switch {
@@ -165,6 +191,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 // disconnected is called for each connection that is lost.
 func (n *Node) disconnected(_ network.Network, c network.Conn) {
 	n.upgraded.Delete(c)
+	n.budgets.Delete(c)
 	if c.Stat().Limited && c.Stat().Direction == network.DirOutbound {
 		// A peer does not tell of all relays through which it can be reached,
 		// and libp2p forgets at once what it did not tell.

@@ -18,6 +18,7 @@ import (
 //	        data   position(uvarint) length(uvarint) bytes
 //	        ack    received(uvarint) room(uvarint)
 //	        end    position(uvarint)
+//	        ask    for an ack at once
 //	        reset
 //
 // Received counts bytes, and one more for the end. Room is the position up to
@@ -67,6 +68,7 @@ const (
 	pieceAck
 	pieceEnd
 	pieceReset
+	pieceAsk
 )
 
 type piece struct {
@@ -183,10 +185,10 @@ func readPiece(r *bufio.Reader, buf []byte) (p piece, err error) {
 		return p, err
 	}
 	p.kind = pieceKind(kind)
-	if p.kind < pieceData || p.kind > pieceReset {
+	if p.kind < pieceData || p.kind > pieceAsk {
 		return p, fmt.Errorf("%w: piece of kind %d", errMalformed, kind)
 	}
-	if p.kind == pieceReset {
+	if p.kind == pieceReset || p.kind == pieceAsk {
 		return p, nil
 	}
 	if p.at, err = binary.ReadUvarint(r); err != nil {

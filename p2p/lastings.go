@@ -332,4 +332,4 @@ func (ls *lastings) close(cut func()) {
 }
 
 // farewell is how long the peers of lasting streams have to hear of their end.
-const farewell = 200 * time.Millisecond
+const farewell = time.Second

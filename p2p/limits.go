@@ -2,11 +2,13 @@ package p2p
 
 import (
 	"net/netip"
+	"time"
 
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/network"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/x/rate"
 )
 
 const (
@@ -39,9 +41,24 @@ func resourceManager() (network.ResourceManager, error) {
 	limits.SystemBaseLimit.ConnsOutbound = manyConnections
 	limits.SystemBaseLimit.Conns = 2 * manyConnections
 	limits.SystemBaseLimit.FD = manyConnections
+	// libp2p's own limits of 16 new connections from one address, and then one
+	// each 5 seconds, are for strangers. All relayed connections count as the
+	// relay's, and a move over one takes hundreds.
+	opened := rate.Limit{RPS: 100, Burst: 500}
+	opening := &rate.Limiter{
+		NetworkPrefixLimits: []rate.PrefixLimit{
+			{Prefix: netip.MustParsePrefix("127.0.0.0/8")}, {Prefix: netip.MustParsePrefix("::1/128")},
+		},
+		SubnetRateLimiter: rate.SubnetLimiter{
+			IPv4SubnetLimits: []rate.SubnetLimit{{PrefixLength: 32, Limit: opened}},
+			IPv6SubnetLimits: []rate.SubnetLimit{{PrefixLength: 56, Limit: opened}},
+			GracePeriod:      time.Minute,
+		},
+	}
 	return rcmgr.NewResourceManager(
 		rcmgr.NewFixedLimiter(limits.AutoScale()),
 		rcmgr.WithMetricsDisabled(),
+		rcmgr.WithConnRateLimiters(opening),
 		rcmgr.WithLimitPerSubnet(
 			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perAddress, PrefixLength: 32}},
 			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perAddress, PrefixLength: 56}},

@@ -23,8 +23,10 @@ type Node struct {
 	finder   atomic.Pointer[Finder]
 	changes  changes
 	reach    reach
+	punches  punches
 	doubted  sync.Map // connections under doubt
 	relayed  sync.Map // IDs of the peers that were, and of which the log tells
+	budgets  sync.Map // of relayed connections
 	upgraded sync.Map // direct connections to peers that were relayed before
 
 	keepMu sync.Mutex
