@@ -3,9 +3,29 @@
 //
 // A [Node] is one libp2p host, cut down to what this module uses. It listens on
 // QUIC and TCP, proves its identity with an Ed25519 key, and carries any number
-// of streams per connection. It finds nobody by itself: peers are reached by a
-// full address ([Node.Connect]) or by an [ID] whose addresses something else,
-// such as package dht, has put in the node's address book.
+// of streams per connection. Outside of its LAN it finds nobody by itself: peers
+// are reached by a full address ([Node.Connect]) or by an [ID] whose addresses
+// something else, such as package dht, has put in the node's address book.
+//
+// # Relays and lasting streams
+//
+// A node that cannot be dialed keeps reservations at relays, and is connected
+// through these until a hole is punched. A relay cuts each connection after so
+// many bytes and minutes. So a stream to a peer that only a relay reaches is a
+// lasting one: the two sides count what they received, and go on over the next
+// connection. [Node.OpenLasting] gives such a stream to any peer.
+//
+// # Private networks
+//
+// With a [NetworkKey], each connection begins with a proof that both sides have
+// it, on the connection's first stream and bound to both peer IDs, below
+// libp2p's swarm. libp2p's own private networks work over TCP alone.
+//
+// # What is sent without being asked for
+//
+// A node sends multicast DNS on its LANs, and asks its router for a port, unless
+// the options say no. One that listens on loopback only does neither, nor
+// anything else that leaves the machine.
 //
 // Every method of a Node may be called from several goroutines at once.
 package p2p

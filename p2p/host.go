@@ -48,7 +48,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(connections),
 		libp2p.DisableMetrics(),
-		libp2p.DialRanker(rank),
+		libp2p.SwarmOpts(swarm.WithDialRanker(rank)),
 	}
 	if o.Lab == nil {
 		options = append(options, libp2p.EnableRelay()) // to dial and be dialed through others

@@ -49,7 +49,7 @@ func ParseNetworkKey(text string) (NetworkKey, error) {
 // that no log shows it by accident.
 func (k NetworkKey) Text() string { return networkKeyPrefix + networkKeyText.EncodeToString(k[:]) }
 
-// GoString and Format keep the key out of what is printed with %v and %#v.
+// Format implements fmt.Formatter. It keeps the key out of what is printed with %v and %#v.
 func (k NetworkKey) Format(f fmt.State, _ rune) { fmt.Fprint(f, "network key") }
 
 // derive returns a secret for one purpose.

@@ -47,7 +47,6 @@ type reach struct {
 	mu       sync.Mutex
 	now      Reach
 	searched time.Time // when the network was searched for relays
-	calls    []*func(Reach)
 }
 
 // Reach tells how others reach this node, as far as is known now.

@@ -55,7 +55,7 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
   dspeer run --relay --listen /ip4/0.0.0.0/udp/4001/quic-v1 --listen /ip4/0.0.0.0/tcp/4001
 
   # a network of one's own
-  dspeer key > our.key
+  (umask 077; dspeer key > our.key)
   dspeer run --network-key our.key
 
   # join a network, and run what one of its peers moves here

@@ -68,6 +68,13 @@ func outside() (status int, err error) {
 func show(dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if _, err := lab.New(); err != nil {
+		return err
+	}
+	dir, err := lab.Keep(dir)
+	if err != nil {
+		return err
+	}
 	for _, kind := range []lab.Kind{lab.Cone, lab.Symmetric} {
 		if err := between(ctx, dir, kind); err != nil {
 			return err
