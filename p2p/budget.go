@@ -45,6 +45,9 @@ func (n *Node) budgetOf(conn network.Conn) *budget {
 	b, _ := n.budgets.LoadOrStore(conn, &budget{
 		conn: conn, left: limit - min(overhead, limit/2), on: map[*carrier]bool{},
 	})
+	if conn.IsClosed() { // nobody would take it away any more
+		n.budgets.Delete(conn)
+	}
 	return b.(*budget)
 }
 

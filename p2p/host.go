@@ -169,7 +169,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 		switch {
 		case c.Stat().Limited && len(others) == 1:
 			level := slog.LevelInfo
-			if _, told := n.relayed.LoadOrStore(id, nil); told {
+			if !n.relayed.add(id) {
 				level = slog.LevelDebug // the relay cut, as it does all the time
 			}
 			n.log.Log(n.ctx, level, "connected through a relay", "peer", id, "relay", relayOf(c.RemoteMultiaddr()))
@@ -177,7 +177,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 			return
 		case relayed:
 			n.upgraded.Store(c, nil)
-			n.relayed.Delete(id)
+			n.relayed.remove(id)
 			n.log.Info("hole punched: connected directly from now on", "peer", id, "addr", c.RemoteMultiaddr())
 			n.climb(id)
 		default:

@@ -88,6 +88,9 @@ func (f *found) HandlePeerFound(info peer.AddrInfo) {
 		return
 	}
 	info.Addrs = info.Addrs[:min(len(info.Addrs), maxAddrs)]
+	// Who announces itself anew may have a new address, and the connection to
+	// the old one be dead.
+	n.doubt(info.ID)
 	wait := time.Second
 	for range lanTries {
 		if n.host.Network().Connectedness(info.ID) == network.Connected {

@@ -25,7 +25,7 @@ type Node struct {
 	reach    reach
 	punches  punches
 	doubted  sync.Map // connections under doubt
-	relayed  sync.Map // IDs of the peers that were, and of which the log tells
+	relayed  told     // peers that are, as the log has told
 	budgets  sync.Map // of relayed connections
 	upgraded sync.Map // direct connections to peers that were relayed before
 

@@ -3,8 +3,6 @@
 package main_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -56,16 +54,7 @@ func TestKeysOnOneLAN(t *testing.T) {
 	for transport, tr := range transports {
 		t.Run(transport, func(t *testing.T) {
 			w, hosts := lan(t)
-			keys := [2]string{filepath.Join(w.dir, "key1"), filepath.Join(w.dir, "key2")}
-			for _, k := range keys {
-				text, err := lab.NewKey(within(t, time.Minute), filepath.Join(built(), "dspeer"))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if err := os.WriteFile(k, []byte(text), 0o600); err != nil {
-					t.Fatal(err)
-				}
-			}
+			keys := [2]string{w.key("key1"), w.key("key2")}
 			ann := w.peer(hosts[0], "--listen", tr.listen, "--network-key", keys[0])
 			ben := w.peer(hosts[1], "--listen", tr.listen, "--network-key", keys[0])
 			cat := w.peer(hosts[2], "--listen", tr.listen, "--network-key", keys[1])
@@ -82,6 +71,30 @@ func TestKeysOnOneLAN(t *testing.T) {
 					if path, err := p.PathTo(within(t, time.Minute), stranger); path != nil || err != nil {
 						t.Errorf("%s sees %s: %+v, %v", p.Host.Name, stranger.Host.Name, path, err)
 					}
+				}
+			}
+		})
+	}
+}
+
+// A private network through NATs and a relay: its members are served, who has
+// no key is not.
+func TestKeyOverRelay(t *testing.T) {
+	for transport, tr := range transports {
+		t.Run(transport, func(t *testing.T) {
+			w := newWorld(t, lab.Symmetric, lab.Cone)
+			key := w.key("key")
+			args := []string{"--listen", tr.listen, "--network-key", key}
+			relay := w.peer(w.hostR1, append(args, "--relay")...)
+			addr := must[string](t)(relay.Addr(within(t, time.Minute), tr.part))
+			a := w.peer(w.hostA, append(args, "--bootstrap", addr)...)
+			b := w.peer(w.hostB, append(args, "--bootstrap", addr)...)
+			w.talk(a, b, "greetings", "hello")
+			stranger := w.peer(w.hostR2, "--listen", tr.listen)
+			stranger.Dspeer(within(t, time.Minute), "connect", addr)
+			for _, p := range []*lab.Peer{relay, a, b} {
+				if path, err := p.PathTo(within(t, time.Minute), stranger); path != nil || err != nil {
+					t.Errorf("%s sees a stranger: %+v, %v", p.Host.Name, path, err)
 				}
 			}
 		})

@@ -106,6 +106,17 @@ func newWorld(t *testing.T, a, b lab.Kind) *world {
 	return w
 }
 
+// key returns a file with a new network key.
+func (w *world) key(name string) string {
+	w.Helper()
+	file := filepath.Join(w.dir, name)
+	text := must[string](w)(lab.NewKey(within(w, time.Minute), filepath.Join(built(), "dspeer")))
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		w.Fatal(err)
+	}
+	return file
+}
+
 // peer starts a dspeer.
 func (w *world) peer(h *lab.Host, args ...string) *lab.Peer {
 	w.Helper()
