@@ -64,7 +64,7 @@ type underway[T any] struct {
 // What is on its way when the end is left, or the peer is closed, ends with
 // [ErrClosed]: wait for the last Pending first.
 func (c *Channel[T]) SendAsync(ctx context.Context, v T) *Pending {
-	u := &underway[T]{Pending: Pending{name: c.name, flow: &c.flow}, value: outgoing[T]{value: v}}
+	u := &underway[T]{Pending: Pending{name: c.name, flow: &c.flow}, value: outgoing[T]{value: v, spare: &c.buffers}}
 	if err := c.flow.enter(ctx, &u.Pending); err != nil {
 		u.err, u.over = fmt.Errorf("channel: send on %q: %w", string(c.name), err), true
 		return &u.Pending
@@ -76,7 +76,7 @@ func (c *Channel[T]) SendAsync(ctx context.Context, v T) *Pending {
 
 // finish takes the outcome.
 func (u *underway[T]) finish(err error) {
-	u.value = outgoing[T]{}
+	u.value.forget()
 	if err != nil {
 		err = fmt.Errorf("channel: send on %q: %w", string(u.name), err)
 	}

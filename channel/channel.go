@@ -46,6 +46,7 @@ type Channel[T any] struct {
 	// a process allocates nothing.
 	outgoing sync.Pool
 	incoming sync.Pool
+	buffers  sync.Pool // of what values are encoded into
 }
 
 // Open returns the channel called name in space, for values of type T. All
@@ -90,8 +91,9 @@ func (c *Channel[T]) send(ctx context.Context, o outgoing[T]) error {
 		box = new(outgoing[T])
 	}
 	*box = o
+	box.spare = &c.buffers
 	err := c.end.Send(ctx, box)
-	*box = outgoing[T]{}
+	box.forget()
 	c.outgoing.Put(box)
 	if err != nil {
 		return fmt.Errorf("channel: send on %q: %w", string(c.name), err)

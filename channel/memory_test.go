@@ -47,7 +47,7 @@ func (s *memory) Open(ctx context.Context, name channel.Name) (channel.Endpoint,
 
 func (e *memoryEnd) Send(ctx context.Context, p channel.Payload) error {
 	if e.space.encodes && ctx.Err() == nil {
-		b, err := p.Encode()
+		b, err := channel.Copy(p)
 		if err != nil {
 			return err
 		}

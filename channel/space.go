@@ -1,6 +1,9 @@
 package channel
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // A Space is where channels live: within one space, the same name is the same
 // channel. Peers that are connected share one space; a program inside a
@@ -81,15 +84,25 @@ type Withdrawer interface {
 // to leave the process.
 type Payload interface {
 	// Encode returns the value as bytes of at most MaxValue, which the
-	// caller must not change.
+	// caller must not change. Up to MaxReused of them are valid until the
+	// operation is over; more may be kept.
 	Encode() ([]byte, error)
 }
 
-// Bytes is a payload that is encoded already.
+// Bytes is a payload that is encoded already, in bytes that never change.
 type Bytes []byte
 
 // Encode returns b.
 func (b Bytes) Encode() ([]byte, error) { return b, nil }
+
+// Copy returns the value of p as bytes that may be kept.
+func Copy(p Payload) ([]byte, error) {
+	b, err := p.Encode()
+	if _, kept := p.(Bytes); kept || err != nil || len(b) > MaxReused {
+		return b, err
+	}
+	return slices.Clone(b), nil
+}
 
 // A Sink is where a receive wants its value.
 type Sink interface {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync"
 
 	"github.com/dstackless/dstackless/codec"
 )
@@ -24,10 +25,41 @@ const (
 // an error. No type has such a name.
 const sentError = "!error"
 
+// MaxReused is the size up to which the buffers of encoded values are used
+// again, in bytes: 128 KiB. See [Payload].
+const MaxReused = 128 << 10
+
 // outgoing is a payload that knows its Go value, or the error sent in its place.
 type outgoing[T any] struct {
-	value T
-	err   error
+	value  T
+	err    error
+	spare  *sync.Pool // of *[]byte
+	buffer *[]byte    // what the value was encoded into
+}
+
+// forget drops the value, which nobody needs any more.
+func (o *outgoing[T]) forget() {
+	if o.buffer != nil && cap(*o.buffer) <= MaxReused {
+		o.spare.Put(o.buffer)
+	}
+	*o = outgoing[T]{}
+}
+
+// room returns an empty buffer for n bytes.
+func (o *outgoing[T]) room(n int) []byte {
+	if o.spare == nil || n > MaxReused {
+		return make([]byte, 0, n)
+	}
+	if o.buffer == nil {
+		o.buffer, _ = o.spare.Get().(*[]byte)
+	}
+	if o.buffer == nil {
+		o.buffer = new([]byte)
+	}
+	if cap(*o.buffer) < n {
+		*o.buffer = make([]byte, 0, n)
+	}
+	return (*o.buffer)[:0]
 }
 
 // Encode writes the name of the type, for the receiver's error message, and
@@ -59,7 +91,7 @@ func (o *outgoing[T]) Encode() ([]byte, error) {
 	if headOf(name)+len(raw) > MaxValue {
 		return nil, fmt.Errorf("%w: %d bytes; the limit is %d", ErrTooLarge, len(raw), MaxValue-headOf(name))
 	}
-	b := binary.AppendUvarint(make([]byte, 0, headOf(name)+len(raw)), uint64(len(name)))
+	b := binary.AppendUvarint(o.room(headOf(name)+len(raw)), uint64(len(name)))
 	return append(append(b, name...), raw...), nil
 }
 
@@ -87,7 +119,7 @@ func (i *incoming[T]) Accept(p Payload) {
 		i.value, i.sent = o.value, o.err
 		return
 	}
-	if i.encoded, i.err = p.Encode(); i.encoded == nil {
+	if i.encoded, i.err = Copy(p); i.encoded == nil {
 		i.encoded = []byte{} // nil stands for a value that came unencoded
 	}
 }

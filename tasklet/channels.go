@@ -192,4 +192,4 @@ type encoded struct {
 	err   error
 }
 
-func (e *encoded) Accept(p channel.Payload) { e.value, e.err = p.Encode() }
+func (e *encoded) Accept(p channel.Payload) { e.value, e.err = channel.Copy(p) }

@@ -8,7 +8,7 @@ import (
 // the request for a match: 128 KiB. If a receive of the home's own is waiting,
 // one round trip does. It goes along if the home received the last one: who may
 // have taken a value when it is lost leaves the sender in doubt.
-const inline = 128 << 10
+const inline = channel.MaxReused
 
 // admit gives op its id, and its place in the lane.
 func (m *member) admit(op *operation) {
