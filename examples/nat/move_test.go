@@ -88,7 +88,7 @@ func TestMoveWhileTheAddressChanges(t *testing.T) {
 				_, a, b := w.join("quic")
 				w.talk(a, b, "greetings", "hello")
 				if kind == lab.Cone {
-					must[*lab.Path](t)(a.AwaitPath(within(t, 30*time.Second), b, func(p *lab.Path) bool { return !p.Relayed }))
+					must[*lab.Path](t)(a.AwaitPath(within(t, 150*time.Second), b, func(p *lab.Path) bool { return !p.Relayed }))
 				}
 				size := 100_000_000
 				if kind == lab.Symmetric { // a relay is slower

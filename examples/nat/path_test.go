@@ -63,7 +63,7 @@ func TestPaths(t *testing.T) {
 				w.talk(a, b, "greetings", "hello")
 				t.Logf("first value after %v", time.Since(start))
 				if c.direct {
-					path := must[*lab.Path](t)(a.AwaitPath(within(t, 30*time.Second), b, func(p *lab.Path) bool { return !p.Relayed }))
+					path := must[*lab.Path](t)(a.AwaitPath(within(t, 150*time.Second), b, func(p *lab.Path) bool { return !p.Relayed }))
 					t.Logf("direct after %v: %+v", time.Since(start), *path)
 					if !path.Punched || path.Transport != transport {
 						t.Errorf("%+v", path)

@@ -25,6 +25,9 @@ const (
 	// pullDelay is how long content is sought from the peers that a caller
 	// named, before others that have it are pulled from through relays.
 	pullDelay = time.Second
+	// lastPullDelay is the most that lies between two rounds of looking for
+	// relayed peers that have the content.
+	lastPullDelay = 10 * time.Second
 	// pullAhead is how many blocks are asked for before the first has come.
 	pullAhead = 4
 	// pullTimeout is how long one block may take: 256 KiB through relays that
@@ -38,36 +41,29 @@ var errAside = errors.New("no relayed peer has the content")
 // pullFrom reads the file c from those of the peers that are reached through
 // relays alone. Any error but ErrTooLarge and ErrMalformed leaves it to bitswap.
 func (s *Store) pullFrom(ctx context.Context, c cid.Cid, limit int64, from []p2p.ID) ([]byte, error) {
-	asked := map[p2p.ID]bool{s.node.ID(): true}
-	for _, id := range from {
-		if asked[id] {
+	// Again and again, for a peer may lose its direct connection meanwhile.
+	for wait := pullDelay; ; wait = min(2*wait, lastPullDelay) {
+		for _, id := range from {
+			s.dial(ctx, id)
+			if data, err := s.pullOne(ctx, c, limit, id); final(err) {
+				return data, err
+			}
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if s.dht == nil {
 			continue
 		}
-		asked[id] = true
-		s.dial(ctx, id)
-		if data, err := s.pullOne(ctx, c, limit, id); final(err) {
-			return data, err
+		for id := range s.dht.Find(ctx, c) {
+			s.dial(ctx, id)
+			if data, err := s.pullOne(ctx, c, limit, id); final(err) {
+				return data, err
+			}
 		}
 	}
-	if s.dht == nil {
-		return nil, errAside
-	}
-	select {
-	case <-time.After(pullDelay):
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-	for id := range s.dht.Find(ctx, c) {
-		if asked[id] {
-			continue
-		}
-		asked[id] = true
-		s.dial(ctx, id)
-		if data, err := s.pullOne(ctx, c, limit, id); final(err) {
-			return data, err
-		}
-	}
-	return nil, errAside
 }
 
 // final reports whether a result of one way to get content settles the matter.
@@ -77,7 +73,7 @@ func final(err error) bool {
 
 // pullOne reads c from one peer, if that is reached through a relay.
 func (s *Store) pullOne(ctx context.Context, c cid.Cid, limit int64, id p2p.ID) ([]byte, error) {
-	if s.node.Host().Network().Connectedness(id) != network.Limited {
+	if id == s.node.ID() || s.node.Host().Network().Connectedness(id) != network.Limited {
 		return nil, errAside
 	}
 	stream, err := s.node.Open(ctx, id, Protocol)
