@@ -45,8 +45,7 @@ type process struct {
 	mu       sync.Mutex
 	inst     *sandbox.Instance // nil while it is suspended
 	code     *sandbox.Code
-	asleep   *Continuation // while it is suspended; nil if it has not started yet
-	trouble  error         // why it could not be resumed
+	trouble  error // why it could not be resumed
 	moves    []Hop
 	exit     *exit
 	left     *departure

@@ -24,11 +24,6 @@ const (
 	// and does not read.
 	maxReplies = 4 << 20
 
-	// packetSize is up to which size frames, and values of at most inline, are
-	// copied behind each other to leave in one write. Larger values are
-	// written as they are.
-	packetSize = inline + 32<<10
-
 	// small is the size up to which frames are read without a buffer of
 	// their own.
 	small = 4 << 10
@@ -122,48 +117,6 @@ func (s *session) send(f frame) {
 	case s.wake <- struct{}{}:
 	default:
 	}
-}
-
-// A written is what goes out in one write: frames, or a large value.
-type written struct {
-	packet *packet
-	value  []byte
-}
-
-// A packet holds frames. Packets are recycled.
-type packet struct{ b []byte }
-
-var packets = sync.Pool{New: func() any { return new(packet) }}
-
-// packet returns the packet that a frame with a value of size bytes goes into.
-func (s *session) packet(size int) *packet {
-	if n := len(s.out); n > 0 {
-		if p := s.out[n-1].packet; p != nil && len(p.b)+min(size, inline) <= packetSize {
-			return p
-		}
-	}
-	p := packets.Get().(*packet)
-	s.out = append(s.out, written{packet: p})
-	return p
-}
-
-func (w written) writeTo(stream p2p.Stream) error {
-	if w.packet == nil {
-		_, err := stream.Write(w.value)
-		return err
-	}
-	_, err := stream.Write(w.packet.b)
-	w.packet.b = w.packet.b[:0]
-	packets.Put(w.packet)
-	return err
-}
-
-// appendHead appends f as a frame, without its value.
-func appendHead(dst []byte, f *frame) []byte {
-	var body [512]byte
-	head := f.append(body[:0])
-	dst = binary.AppendUvarint(dst, uint64(len(head)+len(f.value)))
-	return append(dst, head...)
 }
 
 // write writes what send queued until the session ends.

@@ -2,7 +2,6 @@ package model
 
 // A plan is what the peers of a world want to do, and what may befall them.
 type plan struct {
-	name     string
 	peers    int
 	channels int
 	ops      []want
