@@ -63,6 +63,11 @@ func TestChannelWhileTheAddressChanges(t *testing.T) {
 	for _, transport := range []string{"quic", "tcp"} {
 		for _, kind := range []lab.Kind{lab.Cone, lab.Symmetric} {
 			for _, who := range []string{"sender", "receiver"} {
+				chosen := transport == "quic" && kind == lab.Symmetric && who == "sender" ||
+					transport == "tcp" && kind == lab.Cone && who == "receiver"
+				if !chosen && !*long {
+					continue
+				}
 				t.Run(fmt.Sprintf("%s/%s/%s", transport, kind, who), func(t *testing.T) {
 					w := newWorld(t, kind, kind)
 					_, a, b := w.join(transport)

@@ -5,6 +5,7 @@ package main_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,9 @@ import (
 
 	"github.com/dstackless/dstackless/examples/nat/internal/lab"
 )
+
+// long has every combination tried of what is told apart; else a choice of them.
+var long = flag.Bool("long", false, "change addresses in every combination of transport, NAT and peer")
 
 const module = "github.com/dstackless/dstackless"
 
