@@ -18,6 +18,22 @@
 // agree by [claim]: the loser redirects its members, which submit again what
 // still waits. Operations of one peer meet there, whoever the home is, and
 // nothing is encoded or sent.
+//
+// # Where the home goes
+//
+// A home that receives least while one of its members receives most makes that
+// member the home, so that values go there at once. It names an heir among its
+// members, who takes its place when it is lost: about a second after its
+// connections broke, and seven after it fell silent.
+//
+// # Selects and lanes
+//
+// A select is a choice among operations: see the type choice for how two peers
+// commit to one alternative each. Sends that nobody waits for one by one form a
+// lane: see the type lane for how they keep their order.
+//
+// What may happen in which order to a few peers is explored in the package
+// internal/model, which follows this one step by step.
 package network
 
 import (
