@@ -66,7 +66,7 @@ func startPeers(t *testing.T, n int) []*peer {
 		table := must[*dht.DHT](t)(dht.Start(node, nil))
 		store := must[*content.Store](t)(content.Start(node, table, nil))
 		space := network.Start(node, table, nil)
-		host := must[*tasklet.Host](t)(tasklet.Start(node, store, space, &tasklet.Options{
+		host := must[*tasklet.Host](t)(tasklet.Start(node, table, store, space, &tasklet.Options{
 			CacheDir: filepath.Join(workdir, "compiled"), AcceptAny: true, MemoryLimit: memoryLimit,
 		}))
 		t.Cleanup(func() {
