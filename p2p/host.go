@@ -164,6 +164,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 		// cut for new ones.
 		n.host.Peerstore().ClearAddrs(id)
 	}
+	n.hurry(id)
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
 	n.spawn(func() {
 		switch {

@@ -29,6 +29,8 @@ const (
 	// courtesy is how long the side that accepted a stream leaves it to the
 	// one that opened it to bring another carrier.
 	courtesy = 2 * time.Second
+	// brief is what is left of that once there is a connection again.
+	brief = 100 * time.Millisecond
 	// ackEvery is how many bytes are received, at most, without a word.
 	ackEvery = window / 8
 )
@@ -75,8 +77,9 @@ type lasting struct {
 	carried  time.Time    // since when
 	lost     time.Time    // since when there is no carrier
 	reviving bool
-	asking   bool // a hello of this side is on its way
-	gone     bool // forgotten by the node
+	hurry    chan struct{} // capacity 1: there is a new connection
+	asking   bool          // a hello of this side is on its way
+	gone     bool          // forgotten by the node
 
 	readBy, writeBy deadline
 }
@@ -90,7 +93,7 @@ type deadline struct {
 func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.at) }
 
 func newLasting(n *Node, id lastingID, peer ID, p Protocol, opened bool) *lasting {
-	l := &lasting{node: n, id: id, peer: peer, opened: opened, since: time.Now(), protocol: p, limit: window, lost: time.Now()}
+	l := &lasting{node: n, id: id, peer: peer, opened: opened, since: time.Now(), protocol: p, limit: window, lost: time.Now(), hurry: make(chan struct{}, 1)}
 	l.cond.L = &l.mu
 	return l
 }

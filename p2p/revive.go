@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // revive seeks another carrier until there is one, or one that is not relayed
@@ -20,6 +21,10 @@ func (l *lasting) revive() {
 		return
 	}
 	l.reviving = true
+	select {
+	case <-l.hurry: // of an earlier connection
+	default:
+	}
 	go func() {
 		defer n.work.Done()
 		n.seekCarrier(l)
@@ -36,10 +41,7 @@ func (n *Node) seekCarrier(l *lasting) {
 		if brought { // see whether it was lost again meanwhile
 			wait, try = first, 0
 		} else if try > 0 || !l.opened {
-			select {
-			case <-time.After(wait + rand.N(wait)):
-			case <-n.ctx.Done():
-			}
+			l.pause(wait + rand.N(wait))
 			wait = min(2*wait, 2*time.Second)
 		}
 		l.mu.Lock()
@@ -63,7 +65,10 @@ func (n *Node) seekCarrier(l *lasting) {
 		}
 		n.forgetFailures(l.peer)
 		ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)
-		err := l.bring(ctx, helloResume, []Protocol{p})
+		err := l.approach(ctx)
+		if err == nil {
+			err = l.bring(ctx, helloResume, []Protocol{p})
+		}
 		brought = err == nil
 		if err != nil {
 			n.log.Debug("no carrier", "peer", l.peer, "try", try, "reason", oneLine(err))
@@ -72,6 +77,57 @@ func (n *Node) seekCarrier(l *lasting) {
 			n.doubt(l.peer)
 		}
 		cancel()
+	}
+}
+
+// approach connects to the peer, unless it connects itself meanwhile: then the
+// addresses that are tried may be old ones, where nobody answers.
+func (l *lasting) approach(ctx context.Context) (err error) {
+	ctx, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, "lasting stream"))
+	defer cancel()
+	dialed := make(chan struct{})
+	go func() {
+		defer close(dialed)
+		err = l.node.host.Connect(ctx, peer.AddrInfo{ID: l.peer})
+	}()
+	select {
+	case <-dialed:
+		return err
+	case <-l.hurry:
+		cancel()
+		<-dialed
+		return nil
+	}
+}
+
+// pause waits, less long once there is a new connection to the peer.
+func (l *lasting) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.hurry:
+			if l.opened {
+				return
+			}
+			timer.Reset(min(d, brief+rand.N(brief)))
+		case <-timer.C:
+			return
+		case <-l.node.ctx.Done():
+			return
+		}
+	}
+}
+
+// hurry has the streams to a peer that have no carrier seek one now, because
+// there is a new connection: to the peer, or to a process that was started in
+// its place and knows none of them.
+func (n *Node) hurry(peer ID) {
+	for _, l := range n.lastings.all(peer) {
+		select {
+		case l.hurry <- struct{}{}:
+		default:
+		}
 	}
 }
 
