@@ -19,6 +19,18 @@ func hoard(size int) {
 	}
 }
 
+// keep fills as many MiB of memory as it is told with what does not compress,
+// and changes a page every second.
+func keep(size int) {
+	heap := make([]byte, size<<20)
+	rand.NewChaCha8([32]byte{1}).Read(heap)
+	fmt.Println("filled")
+	for {
+		time.Sleep(time.Second)
+		heap[rand.IntN(len(heap))]++
+	}
+}
+
 // churn fills as many MiB of memory as it is told with what does not compress,
 // and then writes 10 MB a second of new contents, page by page, all over it.
 func churn(size int) {

@@ -20,22 +20,24 @@ func main() {
 	case "chatter":
 		chatter(args[1])
 	case "hoard":
-		size, err := strconv.Atoi(args[1])
-		if err != nil {
-			log.Fatal(err)
-		}
-		hoard(size)
+		hoard(mebibytes(args[1]))
+	case "keep":
+		keep(mebibytes(args[1]))
 	case "clock":
 		clock(args[1])
 	case "churn":
-		size, err := strconv.Atoi(args[1])
-		if err != nil {
-			log.Fatal(err)
-		}
-		churn(size)
+		churn(mebibytes(args[1]))
 	case "travel":
 		travel(args[1])
 	default:
 		log.Fatalf("no animal %q", args[0])
 	}
+}
+
+func mebibytes(arg string) int {
+	size, err := strconv.Atoi(arg)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return size
 }
