@@ -42,7 +42,7 @@ func (h *Host) arrive(c *conn, o *offer) error {
 	}
 	defer a.leave()
 	defer context.AfterFunc(a.ctx, func() { c.stream.Reset() })()
-	err := a.prepare()
+	err := a.process.engine.take(a)
 	if err != nil {
 		c.fail(err)
 		a.keep()
@@ -162,8 +162,11 @@ func (h *Host) admits(a *arrival) error {
 	return h.afford(&a.offer)
 }
 
-// prepare gets everything that the tasklet needs to run.
-func (a *arrival) prepare() error {
+// guest is the engine of a program that arrives.
+func (a *arrival) guest() *guest { return a.process.engine.(*guest) }
+
+// take gets the program, and its memory.
+func (g *guest) take(a *arrival) error {
 	h, c := a.host, a.conn
 	if err := c.send(tagWelcome, nil); err != nil {
 		return err
@@ -228,7 +231,7 @@ func (a *arrival) ready() {
 // receive takes over a list of pages. It gets those that are neither here from
 // an earlier round or attempt nor in the cache.
 func (a *arrival) receive(list *PageList) error {
-	p := a.process
+	p := a.guest()
 	if err := p.inst.Grow(uint32(list.Size / program.PageSize)); err != nil {
 		return fmt.Errorf("%w: %w", ErrContinuation, err)
 	}
@@ -280,7 +283,7 @@ func (a *arrival) receive(list *PageList) error {
 // does not have, those of the program's own memory.
 func (a *arrival) reset(memory []byte, list *PageList) error {
 	a.listed = true
-	p, rest := a.process, list.Index
+	p, rest := a.guest(), list.Index
 	for i, hash := range p.book.hashes {
 		for len(rest) > 0 && rest[0] < uint32(i) {
 			rest = rest[1:]
@@ -298,7 +301,7 @@ func (a *arrival) reset(memory []byte, list *PageList) error {
 
 // place puts a page where it belongs.
 func (a *arrival) place(memory []byte, i uint32, hash pageHash, page []byte) error {
-	p := a.process
+	p := a.guest()
 	copy(memory[int(i)*pageSize:], page)
 	p.book.set(i, hash)
 	if p.pages == nil {
@@ -309,7 +312,7 @@ func (a *arrival) place(memory []byte, i uint32, hash pageHash, page []byte) err
 
 // restore takes over a continuation. Nothing runs yet.
 func (a *arrival) restore(c *Continuation) error {
-	p := a.process
+	p := a.guest()
 	if c.ID != a.offer.ID || c.Program != a.offer.Program || c.Origin != a.offer.Origin {
 		return fmt.Errorf("%w: it is not the tasklet that was offered", ErrContinuation)
 	}
@@ -330,7 +333,7 @@ func (a *arrival) save(c *Continuation) error {
 	cont := *c
 	cont.Memory = PageList{Size: c.Memory.Size}
 	return a.process.save(&hosted{
-		Standing: prepared, Cont: cont, Pages: a.process.pages.Name(), Move: a.offer.Move, Source: a.from.String(),
+		Standing: prepared, Cont: cont, Pages: a.guest().pages.Name(), Move: a.offer.Move, Source: a.from.String(),
 	})
 }
 
@@ -401,7 +404,7 @@ func (a *arrival) run() error {
 		if err != nil {
 			// The source has given it up, and this peer's record says that it
 			// is prepared: the next start asks again.
-			p.discard()
+			p.engine.unload()
 			p.settle()
 			return err
 		}
@@ -409,7 +412,7 @@ func (a *arrival) run() error {
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
-		p.discard()
+		p.engine.unload()
 		p.settle()
 		return ErrClosed
 	}
@@ -417,7 +420,7 @@ func (a *arrival) run() error {
 	delete(h.departed, p.id)
 	h.mu.Unlock()
 	h.log.Info("tasklet arrived", "tasklet", p.id, "from", a.from)
-	if p.inst == nil { // it was prepared before this peer was started
+	if p.live() != nil { // it was prepared before this peer was started
 		return p.wake(h.ctx)
 	}
 	return p.launch()

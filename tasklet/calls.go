@@ -23,80 +23,80 @@ type call struct {
 }
 
 // Call implements [sandbox.Handler].
-func (p *process) Call(c sandbox.Call) {
+func (g *guest) Call(c sandbox.Call) {
 	switch c.Kind {
 	case abi.KindOpen:
-		p.answer(c.ID, nil, p.open(c.Payload))
+		g.answer(c.ID, nil, g.open(c.Payload))
 	case abi.KindLeave:
-		p.answer(c.ID, nil, p.leaveChannel(c.Payload))
+		g.answer(c.ID, nil, g.leaveChannel(c.Payload))
 	case abi.KindSend:
-		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return nil, p.send(ctx, c.Payload) })
+		g.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return nil, g.send(ctx, c.Payload) })
 	case abi.KindSendAsync:
-		p.sendAsync(c.ID, c.Payload)
+		g.sendAsync(c.ID, c.Payload)
 	case abi.KindSelect:
-		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return p.selectOne(ctx, c.Payload) })
+		g.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return g.selectOne(ctx, c.Payload) })
 	case abi.KindBalance:
-		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return p.balance(ctx, c.Payload) })
+		g.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return g.balance(ctx, c.Payload) })
 	case abi.KindClosed:
-		body, err := p.isClosed(c.Payload)
-		p.answer(c.ID, body, err)
+		body, err := g.isClosed(c.Payload)
+		g.answer(c.ID, body, err)
 	case abi.KindReceive:
-		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return p.receive(ctx, c.Payload) })
+		g.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return g.receive(ctx, c.Payload) })
 	case abi.KindClose:
-		p.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return nil, p.closeChannel(ctx, c.Payload) })
+		g.run(c.ID, false, func(ctx context.Context) ([]byte, error) { return nil, g.closeChannel(ctx, c.Payload) })
 	case abi.KindCancel:
-		p.answer(c.ID, nil, p.cancel(c.Payload))
+		g.answer(c.ID, nil, g.cancel(c.Payload))
 	case abi.KindMove:
-		if c.ID == p.arrived {
-			p.answer(c.ID, nil, nil)
+		if c.ID == g.arrived {
+			g.answer(c.ID, nil, nil)
 			return
 		}
-		p.run(c.ID, true, func(ctx context.Context) ([]byte, error) { return nil, p.move(ctx, c.ID, c.Payload) })
+		g.run(c.ID, true, func(ctx context.Context) ([]byte, error) { return nil, g.move(ctx, c.ID, c.Payload) })
 	case abi.KindHost:
-		p.answer(c.ID, []byte(p.host.node.ID().String()), nil)
+		g.answer(c.ID, []byte(g.host.node.ID().String()), nil)
 	case abi.KindSelf:
-		p.answer(c.ID, []byte(p.id), nil)
+		g.answer(c.ID, []byte(g.id), nil)
 	default:
-		p.answer(c.ID, nil, errors.New("this host does not know the request; is it older than the program?"))
+		g.answer(c.ID, nil, errors.New("this host does not know the request; is it older than the program?"))
 	}
 }
 
-func (p *process) answer(id uint64, body []byte, err error) {
+func (g *guest) answer(id uint64, body []byte, err error) {
 	code, text := channel.Encode(err)
 	if err != nil {
 		body = []byte(text)
 	}
-	if inst, err := p.live(); err == nil {
+	if inst := g.sandbox(); inst != nil {
 		inst.Reply(id, abi.AppendReply(nil, uint8(code), body))
 	}
 }
 
 // run does an operation in a goroutine of its own, and answers with what comes
 // of it.
-func (p *process) run(id uint64, stays bool, operation func(context.Context) ([]byte, error)) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, again := p.calls[id]; again {
+func (g *guest) run(id uint64, stays bool, operation func(context.Context) ([]byte, error)) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if _, again := g.calls[id]; again {
 		return // a move that failed, and made the program go on, is still at work
 	}
-	ctx, cancel := context.WithCancelCause(p.host.ctx)
-	p.calls[id] = call{context.CancelCauseFunc(cancel), stays}
-	wg := &p.ops
+	ctx, cancel := context.WithCancelCause(g.host.ctx)
+	g.calls[id] = call{context.CancelCauseFunc(cancel), stays}
+	wg := &g.ops
 	if stays {
-		wg = &p.own
+		wg = &g.own
 	}
 	wg.Go(func() {
 		body, err := operation(ctx)
 		cancelled := context.Cause(ctx)
 		cancel(nil)
-		p.mu.Lock()
-		delete(p.calls, id)
-		p.mu.Unlock()
+		g.mu.Lock()
+		delete(g.calls, id)
+		g.mu.Unlock()
 		var elsewhere *movedError
 		if err != nil && errors.Is(cancelled, errFrozen) && errors.Is(err, context.Canceled) || errors.As(err, &elsewhere) {
 			return
 		}
-		p.answer(id, body, err)
+		g.answer(id, body, err)
 	})
 }
 
@@ -104,29 +104,29 @@ func (p *process) run(id uint64, stays bool, operation func(context.Context) ([]
 // been matched finish first, and are answered; the others stay unanswered. The
 // program's own moves are taken back only if they have not begun, by who has the
 // turn.
-func (p *process) withdraw(moves bool) {
-	p.mu.Lock()
-	calls := maps.Clone(p.calls)
-	p.mu.Unlock()
+func (g *guest) withdraw(moves bool) {
+	g.mu.Lock()
+	calls := maps.Clone(g.calls)
+	g.mu.Unlock()
 	for _, id := range slices.Backward(slices.Sorted(maps.Keys(calls))) {
 		if c := calls[id]; !c.stays || moves {
 			c.cancel(errFrozen)
 		}
 	}
-	p.ops.Wait()
+	g.ops.Wait()
 	if moves {
-		p.own.Wait()
+		g.own.Wait()
 	}
 }
 
-func (p *process) cancel(payload []byte) error {
+func (g *guest) cancel(payload []byte) error {
 	id, err := abi.ParseCancel(payload)
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	c, ok := p.calls[id]
-	p.mu.Unlock()
+	g.mu.Lock()
+	c, ok := g.calls[id]
+	g.mu.Unlock()
 	if ok {
 		c.cancel(context.Canceled)
 	}
@@ -134,7 +134,7 @@ func (p *process) cancel(payload []byte) error {
 }
 
 // move moves the tasklet because it asked for it itself.
-func (p *process) move(ctx context.Context, id uint64, payload []byte) error {
+func (g *guest) move(ctx context.Context, id uint64, payload []byte) error {
 	peer, err := abi.ParseString(payload)
 	if err != nil {
 		return err
@@ -143,5 +143,5 @@ func (p *process) move(ctx context.Context, id uint64, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	return p.host.depart(ctx, p, to, id)
+	return g.host.depart(ctx, g.process, to, id)
 }

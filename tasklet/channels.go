@@ -9,60 +9,60 @@ import (
 )
 
 // end returns the program's end of a channel.
-func (p *process) end(name channel.Name) (channel.Endpoint, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if end := p.ends[name]; end != nil {
+func (g *guest) end(name channel.Name) (channel.Endpoint, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if end := g.ends[name]; end != nil {
 		return end, nil
 	}
-	end, err := p.host.space.Open(p.host.ctx, name)
+	end, err := g.host.space.Open(g.host.ctx, name)
 	if err == nil {
-		p.ends[name] = end
+		g.ends[name] = end
 	}
 	return end, err
 }
 
-func (p *process) open(payload []byte) error {
+func (g *guest) open(payload []byte) error {
 	name, err := abi.ParseString(payload)
 	if err == nil {
-		_, err = p.end(channel.Name(name))
+		_, err = g.end(channel.Name(name))
 	}
 	return err
 }
 
-func (p *process) leaveChannel(payload []byte) error {
+func (g *guest) leaveChannel(payload []byte) error {
 	name, err := abi.ParseString(payload)
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	end := p.ends[channel.Name(name)]
-	delete(p.ends, channel.Name(name))
-	p.mu.Unlock()
+	g.mu.Lock()
+	end := g.ends[channel.Name(name)]
+	delete(g.ends, channel.Name(name))
+	g.mu.Unlock()
 	if end == nil {
 		return nil
 	}
 	return end.Leave()
 }
 
-func (p *process) closeChannel(ctx context.Context, payload []byte) error {
+func (g *guest) closeChannel(ctx context.Context, payload []byte) error {
 	name, err := abi.ParseString(payload)
 	if err != nil {
 		return err
 	}
-	end, err := p.end(channel.Name(name))
+	end, err := g.end(channel.Name(name))
 	if err != nil {
 		return err
 	}
 	return end.Close(ctx)
 }
 
-func (p *process) send(ctx context.Context, payload []byte) error {
+func (g *guest) send(ctx context.Context, payload []byte) error {
 	name, value, err := abi.ParseSend(payload)
 	if err != nil {
 		return err
 	}
-	end, err := p.end(channel.Name(name))
+	end, err := g.end(channel.Name(name))
 	if err != nil {
 		return err
 	}
@@ -73,47 +73,47 @@ func (p *process) send(ctx context.Context, payload []byte) error {
 }
 
 // sendAsync begins a send, behind those that were begun before.
-func (p *process) sendAsync(id uint64, payload []byte) {
+func (g *guest) sendAsync(id uint64, payload []byte) {
 	name, value, err := abi.ParseSend(payload)
 	var end channel.Endpoint
 	if err == nil {
-		end, err = p.end(channel.Name(name))
+		end, err = g.end(channel.Name(name))
 	}
 	if err == nil && len(value) > channel.MaxValue {
 		err = channel.ErrTooLarge
 	}
 	if err != nil {
-		p.answer(id, nil, err)
+		g.answer(id, nil, err)
 		return
 	}
-	p.ops.Add(1)
-	over := false // guarded by p.mu
+	g.ops.Add(1)
+	over := false // guarded by g.mu
 	send := end.SendAsync(channel.Bytes(value), func(err error) {
-		defer p.ops.Done()
-		p.mu.Lock()
+		defer g.ops.Done()
+		g.mu.Lock()
 		over = true
-		delete(p.calls, id)
-		p.mu.Unlock()
+		delete(g.calls, id)
+		g.mu.Unlock()
 		if !errors.Is(err, errFrozen) {
-			p.answer(id, nil, err)
+			g.answer(id, nil, err)
 		}
 	})
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	if !over {
-		p.calls[id] = call{cancel: send.Withdraw}
+		g.calls[id] = call{cancel: send.Withdraw}
 	}
 }
 
 // selectOne does one of several operations.
-func (p *process) selectOne(ctx context.Context, payload []byte) ([]byte, error) {
+func (g *guest) selectOne(ctx context.Context, payload []byte) ([]byte, error) {
 	parsed, wait, err := abi.ParseSelect(payload)
 	if err != nil {
 		return nil, err
 	}
 	alternatives := make([]channel.Alternative, len(parsed))
 	for i, a := range parsed {
-		end, err := p.end(channel.Name(a.Name))
+		end, err := g.end(channel.Name(a.Name))
 		if err != nil {
 			return nil, err
 		}
@@ -126,7 +126,7 @@ func (p *process) selectOne(ctx context.Context, payload []byte) ([]byte, error)
 			alternatives[i].Payload = channel.Bytes(a.Value)
 		}
 	}
-	chosen, err := p.host.space.Select(ctx, alternatives, wait)
+	chosen, err := g.host.space.Select(ctx, alternatives, wait)
 	if chosen < 0 && err != nil {
 		return nil, err
 	}
@@ -142,12 +142,12 @@ func (p *process) selectOne(ctx context.Context, payload []byte) ([]byte, error)
 	return abi.AppendChosen(nil, chosen, uint8(code), body), nil
 }
 
-func (p *process) balance(ctx context.Context, payload []byte) ([]byte, error) {
+func (g *guest) balance(ctx context.Context, payload []byte) ([]byte, error) {
 	name, err := abi.ParseString(payload)
 	if err != nil {
 		return nil, err
 	}
-	end, err := p.end(channel.Name(name))
+	end, err := g.end(channel.Name(name))
 	if err != nil {
 		return nil, err
 	}
@@ -155,12 +155,12 @@ func (p *process) balance(ctx context.Context, payload []byte) ([]byte, error) {
 	return abi.AppendBalance(nil, n), err
 }
 
-func (p *process) isClosed(payload []byte) ([]byte, error) {
+func (g *guest) isClosed(payload []byte) ([]byte, error) {
 	name, err := abi.ParseString(payload)
 	if err != nil {
 		return nil, err
 	}
-	end, err := p.end(channel.Name(name))
+	end, err := g.end(channel.Name(name))
 	if err != nil {
 		return nil, err
 	}
@@ -170,12 +170,12 @@ func (p *process) isClosed(payload []byte) ([]byte, error) {
 	return []byte{0}, nil
 }
 
-func (p *process) receive(ctx context.Context, payload []byte) ([]byte, error) {
+func (g *guest) receive(ctx context.Context, payload []byte) ([]byte, error) {
 	name, err := abi.ParseString(payload)
 	if err != nil {
 		return nil, err
 	}
-	end, err := p.end(channel.Name(name))
+	end, err := g.end(channel.Name(name))
 	if err != nil {
 		return nil, err
 	}

@@ -13,8 +13,8 @@ import (
 
 // refresh takes over what changed in the memory of a tasklet since the last
 // time, and lists it. The caller has the turn.
-func (p *process) refresh(ctx context.Context, inst *sandbox.Instance) (*PageList, *sandbox.Snapshot, error) {
-	snap, err := inst.Snapshot()
+func (g *guest) refresh(ctx context.Context) (*PageList, *sandbox.Snapshot, error) {
+	snap, err := g.inst.Snapshot()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -22,10 +22,10 @@ func (p *process) refresh(ctx context.Context, inst *sandbox.Instance) (*PageLis
 	if err != nil {
 		return nil, nil, err
 	}
-	list := p.book.update(snap, pages)
-	if p.host.disk != nil {
+	list := g.book.update(snap, pages)
+	if g.host.disk != nil {
 		for _, i := range list.Index {
-			p.unsaved[i] = struct{}{}
+			g.unsaved[i] = struct{}{}
 		}
 	}
 	return list, snap, nil
@@ -33,27 +33,27 @@ func (p *process) refresh(ctx context.Context, inst *sandbox.Instance) (*PageLis
 
 // logged adds to the tasklet's log on disk what changed since it was last added
 // to. A log of which most is out of date is replaced. The caller has the turn.
-func (p *process) logged(snap *sandbox.Snapshot) error {
-	live := int64(p.book.differ)
-	if p.pages == nil || p.pages.Records()+int64(len(p.unsaved)) > 2*live+1024 {
-		fresh, err := p.host.newLog(p.id)
+func (g *guest) logged(snap *sandbox.Snapshot) error {
+	live := int64(g.book.differ)
+	if g.pages == nil || g.pages.Records()+int64(len(g.unsaved)) > 2*live+1024 {
+		fresh, err := g.host.newLog(g.id)
 		if err != nil {
 			return err
 		}
-		p.closePages()
-		p.pages = fresh
-		for i, hash := range p.book.hashes {
+		g.closePages()
+		g.pages = fresh
+		for i, hash := range g.book.hashes {
 			if hash != (pageHash{}) {
-				p.unsaved[uint32(i)] = struct{}{}
+				g.unsaved[uint32(i)] = struct{}{}
 			}
 		}
 	}
-	for i := range p.unsaved {
-		if err := p.pages.Append(i, p.book.hash(i), snap.Page(i)); err != nil {
+	for i := range g.unsaved {
+		if err := g.pages.Append(i, g.book.hash(i), snap.Page(i)); err != nil {
 			return err
 		}
 	}
-	clear(p.unsaved)
+	clear(g.unsaved)
 	return nil
 }
 
@@ -70,18 +70,17 @@ func (h *Host) newLog(id ID) (*journal.Pages, error) {
 // that changed are copied, and not while they are written. The caller has the
 // turn.
 func (p *process) checkpoint(ctx context.Context) error {
-	inst, err := p.live()
-	if err != nil {
+	if err := p.live(); err != nil {
 		return err
 	}
-	if err := p.approach(ctx, inst); err != nil {
+	if err := p.engine.approach(ctx); err != nil {
 		return err
 	}
-	if err := p.pause(ctx, inst); err != nil {
+	if err := p.engine.pause(ctx); err != nil {
 		return err
 	}
-	s, err := p.snapshot(ctx, inst, running)
-	if e := inst.Proceed(); err == nil {
+	s, err := p.engine.snapshot(ctx, running)
+	if e := p.engine.proceed(); err == nil {
 		err = e
 	}
 	if err != nil {
@@ -91,14 +90,14 @@ func (p *process) checkpoint(ctx context.Context) error {
 }
 
 // approach adds memory to the log while the tasklet runs, until little is left.
-func (p *process) approach(ctx context.Context, inst *sandbox.Instance) error {
+func (g *guest) approach(ctx context.Context) error {
 	last := uint64(1 << 63)
 	for range maxRounds {
-		list, snap, err := p.refresh(ctx, inst)
+		list, snap, err := g.refresh(ctx)
 		if err != nil {
 			return err
 		}
-		if err := p.logged(snap); err != nil {
+		if err := g.logged(snap); err != nil {
 			return err
 		}
 		if n := list.bytes(); n <= enough || n > last/2 {
@@ -110,52 +109,45 @@ func (p *process) approach(ctx context.Context, inst *sandbox.Instance) error {
 	return nil
 }
 
-// pause stops the program at a safe point.
-func (p *process) pause(ctx context.Context, inst *sandbox.Instance) error {
-	pausing, cancel := context.WithTimeout(ctx, freezeTimeout)
-	defer cancel()
-	return inst.Pause(pausing)
-}
-
 // snapshot describes a tasklet that stands still, whose last pages it adds to
 // the log.
-func (p *process) snapshot(ctx context.Context, inst *sandbox.Instance, as standing) (*hosted, error) {
-	c, _, snap, err := p.continuation(ctx, inst)
+func (g *guest) snapshot(ctx context.Context, as standing) (*hosted, error) {
+	c, _, snap, err := g.continuation(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.logged(snap); err != nil {
+	if err := g.logged(snap); err != nil {
 		return nil, err
 	}
-	c.Memory = PageList{Size: p.book.size}
-	return &hosted{Standing: as, Cont: *c, Move: p.moveID, Pages: p.pages.Name()}, nil
+	c.Memory = PageList{Size: g.book.size}
+	return &hosted{Standing: as, Cont: *c, Move: g.moveID, Pages: g.pages.Name()}, nil
 }
 
 // continuation describes a tasklet that stands still, but for its memory, of
 // which it lists what changed.
-func (p *process) continuation(ctx context.Context, inst *sandbox.Instance) (*Continuation, *PageList, *sandbox.Snapshot, error) {
-	list, snap, err := p.refresh(ctx, inst)
+func (g *guest) continuation(ctx context.Context) (*Continuation, *PageList, *sandbox.Snapshot, error) {
+	list, snap, err := g.refresh(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	state, err := inst.State()
+	state, err := g.inst.State()
 	if err != nil {
 		return nil, nil, nil, err
 	}
 	c := &Continuation{
-		Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, State: state, Mover: p.arrived, Claim: p.claim,
+		Version: Version, ID: g.id, Program: g.program, Origin: g.origin, Started: g.started, State: state, Mover: g.arrived, Claim: g.claim,
 	}
-	p.mu.Lock()
-	c.Moves = append(c.Moves, p.moves...)
-	p.mu.Unlock()
-	c.UnreadAt, c.Unread = p.out.tail()
+	g.mu.Lock()
+	c.Moves = append(c.Moves, g.moves...)
+	g.mu.Unlock()
+	c.UnreadAt, c.Unread = g.out.tail()
 	return c, list, snap, nil
 }
 
 // save brings a description to the disk, and removes the log of the one before
 // if it has another. The caller has the turn.
-func (p *process) save(s *hosted) (err error) {
-	if s.Length, err = p.pages.Sync(); err != nil {
+func (p *process) save(s *hosted) error {
+	if err := p.engine.sync(s); err != nil {
 		return err
 	}
 	before := p.saved

@@ -46,15 +46,15 @@ func (t *tail) write(b []byte) {
 
 // exitOf returns how a program came to its end, with its stack trace if it
 // crashed.
-func (p *process) exitOf(status int, err error) *exit {
+func (g *guest) exitOf(status int, err error) *exit {
 	switch {
 	case errors.Is(err, sandbox.ErrCPU):
-		err = fmt.Errorf("%w: processor time: it computed for more than %s (--cpu, Limits.CPU)", ErrLimit, p.host.opts.Limits.CPU)
+		err = fmt.Errorf("%w: processor time: it computed for more than %s (--cpu, Limits.CPU)", ErrLimit, g.host.opts.Limits.CPU)
 	case errors.Is(err, sandbox.ErrMemory):
-		err = fmt.Errorf("%w: memory: it wanted more than %d bytes (--memory, Options.MemoryLimit)", ErrLimit, p.host.opts.MemoryLimit)
+		err = fmt.Errorf("%w: memory: it wanted more than %d bytes (--memory, Options.MemoryLimit)", ErrLimit, g.host.opts.MemoryLimit)
 	}
 	if status == 2 { // what Go's runtime exits with
-		if reason, stack, ok := p.last.crash(); ok {
+		if reason, stack, ok := g.last.crash(); ok {
 			err = &CrashError{Reason: reason, Stack: stack, Limit: err}
 		}
 	}

@@ -87,8 +87,7 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 		return err
 	}
 	defer func() { <-p.turn }()
-	inst, err := p.live()
-	if err != nil {
+	if err := p.live(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -108,7 +107,7 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 		}
 	}
 	for attempt := 1; ; attempt++ {
-		again, err := h.attempt(ctx, p, inst, to, mover, attempt == 1)
+		again, err := h.attempt(ctx, p, to, mover, attempt == 1)
 		if err == nil || !again || attempt == maxAttempts {
 			return err
 		}
@@ -122,8 +121,8 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 }
 
 // attempt is one attempt of depart. Again says that another may succeed.
-func (h *Host) attempt(ctx context.Context, p *process, inst *sandbox.Instance, to p2p.ID, mover uint64, first bool) (again bool, err error) {
-	m := &move{host: h, process: p, inst: inst, to: to, mover: mover}
+func (h *Host) attempt(ctx context.Context, p *process, to p2p.ID, mover uint64, first bool) (again bool, err error) {
+	m := &move{host: h, process: p, to: to, mover: mover}
 	rand.Read(m.id[:])
 	if m.conn, err = h.dial(ctx, to); err != nil {
 		return !first && ctx.Err() == nil, err
@@ -133,7 +132,7 @@ func (h *Host) attempt(ctx context.Context, p *process, inst *sandbox.Instance, 
 	defer interrupt()
 
 	h.note(m.id, outcome{state: undecided, id: p.id, to: to})
-	err = m.prepare(ctx)
+	err = p.engine.give(ctx, m)
 	if err == nil && !interrupt() {
 		err = ctx.Err()
 	}
@@ -145,7 +144,7 @@ func (h *Host) attempt(ctx context.Context, p *process, inst *sandbox.Instance, 
 	}
 	h.note(m.id, outcome{state: aborted, id: p.id, to: to, at: time.Now()})
 	if stuck := m.undo(); stuck != nil {
-		inst.Kill(stuck)
+		p.engine.kill(stuck)
 	}
 	again = ctx.Err() == nil && !errors.Is(err, sandbox.ErrBusy) && !errors.As(err, new(*remoteError))
 	err = p.stays(ctx, err)
@@ -177,7 +176,6 @@ func (h *Host) note(id moveID, o outcome) {
 type move struct {
 	host    *Host
 	process *process
-	inst    *sandbox.Instance
 	conn    *conn
 	id      moveID
 	to      p2p.ID
@@ -187,12 +185,12 @@ type move struct {
 	hop     Hop
 }
 
-// prepare does all up to the destination's word that it has everything.
-func (m *move) prepare(ctx context.Context) error {
+// give sends memory in rounds, and the rest when the program has stopped.
+func (g *guest) give(ctx context.Context, m *move) error {
 	h, p, c := m.host, m.process, m.conn
 	c.within(stepTimeout)
 	o := offer{ID: p.id, Move: m.id, Program: p.program, Origin: p.origin, Args: p.args}
-	if err := m.inst.AtSafePoint(ctx, func(memory []byte) { o.Memory = uint64(len(memory)) }); err != nil {
+	if err := g.inst.AtSafePoint(ctx, func(memory []byte) { o.Memory = uint64(len(memory)) }); err != nil {
 		return err
 	}
 	if err := c.send(tagOffer, &o); err != nil {
@@ -207,24 +205,24 @@ func (m *move) prepare(ctx context.Context) error {
 		return err
 	}
 	h.reached("prefetch")
-	if err := m.precopy(ctx); err != nil {
+	if err := g.precopy(ctx, m); err != nil {
 		return err
 	}
 	h.reached("freeze")
-	return m.freeze(ctx)
+	return g.freeze(ctx, m)
 }
 
 // precopy sends memory while the tasklet runs, until little is new or it does
 // not get less.
-func (m *move) precopy(ctx context.Context) error {
+func (g *guest) precopy(ctx context.Context, m *move) error {
 	last, stalls := uint64(1<<63), 0
 	for round := range maxRounds {
-		list, snap, err := m.process.refresh(ctx, m.inst)
+		list, snap, err := g.refresh(ctx)
 		if err != nil {
 			return err
 		}
 		if round == 0 {
-			list = m.process.book.all()
+			list = g.book.all()
 		}
 		m.conn.within(stepTimeout)
 		if err := m.conn.send(tagPages, list); err != nil {
@@ -261,21 +259,21 @@ func (m *move) transfer(list *PageList, snap *sandbox.Snapshot) (uint64, error) 
 }
 
 // freeze stops the tasklet and sends what is left.
-func (m *move) freeze(ctx context.Context) error {
-	h, p, c := m.host, m.process, m.conn
+func (g *guest) freeze(ctx context.Context, m *move) error {
+	h, c := m.host, m.conn
 	m.froze = time.Now()
-	if err := p.pause(ctx, m.inst); err != nil {
+	if err := g.pause(ctx); err != nil {
 		return err
 	}
 	m.paused = true
-	p.withdraw(false)
-	cont, list, snap, err := p.continuation(ctx, m.inst)
+	g.withdraw(false)
+	cont, list, snap, err := g.continuation(ctx)
 	if err != nil {
 		return err
 	}
 	cont.Memory, cont.Mover = *list, m.mover
 	m.hop.From, m.hop.To = h.node.ID().String(), m.to.String()
-	m.hop.Bytes = uint64(p.book.differ) * pageSize
+	m.hop.Bytes = uint64(g.book.differ) * pageSize
 	c.within(stepTimeout)
 	if err := c.send(tagFrozen, cont); err != nil {
 		return err
@@ -292,18 +290,18 @@ func (m *move) freeze(ctx context.Context) error {
 	return nil
 }
 
-// keep puts pages of a memory that leaves in the cache, for its return.
-func (m *move) keep() {
-	snap, err := m.inst.Snapshot()
+// given puts pages of a memory that leaves in the cache, for its return.
+func (g *guest) given() {
+	snap, err := g.inst.Snapshot()
 	if err != nil {
 		return
 	}
 	kept := 0
-	for i, hash := range m.process.book.hashes {
-		if hash == (pageHash{}) || m.host.pages.Contains(hash) {
+	for i, hash := range g.book.hashes {
+		if hash == (pageHash{}) || g.host.pages.Contains(hash) {
 			continue
 		}
-		m.host.pages.Add(hash, append([]byte(nil), snap.Page(uint32(i))...))
+		g.host.pages.Add(hash, append([]byte(nil), snap.Page(uint32(i))...))
 		if kept++; kept == pageCache/4 {
 			return
 		}
@@ -315,7 +313,7 @@ func (m *move) undo() error {
 	if !m.paused {
 		return nil
 	}
-	return m.inst.Continue()
+	return m.process.engine.goOn()
 }
 
 // commit gives the tasklet up. If that could not be recorded, it is not given
@@ -353,9 +351,8 @@ func (m *move) commit() (given bool, err error) {
 	}
 	h.mu.Unlock()
 	p.leave()
-	m.keep()
-	m.inst.Close()
-	p.closePages()
+	p.engine.given()
+	p.engine.unload()
 	if err == nil {
 		h.confirmed(m.id)
 	}

@@ -182,7 +182,7 @@ func (h *Host) release() error {
 		r.out.closeDisk()
 	}
 	for _, p := range h.partials {
-		p.discard()
+		p.engine.unload()
 	}
 	for _, c := range h.programs {
 		if c.code != nil {
@@ -293,9 +293,7 @@ func (h *Host) Close() error {
 	}
 	h.stop()
 	for _, p := range here {
-		if inst, err := p.live(); err == nil {
-			inst.Kill(ErrClosed)
-		}
+		p.engine.kill(ErrClosed)
 	}
 	h.wg.Wait()
 	h.mu.Lock()

@@ -109,22 +109,23 @@ func (p *process) settle() {
 }
 
 // config is what the tasklet's sandbox is given.
-func (p *process) config() sandbox.Config {
-	o := &p.host.opts
+func (g *guest) config() sandbox.Config {
+	o := &g.host.opts
 	return sandbox.Config{
-		Args: p.args, MemoryLimit: o.MemoryLimit, Reserve: p.reserve, CPULimit: o.Limits.CPU, Output: p.write, Calls: p,
+		Args: g.args, MemoryLimit: o.MemoryLimit, Reserve: g.reserve, CPULimit: o.Limits.CPU, Output: g.write, Calls: g,
 	}
 }
 
 // write takes what the program writes.
-func (p *process) write(b []byte) {
+func (g *guest) write(b []byte) { g.last.write(g.process.write(b)) }
+
+// write takes what the tasklet writes, and returns what it may write of it.
+func (p *process) write(b []byte) []byte {
 	at := p.out.end()
 	if limit := p.host.opts.Limits.Output; limit > 0 && at+int64(len(b)) > limit {
 		b = b[:max(0, limit-at)]
-		if inst, err := p.live(); err == nil {
-			inst.Kill(fmt.Errorf("%w: output: it wrote more than %d bytes (--output, Limits.Output)", ErrLimit, limit))
-		}
+		p.engine.kill(fmt.Errorf("%w: output: it wrote more than %d bytes (--output, Limits.Output)", ErrLimit, limit))
 	}
-	p.last.write(b)
 	p.out.write(b)
+	return b
 }

@@ -12,12 +12,12 @@ import (
 // that the next attempt need not bring it again: on disk, if there is one, or
 // else in memory.
 func (a *arrival) keep() {
-	h, p := a.host, a.process
+	h, p := a.host, a.guest()
 	s := a.partial()
 	closing := h.ctx.Err() != nil
 	switch {
 	case closing && p.saved != nil && p.saved.Standing == prepared:
-		p.discard() // the next start goes on asking
+		p.engine.unload() // the next start goes on asking
 		p.settle()
 		return
 	case h.disk != nil && p.saved != nil && p.saved.Pages != "":
@@ -25,12 +25,12 @@ func (a *arrival) keep() {
 	case h.disk != nil && p.pages != nil:
 		s.Pages = p.pages.Name()
 	case h.disk != nil || closing || p.inst == nil || p.inst.Memory() == nil:
-		p.discard()
+		p.engine.unload()
 		p.settle()
 		return
 	}
 	if h.disk != nil {
-		p.discard()
+		p.engine.unload()
 		if err := p.saveHosted(s); err != nil {
 			p.settle()
 			h.log.Warn("what came of a tasklet could not be recorded", "tasklet", p.id, "error", err)
@@ -39,7 +39,7 @@ func (a *arrival) keep() {
 	}
 	p.saved = s
 	h.mu.Lock()
-	h.partials[p.id] = p
+	h.partials[p.id] = p.process
 	h.mu.Unlock()
 }
 
@@ -51,22 +51,10 @@ func (a *arrival) partial() *hosted {
 	}
 }
 
-// discard closes what a process has open that does not run.
-func (p *process) discard() {
-	p.mu.Lock()
-	inst := p.inst
-	p.inst = nil
-	p.mu.Unlock()
-	if inst != nil {
-		inst.Close()
-	}
-	p.closePages()
-}
-
 // dropPartial forgets what came of a tasklet. The entry of it is replaced or
 // removed by the caller.
 func (h *Host) dropPartial(p *process) {
-	p.discard()
+	p.engine.unload()
 	p.settle()
 	if h.disk == nil || p.saved.Pages == "" {
 		return
@@ -79,7 +67,7 @@ func (h *Host) dropPartial(p *process) {
 // open gives the process of an arrival a sandbox, in which is what an earlier
 // attempt brought, and a log.
 func (a *arrival) open(code *sandbox.Code) (err error) {
-	h, p := a.host, a.process
+	h, p := a.host, a.guest()
 	p.args = a.offer.Args
 	if p.inst != nil && p.inst.Memory() != nil {
 		return p.again(code)
@@ -95,7 +83,7 @@ func (a *arrival) open(code *sandbox.Code) (err error) {
 			return nil
 		}
 		h.log.Warn("what came of a tasklet before cannot be used", "tasklet", p.id, "error", err)
-		p.discard()
+		p.engine.unload()
 		if err := errors.Join(h.disk.Remove(p.saved.Pages), p.instantiate(code)); err != nil {
 			return err
 		}
@@ -110,7 +98,7 @@ func (a *arrival) open(code *sandbox.Code) (err error) {
 }
 
 // again makes the memory of an earlier attempt that of this one.
-func (p *process) again(code *sandbox.Code) error {
+func (p *guest) again(code *sandbox.Code) error {
 	old, book := p.inst, p.book
 	defer old.Close()
 	if err := p.instantiate(code); err != nil {
@@ -127,7 +115,7 @@ func (p *process) again(code *sandbox.Code) error {
 
 // replay fills the sandbox with what a log has.
 func (a *arrival) replay() (err error) {
-	h, p := a.host, a.process
+	h, p := a.host, a.guest()
 	limit := uint32(min(h.opts.MemoryLimit, 1<<32-1) / pageSize)
 	p.pages, err = h.disk.Open(p.saved.Pages, -1, limit, func(i uint32, hash pageHash, page []byte) error {
 		if end := (uint64(i) + 1) * pageSize; end > uint64(len(p.inst.Memory())) {

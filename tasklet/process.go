@@ -7,10 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
-	"github.com/dstackless/dstackless/tasklet/journal"
-	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // A process is a tasklet that this peer hosts, or hosted when it exited.
@@ -23,8 +20,9 @@ type process struct {
 	started time.Time
 	out     *output
 
-	moveID  moveID // of the move that brought it here
-	arrived uint64 // the program's own call, if one, that asked for that move
+	engine engine // what runs it
+
+	moveID moveID // of the move that brought it here
 
 	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
 	over chan struct{} // closed when it is no longer here
@@ -34,27 +32,17 @@ type process struct {
 	account  *account     // of its origin
 	reserved atomic.Int64 // bytes charged to it
 	settled  atomic.Bool
-	last     tail // of the program's goroutine
 
-	// Of whoever has the turn.
-	book    ledger
-	pages   *journal.Pages      // on disk, if there is a disk
-	unsaved map[uint32]struct{} // pages that changed since the log was added to
-	saved   *hosted             // what the disk has of it
+	saved *hosted // what the disk has of it; of whoever has the turn
 
 	mu       sync.Mutex
-	inst     *sandbox.Instance // nil while it is suspended
-	code     *sandbox.Code
+	awake    bool  // it is in its engine, and not suspended
 	trouble  error // why it could not be resumed
 	moves    []Hop
 	exit     *exit
 	left     *departure
 	exitedAt time.Time
-	calls    map[uint64]call    // without answer, by the program's number
 	abort    context.CancelFunc // of a move under way
-	ends     map[channel.Name]channel.Endpoint
-	ops      sync.WaitGroup
-	own      sync.WaitGroup // moves that the program asked for
 }
 
 // A departure is where a tasklet went from here.
@@ -69,64 +57,23 @@ func (d *departure) forward(h *Host) *forward {
 }
 
 func (h *Host) newProcess(id ID, program, origin string, args []string, started time.Time) *process {
-	return &process{
+	p := &process{
 		host: h, id: id, program: program, origin: origin, args: args, started: started,
 		out:  newOutput(MaxUnread),
 		turn: make(chan struct{}, 1), over: make(chan struct{}),
-		unsaved: map[uint32]struct{}{},
-		calls:   map[uint64]call{}, ends: map[channel.Name]channel.Endpoint{},
 	}
+	p.engine = newGuest(p)
+	return p
 }
 
-// instantiate gives the process its sandbox.
-func (p *process) instantiate(code *sandbox.Code) error {
-	inst, err := code.New(p.config())
-	if err != nil {
-		return err
-	}
-	p.book = ledger{image: code.Program().Image()}
+// live returns an error if the tasklet is suspended.
+func (p *process) live() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.code, p.inst = code, inst
-	return nil
-}
-
-// live returns the sandbox that the tasklet runs in.
-func (p *process) live() (*sandbox.Instance, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.inst == nil {
-		if p.trouble != nil {
-			return nil, errors.Join(ErrSuspended, p.trouble)
-		}
-		return nil, ErrSuspended
+	if p.awake {
+		return nil
 	}
-	return p.inst, nil
-}
-
-// attend waits for the program to end, in a goroutine of the host.
-func (p *process) attend(inst *sandbox.Instance) {
-	defer p.own.Wait()
-	select {
-	case <-p.over: // it moved away
-		return
-	case <-inst.Done():
-	}
-	status, err := inst.Exit()
-	p.mu.Lock()
-	if p.left != nil || p.inst != inst { // it moved away, or is suspended
-		p.mu.Unlock()
-		return
-	}
-	p.mu.Unlock()
-	p.finish(p.exitOf(status, err), !errors.Is(err, ErrClosed))
-
-	// A move that was under way may still look at the memory.
-	p.turn <- struct{}{}
-	inst.Close()
-	p.closePages()
-	<-p.turn
-	p.host.log.Info("tasklet exited", "tasklet", p.id, "status", status, "error", err)
+	return errors.Join(ErrSuspended, p.trouble)
 }
 
 // finish notes how the tasklet came to its end, on disk if it is to be known after
@@ -147,28 +94,9 @@ func (p *process) leave() {
 		p.silence()
 	}
 	p.settle()
-	p.withdraw(false)
-	p.leaveChannels()
+	p.engine.withdraw(false)
 	p.out.close()
 	close(p.over)
-}
-
-func (p *process) leaveChannels() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, end := range p.ends {
-		end.Leave()
-	}
-	clear(p.ends)
-}
-
-// closePages closes the log of a tasklet that is no longer here. The caller has
-// the turn.
-func (p *process) closePages() {
-	if p.pages != nil {
-		p.pages.Close()
-		p.pages = nil
-	}
 }
 
 // kill ends the program, and a move that has not handed it over.
@@ -178,13 +106,11 @@ func (p *process) kill(ctx context.Context, why error) error {
 		return err
 	}
 	defer func() { <-p.turn }()
-	inst, err := p.live()
-	if err != nil { // it is suspended
+	if p.live() != nil {
 		p.finish(&exit{Status: -1, Failure: failureOf(why)}, true)
-		p.closePages()
 		return nil
 	}
-	inst.Kill(why)
+	p.engine.kill(why)
 	select {
 	case <-p.over:
 		return nil
@@ -248,7 +174,7 @@ func (p *process) gone() error {
 func (p *process) suspended() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.inst == nil && p.exit == nil && p.left == nil
+	return !p.awake && p.exit == nil && p.left == nil
 }
 
 // watch tells of all output from a position on, of being suspended and resumed,
@@ -291,7 +217,7 @@ func (p *process) state() State {
 	switch {
 	case p.exit != nil:
 		return Exited
-	case p.left == nil && p.inst == nil:
+	case p.left == nil && !p.awake:
 		return Suspended
 	case p.left == nil && p.abort != nil:
 		return Moving

@@ -160,7 +160,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	c := &s.Cont
 	p := h.newProcess(c.ID, c.Program, c.Origin, c.State.Args, c.Started)
-	p.saved, p.moveID, p.arrived, p.moves, p.claim = s, s.Move, c.Mover, c.Moves, c.Claim
+	p.saved, p.moveID, p.moves, p.claim = s, s.Move, c.Moves, c.Claim
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
 	if s.Standing != ended {
 		p.enter()

@@ -59,7 +59,7 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 	h.mu.Lock()
 	p.enter()
 	h.mu.Unlock()
-	if err := p.instantiate(code); err != nil {
+	if err := p.engine.(*guest).instantiate(code); err != nil {
 		p.settle()
 		return nil, err
 	}
@@ -69,13 +69,13 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 	}
 	if err := p.born(ctx, r); err != nil {
 		p.settle()
-		p.inst.Close()
+		p.engine.unload()
 		return nil, err
 	}
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
-		p.inst.Close() // with a disk, it starts when the host does
+		p.engine.unload() // with a disk, it starts when the host does
 		return nil, ErrClosed
 	}
 	h.processes[p.id] = p
@@ -83,7 +83,7 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 	h.wg.Go(r.follow)
 	h.mu.Unlock()
 	if err := p.launch(); err != nil {
-		p.inst.Close()
+		p.engine.unload()
 		return nil, err
 	}
 	h.log.Info("tasklet started", "tasklet", p.id, "program", p.program)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/dstackless/dstackless/p2p"
-	"github.com/dstackless/dstackless/tasklet/program"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
@@ -45,8 +43,7 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 		return err
 	}
 	defer func() { <-p.turn }()
-	inst, err := p.live()
-	if err != nil { // it is suspended
+	if p.live() != nil {
 		if !parked || p.saved.Parked {
 			return nil
 		}
@@ -54,7 +51,7 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 		s.Parked = true
 		return p.saveHosted(&s)
 	}
-	err = p.layDown(ctx, inst, parked)
+	err := p.layDown(ctx, parked)
 	if errors.Is(err, sandbox.ErrExited) || errors.Is(err, sandbox.ErrClosed) {
 		<-p.over
 		return p.gone()
@@ -64,31 +61,26 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 
 // layDown stops a tasklet that runs and puts it on disk. The caller has the
 // turn. After an error the tasklet goes on.
-func (p *process) layDown(ctx context.Context, inst *sandbox.Instance, parked bool) error {
-	if err := p.approach(ctx, inst); err != nil {
+func (p *process) layDown(ctx context.Context, parked bool) error {
+	if err := p.engine.approach(ctx); err != nil {
 		return err
 	}
-	if err := p.pause(ctx, inst); err != nil {
+	if err := p.engine.pause(ctx); err != nil {
 		return err
 	}
-	p.withdraw(true)
-	s, err := p.snapshot(ctx, inst, suspended)
+	p.engine.withdraw(true)
+	s, err := p.engine.snapshot(ctx, suspended)
 	if err == nil {
 		s.Parked = parked
 		err = p.save(s)
 	}
 	if err != nil {
-		return errors.Join(err, inst.Continue())
+		return errors.Join(err, p.engine.goOn())
 	}
-	p.mu.Lock()
-	p.inst = nil
-	p.mu.Unlock()
-	p.leaveChannels()
-	p.closePages()
-	p.book = ledger{}
+	err = p.engine.unload()
 	p.out.note()
 	p.host.log.Info("tasklet suspended", "tasklet", p.id)
-	return inst.Close()
+	return err
 }
 
 // resume makes the tasklet go on if it is suspended.
@@ -108,17 +100,10 @@ func (p *process) resume(ctx context.Context) error {
 func (p *process) wake(ctx context.Context) error {
 	err := p.rise(ctx)
 	p.mu.Lock()
-	inst := p.inst
-	if p.trouble = err; err != nil {
-		p.inst = nil
-	}
+	p.trouble = err
 	p.mu.Unlock()
 	if err != nil {
-		if inst != nil {
-			inst.Close()
-		}
-		p.closePages()
-		p.book = ledger{}
+		p.engine.unload()
 		return err
 	}
 	p.out.note()
@@ -127,22 +112,8 @@ func (p *process) wake(ctx context.Context) error {
 }
 
 func (p *process) rise(ctx context.Context) error {
-	h := p.host
-	origin, err := p2p.ParseID(p.origin)
-	if err != nil {
+	if err := p.engine.load(ctx, p.saved); err != nil {
 		return err
-	}
-	code, err := h.fetch(ctx, p.program, origin)
-	if err != nil {
-		return err
-	}
-	if err := p.instantiate(code); err != nil {
-		return err
-	}
-	if p.saved.Pages != "" {
-		if err := p.load(p.saved); err != nil {
-			return err
-		}
 	}
 	s := *p.saved
 	s.Standing, s.Parked = running, false
@@ -152,43 +123,13 @@ func (p *process) rise(ctx context.Context) error {
 	return p.launch()
 }
 
-// load fills a new sandbox with what the disk has of the tasklet.
-func (p *process) load(s *hosted) (err error) {
-	size := s.Cont.Memory.Size
-	if err := p.inst.Grow(uint32(size / program.PageSize)); err != nil {
-		return err
-	}
-	memory := p.inst.Memory()
-	p.book.resize(uint64(len(memory)))
-	p.pages, err = p.host.disk.Open(s.Pages, s.Length, uint32(len(memory)/pageSize), func(i uint32, hash pageHash, page []byte) error {
-		copy(memory[int(i)*pageSize:], page)
-		p.book.set(i, hash)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return p.inst.Adopt(s.Cont.State)
-}
-
-// launch makes a tasklet run that has a sandbox, from its beginning if it has
-// not run yet.
+// launch makes a tasklet run that is loaded.
 func (p *process) launch() error {
-	h, inst := p.host, p.inst
-	h.mu.Lock()
-	if h.closed {
-		h.mu.Unlock()
+	h := p.host
+	if !h.enter() {
 		return ErrClosed
 	}
-	h.wg.Go(func() { p.attend(inst) })
-	h.mu.Unlock()
+	defer h.wg.Done()
 	p.announce()
-	err := inst.Continue()
-	if errors.Is(err, sandbox.ErrState) { // nothing was restored
-		err = inst.Start()
-	}
-	if err != nil {
-		inst.Kill(err)
-	}
-	return err
+	return p.engine.launch()
 }

@@ -1,0 +1,45 @@
+package tasklet
+
+import "context"
+
+// An engine runs a tasklet here. There are two: a guest is a program in its
+// sandbox, a routine is a function. A process has one all the time; while the
+// tasklet is suspended it is empty. But for kill, the methods are for whoever
+// has the turn.
+type engine interface {
+	// load takes over what the disk has of the tasklet, so that it can be
+	// launched.
+	load(ctx context.Context, s *hosted) error
+	// launch makes the tasklet run, from its beginning if nothing was taken
+	// over. It is not called when the host is closed.
+	launch() error
+	// unload gives back what the tasklet has here, and leaves its channels. It
+	// is idempotent.
+	unload() error
+
+	// approach brings to disk what can be brought there while the tasklet runs.
+	approach(ctx context.Context) error
+	// pause stops the tasklet at a safe point. Its error wraps
+	// sandbox.ErrExited or sandbox.ErrClosed if the tasklet came to its end.
+	pause(ctx context.Context) error
+	// withdraw takes back the operations on channels that are under way, and
+	// the tasklet's own moves if those are meant, too.
+	withdraw(moves bool)
+	// snapshot describes a tasklet that is paused.
+	snapshot(ctx context.Context, as standing) (*hosted, error)
+	// sync brings to disk what the description speaks of.
+	sync(s *hosted) error
+	// proceed ends a pause, and goOn one in which operations were withdrawn.
+	proceed() error
+	goOn() error
+
+	// give does what the source of a move does up to the destination's word
+	// that it has everything; take does it at the destination.
+	give(ctx context.Context, m *move) error
+	take(a *arrival) error
+	// given is told that the tasklet was given up, and is to be unloaded.
+	given()
+
+	// kill ends the tasklet, unless it is empty.
+	kill(why error)
+}

@@ -1,0 +1,180 @@
+package tasklet
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/journal"
+	"github.com/dstackless/dstackless/tasklet/program"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+// A guest is the engine of a program: a sandbox, and what it has around it.
+type guest struct {
+	*process
+	arrived uint64 // the program's own call, if one, that asked for the move that brought it here
+	last    tail   // of the program's goroutine
+
+	// Of whoever has the turn.
+	book    ledger
+	pages   *journal.Pages      // on disk, if there is a disk
+	unsaved map[uint32]struct{} // pages that changed since the log was added to
+
+	// Guarded by the process's mutex.
+	inst  *sandbox.Instance // nil while it is suspended
+	code  *sandbox.Code
+	calls map[uint64]call // without answer, by the program's number
+	ends  map[channel.Name]channel.Endpoint
+	ops   sync.WaitGroup
+	own   sync.WaitGroup // moves that the program asked for
+}
+
+func newGuest(p *process) *guest {
+	return &guest{
+		process: p, unsaved: map[uint32]struct{}{},
+		calls: map[uint64]call{}, ends: map[channel.Name]channel.Endpoint{},
+	}
+}
+
+// instantiate gives the process its sandbox.
+func (g *guest) instantiate(code *sandbox.Code) error {
+	inst, err := code.New(g.config())
+	if err != nil {
+		return err
+	}
+	g.book = ledger{image: code.Program().Image()}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.code, g.inst, g.awake = code, inst, true
+	return nil
+}
+
+// sandbox returns the sandbox that the tasklet runs in, or nil.
+func (g *guest) sandbox() *sandbox.Instance {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inst
+}
+
+func (g *guest) load(ctx context.Context, s *hosted) error {
+	origin, err := p2p.ParseID(g.origin)
+	if err != nil {
+		return err
+	}
+	code, err := g.host.fetch(ctx, g.program, origin)
+	if err != nil {
+		return err
+	}
+	if err := g.instantiate(code); err != nil || s.Pages == "" {
+		return err
+	}
+	size := s.Cont.Memory.Size
+	if err := g.inst.Grow(uint32(size / program.PageSize)); err != nil {
+		return err
+	}
+	memory := g.inst.Memory()
+	g.book.resize(uint64(len(memory)))
+	g.pages, err = g.host.disk.Open(s.Pages, s.Length, uint32(len(memory)/pageSize), func(i uint32, hash pageHash, page []byte) error {
+		copy(memory[int(i)*pageSize:], page)
+		g.book.set(i, hash)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	g.arrived = s.Cont.Mover
+	return g.inst.Adopt(s.Cont.State)
+}
+
+func (g *guest) launch() error {
+	inst := g.inst
+	g.host.wg.Go(func() { g.attend(inst) })
+	err := inst.Continue()
+	if errors.Is(err, sandbox.ErrState) { // nothing was restored
+		err = inst.Start()
+	}
+	if err != nil {
+		inst.Kill(err)
+	}
+	return err
+}
+
+// attend waits for the program to end, in a goroutine of the host.
+func (g *guest) attend(inst *sandbox.Instance) {
+	defer g.own.Wait()
+	select {
+	case <-g.over: // it moved away
+		return
+	case <-inst.Done():
+	}
+	status, err := inst.Exit()
+	g.mu.Lock()
+	if g.left != nil || g.inst != inst { // it moved away, or is suspended
+		g.mu.Unlock()
+		return
+	}
+	g.mu.Unlock()
+	g.finish(g.exitOf(status, err), !errors.Is(err, ErrClosed))
+
+	// A move that was under way may still look at the memory.
+	g.turn <- struct{}{}
+	g.unload()
+	<-g.turn
+	g.host.log.Info("tasklet exited", "tasklet", g.id, "status", status, "error", err)
+}
+
+func (g *guest) unload() error {
+	g.mu.Lock()
+	inst := g.inst
+	g.inst, g.awake = nil, false
+	g.mu.Unlock()
+	g.leaveChannels()
+	g.closePages()
+	g.book = ledger{}
+	if inst == nil {
+		return nil
+	}
+	return inst.Close()
+}
+
+// closePages closes the log of the tasklet's memory.
+func (g *guest) closePages() {
+	if g.pages != nil {
+		g.pages.Close()
+		g.pages = nil
+	}
+}
+
+func (g *guest) leaveChannels() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, end := range g.ends {
+		end.Leave()
+	}
+	clear(g.ends)
+}
+
+// pause gives the program a while to come to a safe point.
+func (g *guest) pause(ctx context.Context) error {
+	pausing, cancel := context.WithTimeout(ctx, freezeTimeout)
+	defer cancel()
+	return g.inst.Pause(pausing)
+}
+
+func (g *guest) sync(s *hosted) (err error) {
+	s.Length, err = g.pages.Sync()
+	return err
+}
+
+func (g *guest) proceed() error { return g.inst.Proceed() }
+
+func (g *guest) goOn() error { return g.inst.Continue() }
+
+func (g *guest) kill(why error) {
+	if inst := g.sandbox(); inst != nil {
+		inst.Kill(why)
+	}
+}
