@@ -10,6 +10,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	manet "github.com/multiformats/go-multiaddr/net"
@@ -23,6 +24,7 @@ type node struct {
 	nw    *Network
 	index int
 	key   crypto.PrivKey
+	meter *meter
 
 	life sync.Mutex // held to start, kill or close the peer
 	end  func()     // ends what the peer's Close leaves
@@ -43,7 +45,7 @@ func newNode(nw *Network, index int) *node {
 	if err != nil {
 		panic(err) // the key is of the right length
 	}
-	return &node{nw: nw, index: index, key: key, end: func() {}, gate: newGate()}
+	return &node{nw: nw, index: index, key: key, meter: newMeter(), end: func() {}, gate: newGate()}
 }
 
 func (nd *node) current() *dstackless.Peer {
@@ -78,6 +80,7 @@ func (nd *node) start() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	lab := &p2p.Lab{
+		Libp2p:  []libp2p.Option{libp2p.BandwidthReporter(nd.meter)},
 		TCP:     nd.transport,
 		Stream:  nd.newLife().tap,
 		Started: nd.started,
@@ -86,7 +89,9 @@ func (nd *node) start() error {
 		lab.Key = nd.key
 	}
 	if nd.nw.opts.QUIC {
-		lab.Libp2p, nd.end = nd.overUDP()
+		var overUDP []libp2p.Option
+		overUDP, nd.end = nd.overUDP()
+		lab.Libp2p = append(lab.Libp2p, overUDP...)
 	}
 	peer, err := dstackless.Start(p2p.WithLab(ctx, lab), &o)
 	if err != nil {
