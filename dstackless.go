@@ -77,6 +77,10 @@ type Options struct {
 	// Default: nobody's.
 	Accept []string
 
+	// Functions are the functions that can run here as tasklets, and come from
+	// other peers as such, see [tasklet.Func]. Default: none.
+	Functions []tasklet.AnyFunction
+
 	// MemoryLimit is how much memory a tasklet that runs here may have, in
 	// bytes. Default: 256 MiB.
 	MemoryLimit uint64
@@ -143,7 +147,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 
 // host makes the peer a host of tasklets.
 func (p *Peer) host(o *Options) (err error) {
-	to := tasklet.Options{DataDir: o.DataDir, Checkpoint: o.Checkpoint, MemoryLimit: o.MemoryLimit, Limits: o.Limits, Logger: o.Logger}
+	to := tasklet.Options{DataDir: o.DataDir, Checkpoint: o.Checkpoint, Functions: o.Functions, MemoryLimit: o.MemoryLimit, Limits: o.Limits, Logger: o.Logger}
 	for _, who := range o.Accept {
 		if who == AcceptAny {
 			to.AcceptAny = true
@@ -273,6 +277,13 @@ func (p *Peer) Channels() []network.Info { return p.channels.Channels() }
 // the program's name.
 func (p *Peer) Spawn(ctx context.Context, wasm []byte, args ...string) (*tasklet.Tasklet, error) {
 	return p.tasklets.Spawn(ctx, wasm, args...)
+}
+
+// Go starts a function on this peer, as a tasklet: call is of one of the
+// functions in Options.Functions, with the state that it begins with, which is
+// copied. See [tasklet.Func].
+func (p *Peer) Go(ctx context.Context, call tasklet.Call) (*tasklet.Tasklet, error) {
+	return p.tasklets.Go(ctx, call)
 }
 
 // Tasklet returns a handle on the tasklet whose ID is, or alone begins with,

@@ -45,13 +45,13 @@ func (h *Host) arrive(c *conn, o *offer) error {
 	err := a.process.engine.take(a)
 	if err != nil {
 		c.fail(err)
-		a.keep()
+		a.process.engine.keep(a)
 		return err
 	}
 	h.reached("arrived")
 	commit, err := a.await()
 	if !commit {
-		a.keep()
+		a.process.engine.keep(a)
 		return fmt.Errorf("the source kept the tasklet: %w", err)
 	}
 	if err := a.run(); err != nil {
@@ -123,7 +123,7 @@ func (h *Host) takeUp(a *arrival) (stale *process, err error) {
 		stale, p = p, nil
 	}
 	if p == nil {
-		p = h.newProcess(o.ID, o.Program, o.Origin, o.Args, time.Time{})
+		p = h.newProcess(o.ID, work{o.Program, o.Args, o.Function, o.Shape}, o.Origin, time.Time{})
 		p.enter()
 	}
 	if err := p.reserve(o.Memory); err != nil {
@@ -142,7 +142,7 @@ func (h *Host) admits(a *arrival) error {
 	switch {
 	case h.closed:
 		return ErrClosed
-	case own != nil && own.program == a.offer.Program: // it comes home
+	case own != nil && own.program == a.offer.Program && own.function == a.offer.Function: // it comes home
 	case !h.opts.AcceptAny && !slices.Contains(h.opts.Accept, a.from):
 		return fmt.Errorf("%w: peer %s does not accept tasklets from peer %s; to allow it, run that peer with --accept %s (Options.Accept)",
 			ErrRefused, self, a.from, a.from)
@@ -155,6 +155,11 @@ func (h *Host) admits(a *arrival) error {
 			ErrRefused, a.offer.Memory, self, h.opts.MemoryLimit)
 	case h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] != nil:
 		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, self)
+	}
+	if a.offer.Function != "" {
+		if _, err := h.defined(a.offer.Function, a.offer.Shape); err != nil {
+			return fmt.Errorf("%w: %w", ErrRefused, err)
+		}
 	}
 	if h.partials[a.offer.ID] != nil {
 		return nil // it is charged already
@@ -319,10 +324,16 @@ func (a *arrival) restore(c *Continuation) error {
 	if err := a.receive(&c.Memory); err != nil {
 		return err
 	}
-	p.args, p.started, p.moves = c.State.Args, c.Started, c.Moves
-	p.out.base, p.out.data = c.UnreadAt, c.Unread
-	p.arrived, p.moveID = c.Mover, a.offer.Move
+	a.adopt(c)
+	p.args, p.arrived = c.State.Args, c.Mover
 	return p.inst.Adopt(c.State)
+}
+
+// adopt takes over what a continuation says of any tasklet.
+func (a *arrival) adopt(c *Continuation) {
+	p := a.process
+	p.started, p.moves, p.moveID = c.Started, c.Moves, a.offer.Move
+	p.out.base, p.out.data = c.UnreadAt, c.Unread
 }
 
 // save brings all of the tasklet to the disk.

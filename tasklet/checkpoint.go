@@ -134,13 +134,8 @@ func (g *guest) continuation(ctx context.Context) (*Continuation, *PageList, *sa
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	c := &Continuation{
-		Version: Version, ID: g.id, Program: g.program, Origin: g.origin, Started: g.started, State: state, Mover: g.arrived, Claim: g.claim,
-	}
-	g.mu.Lock()
-	c.Moves = append(c.Moves, g.moves...)
-	g.mu.Unlock()
-	c.UnreadAt, c.Unread = g.out.tail()
+	c := g.outline()
+	c.State, c.Mover = state, g.arrived
 	return c, list, snap, nil
 }
 

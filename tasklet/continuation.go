@@ -36,6 +36,10 @@ type Continuation struct {
 	// move.
 	Mover uint64
 
+	// Function is, for the tasklet of a function, its name and state. There is
+	// nothing then in Program, State, Memory and Mover.
+	Function *FunctionState
+
 	// Unread is the output that the peer which started it has not read, and
 	// UnreadAt its position.
 	Unread   []byte
@@ -71,6 +75,20 @@ func decodeContinuation(data []byte, limit uint64) (*Continuation, error) {
 	return &c, c.validate(limit)
 }
 
+// validateWork checks what the tasklet says that it runs.
+func (c *Continuation) validateWork() error {
+	if f := c.Function; f != nil {
+		if c.Program != "" || c.Memory.Size != 0 || c.State.Pages != 0 {
+			return fmt.Errorf("%w: it is of a function, and of a program", ErrContinuation)
+		}
+		return f.validate()
+	}
+	if _, err := cid.Decode(c.Program); err != nil {
+		return fmt.Errorf("%w: program: %w", ErrContinuation, err)
+	}
+	return nil
+}
+
 func (c *Continuation) validate(limit uint64) error {
 	if c.Version != Version {
 		return fmt.Errorf("%w: it is of version %d; this peer reads version %d", ErrContinuation, c.Version, Version)
@@ -78,8 +96,8 @@ func (c *Continuation) validate(limit uint64) error {
 	if err := c.ID.validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrContinuation, err)
 	}
-	if _, err := cid.Decode(c.Program); err != nil {
-		return fmt.Errorf("%w: program: %w", ErrContinuation, err)
+	if err := c.validateWork(); err != nil {
+		return err
 	}
 	if _, err := p2p.ParseID(c.Origin); err != nil {
 		return fmt.Errorf("%w: origin: %w", ErrContinuation, err)

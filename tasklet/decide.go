@@ -45,7 +45,7 @@ func (h *Host) waiting(id ID) (Info, bool) {
 		return Info{}, false
 	}
 	i := Info{
-		ID: id, Program: a.offer.Program, Args: a.offer.Args, Origin: a.offer.Origin, Host: h.node.ID().String(),
+		ID: id, Program: a.offer.Program, Args: a.offer.Args, Function: a.offer.Function, Origin: a.offer.Origin, Host: h.node.ID().String(),
 		State: Prepared, Started: a.since,
 		Error: fmt.Sprintf("waits since %s for peer %s to say whether it gave the tasklet up", a.since.Format(time.DateTime), a.from),
 	}
@@ -65,7 +65,7 @@ func (h *Host) restorePrepared(p *process) func() {
 	c := &p.saved.Cont
 	a := &arrival{
 		host: h, from: from, process: p, prepared: true, since: p.saved.At,
-		offer: offer{ID: c.ID, Move: p.saved.Move, Program: c.Program, Origin: c.Origin, Args: c.State.Args},
+		offer: offer{ID: c.ID, Move: p.saved.Move, Program: p.program, Origin: c.Origin, Args: p.args, Function: p.function, Shape: p.shape},
 	}
 	a.enlist()
 	return func() {
@@ -74,7 +74,7 @@ func (h *Host) restorePrepared(p *process) func() {
 		if commit {
 			err = a.run()
 		} else {
-			a.keep()
+			a.process.engine.keep(a)
 		}
 		if err != nil && h.ctx.Err() == nil {
 			h.log.Info("tasklet from another peer", "tasklet", p.id, "runs", commit, "reason", err)

@@ -158,6 +158,8 @@ func (p *process) stays(ctx context.Context, err error) error {
 	case errors.Is(err, sandbox.ErrExited), errors.Is(err, sandbox.ErrClosed):
 		<-p.over
 		return p.gone()
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		return fmt.Errorf("given up: %w", err)
 	case ctx.Err() != nil:
 		return fmt.Errorf("given up: %w", ctx.Err())
 	case errors.As(err, new(*remoteError)):

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/ipfs/go-cid"
-
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/journal"
@@ -73,13 +71,14 @@ type savedDeparture struct {
 
 // A savedRecord is what the peer that started a tasklet keeps of it.
 type savedRecord struct {
-	Program string
-	Args    []string
-	Started time.Time
-	Where   string
-	Moves   []Hop
-	Exit    *exit
-	At      time.Time
+	Program  string
+	Args     []string
+	Function string // in place of a program
+	Started  time.Time
+	Where    string
+	Moves    []Hop
+	Exit     *exit
+	At       time.Time
 }
 
 // encodeRecord makes an entry of the journal.
@@ -118,7 +117,7 @@ func decodeHosted(data []byte) (*hosted, error) {
 	if err := c.ID.validate(); err != nil {
 		return nil, damaged("ID", err)
 	}
-	if _, err := cid.Decode(c.Program); err != nil {
+	if err := c.validateWork(); err != nil {
 		return nil, damaged("program", err)
 	}
 	if _, err := p2p.ParseID(c.Origin); err != nil {
@@ -135,9 +134,9 @@ func decodeHosted(data []byte) (*hosted, error) {
 	switch {
 	case s.Standing == ended && s.Exit == nil:
 		return nil, damaged("end", errors.New("there is none"))
-	case s.Standing == prepared && s.Pages == "":
+	case s.Standing == prepared && s.Pages == "" && c.Function == nil:
 		return nil, damaged("log", errors.New("there is none"))
-	case (s.Standing == running || s.Standing == suspended || s.Standing == prepared) && s.Pages != "":
+	case (s.Standing == running || s.Standing == suspended || s.Standing == prepared) && (s.Pages != "" || c.Function != nil):
 		if err := c.validate(1 << 32); err != nil {
 			return nil, damaged("continuation", err)
 		}
@@ -210,14 +209,9 @@ func (h *Host) saveExit(p *process, e *exit) {
 	if h.disk == nil {
 		return
 	}
-	c := Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started}
-	c.UnreadAt, c.Unread = p.out.tail()
-	p.mu.Lock()
-	c.Moves = p.moves
-	p.mu.Unlock()
-	c.State.Args = p.args
+	c := p.outline()
 	err := h.update(func(tx *journal.Tx) error {
-		return put(tx, tableHosted, string(p.id), &hosted{Standing: ended, Cont: c, Exit: e, At: time.Now()})
+		return put(tx, tableHosted, string(p.id), &hosted{Standing: ended, Cont: *c, Exit: e, At: time.Now()})
 	})
 	if err != nil {
 		h.log.Error("the end of a tasklet could not be recorded", "tasklet", p.id, "error", err)

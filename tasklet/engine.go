@@ -37,6 +37,8 @@ type engine interface {
 	// that it has everything; take does it at the destination.
 	give(ctx context.Context, m *move) error
 	take(a *arrival) error
+	// keep is told that an arrival did not become this peer's tasklet.
+	keep(a *arrival)
 	// given is told that the tasklet was given up, and is to be unloaded.
 	given()
 

@@ -34,6 +34,9 @@ var (
 	// ErrPrepared says that a tasklet has come from another peer which has not
 	// said whether it gave the tasklet up, so that it cannot run.
 	ErrPrepared = errors.New("tasklet waits for the word of the peer that it comes from")
+	// ErrMoving is why the context of a function ends that will be called again:
+	// it is to be moved, suspended or recorded. See [Func].
+	ErrMoving = errors.New("the function is to return, and will be called again")
 	// ErrDraining says that a peer takes no more tasklets, because it is being
 	// drained.
 	ErrDraining = errors.New("the peer is being drained")

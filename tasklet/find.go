@@ -101,6 +101,9 @@ func (h *Host) await(ctx context.Context, id ID) (*exit, error) {
 // announce tells the network that this peer has the tasklet, if it has a claim
 // that says so. The caller has the turn.
 func (p *process) announce() {
+	if p.function != "" && len(p.claim.Links) == 0 {
+		return // it was never elsewhere
+	}
 	host, _, err := p.claim.holder(p.id)
 	if err == nil && host == p.host.node.ID() && p.silence == nil {
 		p.silence = p.host.table.Announce(p.id.key())

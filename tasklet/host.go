@@ -1,13 +1,17 @@
 // Package tasklet runs programs that move from peer to peer while they run.
 //
-// A tasklet is a running program with an ID, a peer that hosts it, and, while
-// it is on its way, a [Continuation]. A program is an ordinary Go program,
-// built with GOOS=wasip1 GOARCH=wasm: when it moves, all of it moves, every
-// goroutine in the middle of what it is doing, its heap, its timers and its
-// operations on channels.
+// A tasklet is a running thing with an ID, a peer that hosts it, and, while it
+// is on its way, a [Continuation]. There are two kinds, with one life.
 //
-// A program needs nothing of this module to be a tasklet. With the packages
-// channel and tasklet/guest it can use channels and move itself.
+// A program is an ordinary Go program, built with GOOS=wasip1 GOARCH=wasm, in a
+// sandbox: when it moves, all of it moves, every goroutine in the middle of what
+// it is doing, its heap, its timers and its operations on channels. It needs
+// nothing of this module to be a tasklet. With the packages channel and
+// tasklet/guest it can use channels and move itself. See [Host.Spawn].
+//
+// A function is one that the peers' own programs have in common: it runs
+// natively, moves when it is at an operation on a channel, and is called again
+// at the destination with its state. See [Func] and [Host.Go].
 package tasklet
 
 import (
@@ -66,6 +70,10 @@ type Options struct {
 	// AcceptAny lets every peer move tasklets here.
 	AcceptAny bool
 
+	// Functions are the functions that may run here as tasklets, and come from
+	// other peers as such. Default: none.
+	Functions []AnyFunction
+
 	// MemoryLimit is the memory that each tasklet may have here, in bytes.
 	// Default: [DefaultMemoryLimit].
 	MemoryLimit uint64
@@ -93,6 +101,8 @@ type Host struct {
 	ctx  context.Context // ends at Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
+
+	functions map[string]*definition // by name
 
 	steps atomic.Pointer[func(step string)] // what reached calls
 
@@ -135,7 +145,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
 		node: node, table: table, store: store, space: space, opts: o, log: o.Logger,
-		ctx: ctx, stop: stop,
+		ctx: ctx, stop: stop, functions: map[string]*definition{},
 		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, sighted: map[ID]sighting{},
@@ -149,6 +159,9 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 
 // open makes the host what it was when it was closed, and serves others.
 func (h *Host) open() (err error) {
+	if err := h.define(h.opts.Functions); err != nil {
+		return err
+	}
 	if h.runtime, err = sandbox.NewRuntime(h.ctx, &sandbox.Options{CacheDir: h.opts.CacheDir}); err != nil {
 		return err
 	}

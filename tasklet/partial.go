@@ -11,8 +11,8 @@ import (
 // keep keeps what came of a tasklet whose transfer broke off or was aborted, so
 // that the next attempt need not bring it again: on disk, if there is one, or
 // else in memory.
-func (a *arrival) keep() {
-	h, p := a.host, a.guest()
+func (p *guest) keep(a *arrival) {
+	h := a.host
 	s := a.partial()
 	closing := h.ctx.Err() != nil
 	switch {

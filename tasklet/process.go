@@ -12,10 +12,9 @@ import (
 
 // A process is a tasklet that this peer hosts, or hosted when it exited.
 type process struct {
-	host    *Host
-	id      ID
-	program string
-	args    []string
+	host *Host
+	id   ID
+	work
 	origin  string
 	started time.Time
 	out     *output
@@ -56,13 +55,17 @@ func (d *departure) forward(h *Host) *forward {
 	return &forward{To: d.to.String(), Addrs: h.node.AddrsOf(d.to), Hop: d.hop}
 }
 
-func (h *Host) newProcess(id ID, program, origin string, args []string, started time.Time) *process {
+func (h *Host) newProcess(id ID, w work, origin string, started time.Time) *process {
 	p := &process{
-		host: h, id: id, program: program, origin: origin, args: args, started: started,
+		host: h, id: id, work: w, origin: origin, started: started,
 		out:  newOutput(MaxUnread),
 		turn: make(chan struct{}, 1), over: make(chan struct{}),
 	}
-	p.engine = newGuest(p)
+	if w.function != "" {
+		p.engine = &routine{process: p}
+	} else {
+		p.engine = newGuest(p)
+	}
 	return p
 }
 
@@ -227,7 +230,7 @@ func (p *process) state() State {
 
 func (p *process) info() Info {
 	i := Info{
-		ID: p.id, Program: p.program, Args: p.args, Origin: p.origin, Host: p.host.node.ID().String(),
+		ID: p.id, Program: p.program, Args: p.args, Function: p.function, Origin: p.origin, Host: p.host.node.ID().String(),
 		State: p.state(), Started: p.started,
 	}
 	p.mu.Lock()
@@ -249,4 +252,35 @@ func (i *Info) set(e *exit) {
 	if e.Failure != nil {
 		i.Error = e.Failure.err().Error()
 	}
+}
+
+// A work is what a tasklet runs: a program, or a function.
+type work struct {
+	program  string // CID
+	args     []string
+	function string // name
+	shape    string // of the function's state
+}
+
+// work returns what the tasklet runs.
+func (c *Continuation) work() work {
+	w := work{program: c.Program, args: c.State.Args}
+	if f := c.Function; f != nil {
+		w.function, w.shape = f.Name, f.Shape
+	}
+	return w
+}
+
+// outline returns the part of a continuation that each tasklet has.
+func (p *process) outline() *Continuation {
+	c := &Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, Claim: p.claim}
+	c.State.Args = p.args
+	if p.function != "" {
+		c.Function = &FunctionState{Name: p.function, Shape: p.shape}
+	}
+	p.mu.Lock()
+	c.Moves = append(c.Moves, p.moves...)
+	p.mu.Unlock()
+	c.UnreadAt, c.Unread = p.out.tail()
+	return c
 }

@@ -12,10 +12,9 @@ import (
 // A record is what this peer keeps of a tasklet that it started, wherever the
 // tasklet is.
 type record struct {
-	host    *Host
-	id      ID
-	program string
-	args    []string
+	host *Host
+	id   ID
+	work
 	started time.Time
 	out     *output
 
@@ -49,7 +48,7 @@ func (r *record) save(tx *journal.Tx) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return put(tx, tableStarted, string(r.id), &savedRecord{
-		r.program, r.args, r.started, r.where.String(), r.moves, r.exit, r.exitedAt,
+		r.program, r.args, r.function, r.started, r.where.String(), r.moves, r.exit, r.exitedAt,
 	})
 }
 
@@ -237,7 +236,7 @@ func (r *record) info() Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := Info{
-		ID: r.id, Program: r.program, Args: r.args, Origin: r.host.node.ID().String(), Host: r.where.String(),
+		ID: r.id, Program: r.program, Args: r.args, Function: r.function, Origin: r.host.node.ID().String(), Host: r.where.String(),
 		State: Running, Started: r.started, Moves: append([]Hop(nil), r.moves...),
 	}
 	switch {

@@ -136,7 +136,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
 	}
 	r := &record{
-		host: h, id: ID(key), program: s.Program, args: s.Args, started: s.Started,
+		host: h, id: ID(key), work: work{program: s.Program, args: s.Args, function: s.Function}, started: s.Started,
 		out: newOutput(MaxOutput), done: make(chan struct{}), where: where, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
 	if err := r.id.validate(); err != nil {
@@ -159,13 +159,17 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 // done about it, if anything.
 func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	c := &s.Cont
-	p := h.newProcess(c.ID, c.Program, c.Origin, c.State.Args, c.Started)
+	p := h.newProcess(c.ID, c.work(), c.Origin, c.Started)
 	p.saved, p.moveID, p.moves, p.claim = s, s.Move, c.Moves, c.Claim
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
 	if s.Standing != ended {
 		p.enter()
-		p.reserved.Store(int64(c.Memory.Size))
-		p.account.bytes.Add(int64(c.Memory.Size))
+		size := int64(c.Memory.Size)
+		if c.Function != nil {
+			size = int64(len(c.Function.State))
+		}
+		p.reserved.Store(size)
+		p.account.bytes.Add(size)
 	}
 	switch s.Standing {
 	case partial:

@@ -38,9 +38,6 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		return nil, ErrClosed
 	}
 	defer h.wg.Done()
-	if h.drained() {
-		return nil, ErrDraining
-	}
 	prog, err := program.Load(wasm)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrProgram, err)
@@ -49,25 +46,63 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 	if err != nil {
 		return nil, err
 	}
-	code, err := h.compile(ctx, c.String(), func() (*program.Program, error) { return prog, nil })
+	if _, err := h.compile(ctx, c.String(), func() (*program.Program, error) { return prog, nil }); err != nil {
+		return nil, err
+	}
+	return h.begin(ctx, work{program: c.String(), args: args}, nil)
+}
+
+// Go starts a function on this peer, as a tasklet. The peer must have the
+// function in its [Options.Functions]. The state is copied. When ctx ends before
+// the function runs, it is not started.
+func (h *Host) Go(ctx context.Context, c Call) (*Tasklet, error) {
+	t, err := h.call(ctx, c)
+	if err != nil {
+		return nil, fmt.Errorf("tasklet: go: %w", err)
+	}
+	return t, nil
+}
+
+func (h *Host) call(ctx context.Context, c Call) (*Tasklet, error) {
+	if !h.enter() {
+		return nil, ErrClosed
+	}
+	defer h.wg.Done()
+	d := c.function
+	if _, err := h.defined(d.name, d.shape); err != nil {
+		return nil, err
+	}
+	data, err := d.encode(c.state)
 	if err != nil {
 		return nil, err
 	}
+	return h.begin(ctx, work{function: d.name, shape: d.shape}, data)
+}
+
+// begin starts a tasklet, which is a function's if it has a state.
+func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error) {
+	if h.drained() {
+		return nil, ErrDraining
+	}
 	claim := newClaim(h.node.ID())
-	p := h.newProcess(claim.id(), c.String(), claim.Origin, args, time.Now().Round(0))
+	p := h.newProcess(claim.id(), w, claim.Origin, time.Now().Round(0))
 	p.claim = *claim
 	h.mu.Lock()
 	p.enter()
 	h.mu.Unlock()
-	if err := p.engine.(*guest).instantiate(code); err != nil {
+	s := &hosted{Standing: running, Cont: *p.outline()}
+	if w.function != "" {
+		s.Cont.Function.State = state
+	}
+	if err := p.engine.load(ctx, s); err != nil {
 		p.settle()
 		return nil, err
 	}
 	r := &record{
-		host: h, id: p.id, program: p.program, args: args, started: p.started,
+		host: h, id: p.id, work: w, started: p.started,
 		out: newOutput(MaxOutput), done: make(chan struct{}), where: h.node.ID(), reachable: true,
 	}
-	if err := p.born(ctx, r); err != nil {
+	if err := p.born(ctx, s, r); err != nil {
 		p.settle()
 		p.engine.unload()
 		return nil, err
@@ -86,21 +121,19 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		p.engine.unload()
 		return nil, err
 	}
-	h.log.Info("tasklet started", "tasklet", p.id, "program", p.program)
+	h.log.Info("tasklet started", "tasklet", p.id, "program", w.program+w.function)
 	return &Tasklet{p.id, h}, nil
 }
 
 // born records a tasklet that is about to start, unless ctx has ended.
-func (p *process) born(ctx context.Context, r *record) error {
+func (p *process) born(ctx context.Context, s *hosted, r *record) error {
 	if err := ctx.Err(); err != nil || p.host.disk == nil {
 		return err
 	}
 	if err := r.keepOutput(); err != nil {
 		return err
 	}
-	c := Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, Claim: p.claim}
-	c.State.Args = p.args
-	return p.saveHosted(&hosted{Standing: running, Cont: c}, r.save)
+	return p.saveHosted(s, r.save)
 }
 
 // compile returns the code of the program with that CID, which load loads if

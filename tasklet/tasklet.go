@@ -36,16 +36,17 @@ const (
 
 // Info tells of a tasklet.
 type Info struct {
-	ID      ID        `json:"id"`
-	Program string    `json:"program"` // CID
-	Args    []string  `json:"args"`    // the first is the program's name
-	Origin  string    `json:"origin"`  // peer that started it
-	Host    string    `json:"host"`    // peer that has it, as far as this one knows
-	State   State     `json:"state"`
-	Status  int       `json:"status"` // exit status, if it exited
-	Error   string    `json:"error,omitempty"`
-	Started time.Time `json:"started"`
-	Moves   []Hop     `json:"moves,omitempty"` // the latest 16, oldest first
+	ID       ID        `json:"id"`
+	Program  string    `json:"program,omitempty"`  // CID
+	Args     []string  `json:"args,omitempty"`     // the first is the program's name
+	Function string    `json:"function,omitempty"` // in place of a program: its name
+	Origin   string    `json:"origin"`             // peer that started it
+	Host     string    `json:"host"`               // peer that has it, as far as this one knows
+	State    State     `json:"state"`
+	Status   int       `json:"status"` // exit status, if it exited; of a function, 0 if it returned nil, 1 an error, 2 if it panicked
+	Error    string    `json:"error,omitempty"`
+	Started  time.Time `json:"started"`
+	Moves    []Hop     `json:"moves,omitempty"` // the latest 16, oldest first
 }
 
 // A Hop is one move of a tasklet.
@@ -193,7 +194,8 @@ func (t *Tasklet) control(ctx context.Context, q control) error {
 }
 
 // Wait waits until the tasklet has exited and returns its exit status. The
-// error is nil for a program that ended by itself, whatever its status; it is a
+// error is nil for a program that ended by itself, whatever its status, and what
+// a function returned, as text if it ended at another peer. It is a
 // [*CrashError] for one that crashed, with the stack trace, wraps [ErrLimit] for
 // one that exceeded a limit, and [ErrKilled] for one that was killed.
 func (t *Tasklet) Wait(ctx context.Context) (status int, err error) {

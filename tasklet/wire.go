@@ -51,6 +51,10 @@ type offer struct {
 	Origin  string
 	Memory  uint64 // bytes
 	Args    []string
+
+	// Of a function, in place of a program.
+	Function string
+	Shape    string // of its state, which has Memory bytes
 }
 
 // A watch asks for output and what becomes of the tasklet.

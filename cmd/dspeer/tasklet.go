@@ -29,7 +29,7 @@ what these cost included.`,
 			rows := [][]string{{"TASKLET", "STATE", "HOST", "AGE", "MOVES", "ARGS"}}
 			for _, t := range list {
 				rows = append(rows, []string{
-					string(t.ID), stateText(t), t.Host, age(t.Started), fmt.Sprint(len(t.Moves)), argsText(t.Args),
+					string(t.ID), stateText(t), t.Host, age(t.Started), fmt.Sprint(len(t.Moves)), workText(t),
 				})
 			}
 			return c.printTable(list, rows)
@@ -48,6 +48,15 @@ func stateText(t tasklet.Info) string {
 		return "exited: " + plain(t.Error)
 	}
 	return fmt.Sprintf("exited: status %d", t.Status)
+}
+
+// workText returns what tells a tasklet from others: its program's arguments, or
+// the name of its function.
+func workText(t tasklet.Info) string {
+	if t.Function != "" {
+		return "function " + plain(t.Function)
+	}
+	return argsText(t.Args)
 }
 
 // argsText returns a program's arguments, without its name.

@@ -1,0 +1,150 @@
+package tasklet
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// A FunctionState is what the continuation of a function tasklet has in place of
+// a program's state and memory.
+type FunctionState struct {
+	Name  string
+	Shape string // of the state
+	State []byte // gob
+}
+
+// maxFunction is the size of the largest continuation of a function.
+const maxFunction = MaxFunctionState + 2*MaxUnread + smallMessage
+
+func (f *FunctionState) validate() error {
+	if f.Name == "" || len(f.Name) > MaxFunctionName || len(f.Shape) > maxShape || len(f.State) > MaxFunctionState {
+		return fmt.Errorf("%w: over a limit: function %.40q", ErrContinuation, f.Name)
+	}
+	return nil
+}
+
+// continuation describes a tasklet that stands still.
+func (r *routine) continuation() (*Continuation, error) {
+	data, err := r.function.encode(r.self.state)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.reserve(uint64(len(data))); err != nil {
+		return nil, err
+	}
+	c := r.outline()
+	c.Function.State = data
+	return c, nil
+}
+
+func (r *routine) snapshot(_ context.Context, as standing) (*hosted, error) {
+	c, err := r.continuation()
+	if err != nil {
+		return nil, err
+	}
+	return &hosted{Standing: as, Cont: *c, Move: r.moveID}, nil
+}
+
+// A function's state is in its description.
+func (r *routine) approach(context.Context) error { return nil }
+func (r *routine) sync(*hosted) error             { return nil }
+func (r *routine) given()                         {}
+
+func (r *routine) load(_ context.Context, s *hosted) error { return r.adopt(s.Cont.Function) }
+
+// adopt takes over a function's state.
+func (r *routine) adopt(f *FunctionState) error {
+	d, err := r.host.defined(f.Name, f.Shape)
+	if err != nil {
+		return err
+	}
+	state, err := d.decode(f.State)
+	if err != nil {
+		return err
+	}
+	r.function = d
+	r.newSelf(state)
+	return nil
+}
+
+// give sends all in one go: the continuation right behind the offer.
+func (r *routine) give(ctx context.Context, m *move) error {
+	if err := r.pause(ctx); err != nil {
+		return err
+	}
+	m.paused, m.froze = true, time.Now()
+	cont, err := r.continuation()
+	if err != nil {
+		return err
+	}
+	f := cont.Function
+	m.hop.From, m.hop.To = r.host.node.ID().String(), m.to.String()
+	m.hop.Bytes = uint64(len(f.State))
+	m.hop.New = m.hop.Bytes
+	o := offer{ID: r.id, Move: m.id, Origin: r.origin, Memory: m.hop.Bytes, Function: f.Name, Shape: f.Shape}
+	m.conn.within(stepTimeout)
+	if err := m.conn.send(tagOffer, &o); err != nil {
+		return err
+	}
+	sent := m.conn.send(tagFrozen, cont) // what a refusal says matters more
+	for _, step := range []struct {
+		answer tag
+		name   string
+	}{{tagWelcome, "offer"}, {tagReady, "prepare"}, {tagPrepared, "prepared"}} {
+		if _, err := m.conn.expect(step.answer, 0); err != nil {
+			return err
+		}
+		if sent != nil {
+			return sent
+		}
+		r.host.reached(step.name)
+	}
+	return nil
+}
+
+func (r *routine) take(a *arrival) error {
+	c := a.conn
+	if err := c.send(tagWelcome, nil); err != nil {
+		return err
+	}
+	if err := c.send(tagReady, nil); err != nil {
+		return err
+	}
+	c.within(stepTimeout)
+	body, err := c.expect(tagFrozen, maxFunction)
+	if err != nil {
+		return err
+	}
+	cont, err := decodeContinuation(body, r.host.opts.MemoryLimit)
+	if err != nil {
+		return err
+	}
+	f := cont.Function
+	if cont.ID != a.offer.ID || cont.Origin != a.offer.Origin || f == nil || f.Name != a.offer.Function || f.Shape != a.offer.Shape ||
+		uint64(len(f.State)) != a.offer.Memory {
+		return fmt.Errorf("%w: it is not the tasklet that was offered", ErrContinuation)
+	}
+	if err := r.adopt(f); err != nil {
+		return err
+	}
+	r.host.reached("restored")
+	a.adopt(cont)
+	s := &hosted{Standing: prepared, Cont: *cont, Move: a.offer.Move, Source: a.from.String()}
+	if r.host.disk != nil {
+		if err := r.save(s); err != nil {
+			return err
+		}
+	}
+	a.ready()
+	return c.send(tagPrepared, nil)
+}
+
+// keep keeps nothing: there is little to bring again.
+func (r *routine) keep(a *arrival) {
+	r.unload()
+	r.settle()
+	if r.saved != nil && r.host.ctx.Err() == nil { // else the next start goes on asking
+		r.host.forget(r.id)
+	}
+}

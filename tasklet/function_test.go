@@ -1,0 +1,170 @@
+package tasklet_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+type counter struct {
+	Channel channel.Ref[int]
+	N, To   int
+}
+
+// count sends the numbers up to one.
+var count = tasklet.Func("count", func(ctx context.Context, self *tasklet.Self, s *counter) error {
+	numbers, err := s.Channel.Open(ctx, self)
+	if err != nil {
+		return err
+	}
+	for ; s.N < s.To; s.N++ {
+		if err := numbers.Send(ctx, s.N); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(self, "counted to", s.N)
+	return nil
+})
+
+// stubborn ignores that it is asked to stop, until it is let go.
+var letGo = make(chan struct{})
+
+var stubborn = tasklet.Func("stubborn", func(ctx context.Context, self *tasklet.Self, _ *int) error {
+	<-letGo
+	return self.Yield()
+})
+
+var fails = tasklet.Func("fails", func(_ context.Context, _ *tasklet.Self, how *string) error {
+	if *how == "panic" {
+		panic("at the disco")
+	}
+	return errors.New(*how)
+})
+
+var functions = []tasklet.AnyFunction{count, stubborn, fails}
+
+// functionPeers starts n connected peers that have the functions.
+func functionPeers(t testing.TB, n int) (peers []*peer) {
+	t.Helper()
+	for range n {
+		p := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Functions: functions})
+		for _, other := range peers {
+			must[p2p.ID](t)(p.node.Connect(t.Context(), other.node.Addrs()[0]))
+		}
+		peers = append(peers, p)
+	}
+	return peers
+}
+
+func TestFunction(t *testing.T) {
+	ctx := within(t, time.Minute)
+	peers := functionPeers(t, 3)
+	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, count(counter{channel.Ref[int]{Name: "numbers"}, 0, 300})))
+	numbers := open(t, peers[2], "numbers")
+	for want := range 300 {
+		if want%10 == 0 {
+			if err := tl.Move(ctx, peers[(want/10+1)%3].id()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := numbers.Receive(ctx); got != want || err != nil {
+			t.Fatalf("received %d, %v; want %d", got, err, want)
+		}
+	}
+	wantExit(ctx, t, tl)
+	if got := output(t, tl); got != "counted to 300\n" {
+		t.Errorf("output %q", got)
+	}
+	i := tl.Info()
+	if i.Function != "count" || i.Program != "" || len(i.Moves) != 16 || i.Host != peers[0].id() {
+		t.Errorf("%+v", i)
+	}
+}
+
+func TestFunctionFails(t *testing.T) {
+	ctx := within(t, time.Minute)
+	peers := functionPeers(t, 2)
+	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, fails("no such luck")))
+	if status, err := tl.Wait(ctx); status != 1 || err == nil || err.Error() != "no such luck" {
+		t.Errorf("%d, %v", status, err)
+	}
+	tl = must[*tasklet.Tasklet](t)(peers[0].Go(ctx, fails("panic")))
+	var crash *tasklet.CrashError
+	if status, err := tl.Wait(ctx); status != 2 || !errors.As(err, &crash) || crash.Reason != "panic: at the disco" || !strings.Contains(crash.Stack, "function_test.go") {
+		t.Errorf("%d, %v", status, err)
+	}
+	tl = must[*tasklet.Tasklet](t)(peers[0].Go(ctx, count(counter{channel.Ref[int]{Name: "nobody"}, 0, 1})))
+	if err := tl.Move(ctx, peers[1].id()); err != nil {
+		t.Fatal(err)
+	}
+	if err := tl.Kill(ctx); err != nil {
+		t.Error(err)
+	}
+	if _, err := tl.Wait(ctx); !errors.Is(err, tasklet.ErrKilled) {
+		t.Error(err)
+	}
+}
+
+// Where a function is not known, or its state is another, it cannot go.
+func TestFunctionRefused(t *testing.T) {
+	ctx := within(t, time.Minute)
+	var calls atomic.Int64
+	f := tasklet.Func("f", func(ctx context.Context, self *tasklet.Self, n *int) error {
+		calls.Add(1)
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	other := tasklet.Func("f", func(context.Context, *tasklet.Self, *struct{ N int }) error { return nil })
+	a := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Functions: []tasklet.AnyFunction{f}})
+	for _, c := range []struct {
+		functions []tasklet.AnyFunction
+		says      string
+	}{
+		{nil, `has no function "f"; register it there too`},
+		{[]tasklet.AnyFunction{other}, `the state of function "f" is {N int} at peer`},
+	} {
+		b := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Functions: c.functions})
+		must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))
+		before := calls.Load()
+		tl := must[*tasklet.Tasklet](t)(a.Go(ctx, f(7)))
+		err := tl.Move(ctx, b.id())
+		if !errors.Is(err, tasklet.ErrRefused) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("move: %v", err)
+		}
+		t.Log(err)
+		if err := tl.Kill(ctx); err != nil || calls.Load() == before {
+			t.Errorf("kill: %v, after %d calls", err, calls.Load()-before)
+		}
+	}
+	if _, err := a.Go(ctx, other(struct{ N int }{})); err == nil || !strings.Contains(err.Error(), "run one version of it") {
+		t.Errorf("go of another function of that name: %v", err)
+	}
+}
+
+// A function that does not listen is moved when it does.
+func TestFunctionDoesNotListen(t *testing.T) {
+	ctx := within(t, time.Minute)
+	peers := functionPeers(t, 2)
+	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, stubborn(0)))
+	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer cancel()
+	err := tl.Move(soon, peers[1].id())
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no operation and no Yield") {
+		t.Errorf("move: %v", err)
+	}
+	moved := make(chan error)
+	go func() { moved <- tl.Move(ctx, peers[1].id()) }()
+	close(letGo)
+	if err := <-moved; err != nil && !errors.Is(err, tasklet.ErrExited) {
+		t.Error(err)
+	}
+	wantExit(ctx, t, tl)
+}

@@ -1,0 +1,269 @@
+package tasklet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/dstackless/dstackless/tasklet/sandbox"
+)
+
+// A routine is the engine of a function: a goroutine.
+type routine struct {
+	*process
+	function *definition
+	self     *Self // nil while it is suspended
+}
+
+// A phase is what the goroutine of a function does.
+type phase uint8
+
+const (
+	loaded    phase = iota // it has not begun
+	inside                 // it is in the function
+	resting                // it is in the function, which stands still in Self.Move
+	outside                // the function has returned, to be called again
+	dismissed              // it ends, or has ended
+)
+
+// newSelf gives the routine a state.
+func (r *routine) newSelf(state any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.self, r.awake = &Self{routine: r, state: state}, true
+}
+
+func (r *routine) launch() error {
+	self := r.self
+	r.host.wg.Go(self.run)
+	return nil
+}
+
+// run calls the function, and again each time that it is to go on. It is the
+// tasklet's goroutine.
+func (s *Self) run() {
+	err := errGoexit
+	defer func() {
+		if s.dismiss(false) {
+			s.routine.ended(s, err)
+		}
+	}()
+	for s.begin() {
+		err = errGoexit
+		err = s.call()
+		moving := context.Cause(s.ctx) == ErrMoving && (errors.Is(err, ErrMoving) || errors.Is(err, context.Canceled))
+		s.stop(nil)
+		s.park()
+		if !moving || !s.outside() {
+			return
+		}
+	}
+}
+
+var errGoexit = errors.New("the function ended its goroutine")
+
+// begin begins a call, unless the tasklet was killed.
+func (s *Self) begin() bool {
+	r := s.routine
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s.killed != nil {
+		return false
+	}
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	if s.asked {
+		s.stop(ErrMoving)
+	}
+	s.set(inside)
+	return true
+}
+
+// call calls the function once.
+func (s *Self) call() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			stack := debug.Stack()
+			err = &CrashError{Reason: fmt.Sprintf("panic: %.1000v", v), Stack: string(stack[:min(len(stack), maxStack)])}
+		}
+	}()
+	return s.routine.function.run(s.ctx, s, s.state)
+}
+
+// set changes the phase. The lock is held.
+func (s *Self) set(p phase) {
+	s.phase = p
+	s.notify()
+}
+
+func (s *Self) notify() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// wait waits for a change, or until ctx ends. The lock is held, but not
+// meanwhile.
+func (s *Self) wait(ctx context.Context) error {
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	changed := s.changed
+	s.routine.mu.Unlock()
+	defer s.routine.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// outside waits, when the function has returned because it was asked to, and
+// reports whether it is to be called again.
+func (s *Self) outside() bool {
+	s.routine.mu.Lock()
+	defer s.routine.mu.Unlock()
+	if s.phase != dismissed {
+		s.set(outside)
+	}
+	for s.asked && s.phase == outside && s.killed == nil {
+		s.wait(context.Background())
+	}
+	return s.phase != dismissed
+}
+
+// rest makes the tasklet stand still inside of its function, unless it is being
+// asked to leave it.
+func (s *Self) rest() error {
+	s.routine.mu.Lock()
+	defer s.routine.mu.Unlock()
+	switch {
+	case s.phase != inside:
+		return errors.New("tasklet: a function moves itself once at a time, and only while it runs")
+	case context.Cause(s.ctx) != nil:
+		return context.Cause(s.ctx)
+	}
+	s.set(resting)
+	return nil
+}
+
+// leftRest ends a rest. It reports whether the tasklet is not here any more.
+func (s *Self) leftRest() bool {
+	s.routine.mu.Lock()
+	defer s.routine.mu.Unlock()
+	for s.asked && s.phase == resting {
+		s.wait(context.Background())
+	}
+	if s.phase != resting {
+		return true
+	}
+	s.set(inside)
+	return false
+}
+
+// dismiss ends what the tasklet has here, also if the function is in Self.Move
+// or has begun to end, and reports whether it had not ended before.
+func (s *Self) dismiss(moving bool) bool {
+	r := s.routine
+	r.mu.Lock()
+	first := s.phase != dismissed
+	s.set(dismissed)
+	if moving && s.stop != nil {
+		s.stop(ErrMoving)
+	}
+	r.mu.Unlock()
+	return first
+}
+
+// ended notes how the tasklet came to its end, in its own goroutine.
+func (r *routine) ended(s *Self, err error) {
+	e := s.exitOf(err)
+	r.finish(e, s.killed != ErrClosed)
+	r.turn <- struct{}{} // who has it may still look at the state
+	r.unload()
+	<-r.turn
+	r.host.log.Info("tasklet exited", "tasklet", r.id, "status", e.Status, "error", e.Failure.err())
+}
+
+// exitOf returns how a function came to its end.
+func (s *Self) exitOf(err error) *exit {
+	switch {
+	case s.killed != nil:
+		return &exit{Status: -1, Failure: failureOf(s.killed)}
+	case err == nil:
+		return &exit{}
+	case errors.As(err, new(*CrashError)):
+		return &exit{Status: 2, Failure: failureOf(err)}
+	}
+	return &exit{Status: 1, Failure: failureOf(err)}
+}
+
+func (r *routine) unload() error {
+	r.mu.Lock()
+	s := r.self
+	r.self, r.awake = nil, false
+	r.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	s.dismiss(true)
+	r.mu.Lock()
+	ends := s.ends
+	s.ends = nil
+	r.mu.Unlock()
+	for _, e := range ends {
+		e.Endpoint.Leave()
+	}
+	return nil
+}
+
+// pause waits as long as ctx allows for the function to return, or to stand
+// still.
+func (r *routine) pause(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.self
+	s.asked = true
+	if s.phase == inside {
+		s.stop(ErrMoving)
+	}
+	for s.phase == inside || s.phase == loaded {
+		if err := s.wait(ctx); err != nil {
+			s.asked = false
+			return fmt.Errorf("function %q has come to no operation and no Yield: %w", r.function.name, err)
+		}
+	}
+	if s.phase == dismissed {
+		return sandbox.ErrExited
+	}
+	return nil
+}
+
+func (r *routine) proceed() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.self.asked = false
+	r.self.notify()
+	return nil
+}
+
+func (r *routine) goOn() error { return r.proceed() }
+
+func (r *routine) kill(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.self
+	if s == nil || s.killed != nil || s.phase == dismissed {
+		return
+	}
+	s.killed = why
+	if s.stop != nil {
+		s.stop(why)
+	}
+	s.notify()
+}
+
+// A function's operations are withdrawn when it is paused.
+func (r *routine) withdraw(bool) {}
