@@ -1,4 +1,5 @@
-// Package tasklet runs programs that move from peer to peer while they run.
+// Package tasklet runs programs and functions that move from peer to peer while
+// they run.
 //
 // A tasklet is a running thing with an ID, a peer that hosts it, and, while it
 // is on its way, a [Continuation]. There are two kinds, with one life.
