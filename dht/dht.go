@@ -28,6 +28,7 @@ type DHT struct {
 	kad       *kad.IpfsDHT
 	table     *table
 	announcer *announcer
+	names     names
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -69,7 +70,7 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dht: start: %w", err)
 	}
-	d := &DHT{node: node, kad: k, table: t}
+	d := &DHT{node: node, kad: k, table: t, names: names{own: o.Name, pins: o.Pins}}
 	d.announcer = newAnnouncer(t, o.Interval, d.provide)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.work.Go(func() { t.tell(d.ctx) })
@@ -78,6 +79,7 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 		d.Close()
 		return nil, fmt.Errorf("dht: start: %w", err)
 	}
+	d.callMyself()
 	return d, nil
 }
 
@@ -98,6 +100,7 @@ func (d *DHT) Close() error {
 		d.closed = true
 		d.mu.Unlock()
 		d.cancel()
+		d.hush()
 		d.work.Wait()
 		if err := d.kad.Close(); err != nil {
 			d.closeErr = fmt.Errorf("dht: close: %w", err)

@@ -43,3 +43,42 @@ func (a *Announcer) Load() (waiting, underWay int) {
 
 // NewProviders returns where a DHT keeps the records of others.
 func NewProviders() datastore.Batching { return newProviders() }
+
+// What the tests see of claims.
+const (
+	ClaimTime    = claimTime
+	MaxClaimTime = maxClaimTime
+	MaxClaim     = maxClaim
+	NameProtocol = nameProtocol
+	MaxAsked     = maxAsked
+)
+
+// NewClaim returns a claim as it travels.
+func NewClaim(node *p2p.Node, name Name, now time.Time) ([]byte, error) {
+	c, err := newClaim(node, name, now)
+	if err != nil {
+		return nil, err
+	}
+	return c.bytes(), nil
+}
+
+// CheckClaim reads a claim and returns its name if it is that peer's.
+func CheckClaim(b []byte, of p2p.ID, now time.Time) (Name, error) {
+	c, err := parseClaim(b)
+	if err != nil {
+		return "", err
+	}
+	return c.name, c.verify(of, now)
+}
+
+// ReformClaim reads a claim and writes it again.
+func ReformClaim(b []byte) ([]byte, error) {
+	c, err := parseClaim(b)
+	if err != nil {
+		return nil, err
+	}
+	return c.bytes(), nil
+}
+
+// NameKey returns what peers with the name are announced under.
+func NameKey(name Name) Key { return name.key() }

@@ -2,7 +2,10 @@ package dht
 
 import (
 	"fmt"
+	"maps"
 	"time"
+
+	"github.com/dstackless/dstackless/p2p"
 )
 
 // Options configure a [DHT]. The zero value, or a nil pointer, is right for a
@@ -25,6 +28,14 @@ type Options struct {
 	// can't be found in between. At least 10 ms. Default: 1 hour; IPFS's 48
 	// hours would have peers that are long gone be found.
 	RecordTTL time.Duration
+
+	// Name is what the peer calls itself, see [Name]. It is announced like a
+	// key, by peers with the name to all others. Default: "", no name.
+	Name Name
+
+	// Pins are names that stand for one peer each at this one, whoever claims
+	// them. Default: none.
+	Pins map[Name]p2p.ID
 }
 
 const (
@@ -50,6 +61,17 @@ func (o *Options) checked() (Options, error) {
 	}
 	if c.RecordTTL < minDuration {
 		return c, fmt.Errorf("dht: RecordTTL is %v: want at least %v, or 0 for %v", c.RecordTTL, minDuration, defaultRecordTTL)
+	}
+	if c.Name != "" {
+		if _, err := ParseName(string(c.Name)); err != nil {
+			return c, err
+		}
+	}
+	c.Pins = maps.Clone(c.Pins)
+	for name := range c.Pins {
+		if _, err := ParseName(string(name)); err != nil {
+			return c, err
+		}
 	}
 	return c, nil
 }
