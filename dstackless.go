@@ -25,9 +25,6 @@ import (
 // ErrDataDir says that another running peer uses the data folder.
 var ErrDataDir = errors.New("data folder is in use by another running peer")
 
-// AcceptAny, in [Options.Accept], accepts tasklets from every peer.
-const AcceptAny = "any"
-
 // Options are the settings of a peer. The zero value is a peer of its own that
 // keeps nothing and accepts nobody's tasklets.
 type Options struct {
@@ -38,6 +35,12 @@ type Options struct {
 	// running peer may use it. Default: none. The peer then has a new key each
 	// time it starts, and its tasklets end with it.
 	DataDir string
+
+	// Name is what the peer calls itself, so that people can type it in place
+	// of its ID: 1 to 32 characters, a to z, 0 to 9 and "-", the first a
+	// letter. It is no proof of who the peer is: another may claim the same
+	// name, and then neither is found by it, see [Peer.Lookup]. Default: none.
+	Name string
 
 	// Checkpoint is the time between two records of each tasklet that runs
 	// here, if there is a DataDir. After a crash a tasklet goes on from its
@@ -72,8 +75,10 @@ type Options struct {
 	// does not.
 	Relay *p2p.RelayLimits
 
-	// Accept are the IDs of the peers whose tasklets may come here, or
-	// [AcceptAny]. A tasklet that was started here may always come back.
+	// Accept says whose tasklets may come here. Each is a peer's ID; a name
+	// pinned to one, such as "alice=12D3KooW...", by which only that peer is
+	// meant at this one from then on, whoever else claims it; [AcceptNetwork];
+	// or [AcceptAny]. A tasklet that was started here may always come back.
 	// Default: nobody's.
 	Accept []string
 
@@ -122,6 +127,10 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 			err = fmt.Errorf("dstackless: start: %w", err)
 		}
 	}()
+	t, err := o.trust()
+	if err != nil {
+		return nil, err
+	}
 	if o.DataDir != "" {
 		if err := p.claim(o.DataDir); err != nil {
 			return nil, err
@@ -134,30 +143,22 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if p.table, err = dht.Start(p.node, nil); err != nil {
+	if p.table, err = dht.Start(p.node, &dht.Options{Name: dht.Name(o.Name), Pins: t.pins}); err != nil {
 		return nil, err
 	}
 	p.findRelays(o.Relay != nil)
 	p.channels = network.Start(p.node, p.table, o.Logger)
-	if err := p.host(&o); err != nil {
+	if err := p.host(&o, t); err != nil {
 		return nil, err
 	}
 	return p, p.bootstrap(ctx, o.Bootstrap)
 }
 
 // host makes the peer a host of tasklets.
-func (p *Peer) host(o *Options) (err error) {
-	to := tasklet.Options{DataDir: o.DataDir, Checkpoint: o.Checkpoint, Functions: o.Functions, MemoryLimit: o.MemoryLimit, Limits: o.Limits, Logger: o.Logger}
-	for _, who := range o.Accept {
-		if who == AcceptAny {
-			to.AcceptAny = true
-			continue
-		}
-		id, err := p2p.ParseID(who)
-		if err != nil {
-			return fmt.Errorf("accept: %w", err)
-		}
-		to.Accept = append(to.Accept, id)
+func (p *Peer) host(o *Options, t *trust) (err error) {
+	to := tasklet.Options{
+		DataDir: o.DataDir, Checkpoint: o.Checkpoint, Functions: o.Functions, Accept: t.peers, AcceptAny: t.any,
+		MemoryLimit: o.MemoryLimit, Limits: o.Limits, Logger: o.Logger,
 	}
 	var blocks string
 	if o.DataDir != "" {
@@ -236,10 +237,10 @@ func (p *Peer) Addrs() []string { return p.node.Addrs() }
 // Reach tells how others reach the peer.
 func (p *Peer) Reach() p2p.Reach { return p.node.Reach() }
 
-// RoundTrip measures how long a message takes to a connected peer, named by its
-// ID, and back.
-func (p *Peer) RoundTrip(ctx context.Context, id string) (time.Duration, error) {
-	to, err := p2p.ParseID(id)
+// RoundTrip measures how long a message takes to a connected peer and back.
+// Peer is what [Peer.Lookup] takes.
+func (p *Peer) RoundTrip(ctx context.Context, peer string) (time.Duration, error) {
+	to, err := p.table.Lookup(ctx, peer)
 	if err != nil {
 		return 0, err
 	}
@@ -299,13 +300,13 @@ func (p *Peer) OpenTasklet(ctx context.Context, id tasklet.ID) (*tasklet.Tasklet
 // Tasklets lists the tasklets that this peer started or hosts.
 func (p *Peer) Tasklets() []tasklet.Info { return p.tasklets.List() }
 
-// Drain moves the tasklets that run here to other peers, those named or else
-// those that are connected, and takes no new ones any more. It returns those that
-// have moved; the error tells of those that have not.
+// Drain moves the tasklets that run here to other peers, those named, see
+// [Peer.Lookup], or else those that are connected, and takes no new ones any
+// more. It returns those that have moved; the error tells of those that have not.
 func (p *Peer) Drain(ctx context.Context, peers ...string) ([]tasklet.ID, error) {
 	var ids []p2p.ID
 	for _, text := range peers {
-		id, err := p2p.ParseID(text)
+		id, err := p.table.Lookup(ctx, text)
 		if err != nil {
 			return nil, fmt.Errorf("dstackless: drain: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/dstackless/dstackless"
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -52,11 +53,17 @@ func TestDataDirKeepsTheKey(t *testing.T) {
 }
 
 func TestBadOptions(t *testing.T) {
+	const one, two = "12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY", "12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"
 	for name, o := range map[string]dstackless.Options{
 		"listen":      {Listen: []string{"nonsense"}},
+		"name":        {Name: "Alice"},
 		"accept":      {Accept: []string{"nobody"}},
+		"unpinned":    {Accept: []string{"alice"}},
+		"pins":        {Accept: []string{"alice=" + one, "alice=" + two}},
+		"pinned name": {Accept: []string{"Alice=" + one}},
+		"no network":  {Accept: []string{dstackless.AcceptNetwork}},
 		"bootstrap":   {Bootstrap: []string{"/ip4/127.0.0.1/tcp/1"}},
-		"unreachable": {Bootstrap: []string{"/ip4/127.0.0.1/tcp/1/p2p/12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY"}},
+		"unreachable": {Bootstrap: []string{"/ip4/127.0.0.1/tcp/1/p2p/" + one}},
 		"data folder": {DataDir: "/dev/null/peer"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -72,6 +79,31 @@ func TestBadOptions(t *testing.T) {
 			}
 			t.Log(err)
 		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	alice := start(t, dstackless.Options{Name: "alice"})
+	bob := start(t, dstackless.Options{Accept: []string{"me=" + alice.ID()}})
+	if _, err := bob.Connect(t.Context(), alice.Addrs()[0]); err != nil {
+		t.Fatal(err)
+	}
+	if name, err := bob.NameOf(t.Context(), alice.ID()); name != "alice" || name != alice.Name() || err != nil {
+		t.Errorf("alice's name is %q, %v", name, err)
+	}
+	for _, who := range []string{"alice", "me", alice.ID(), alice.ID()[:40]} {
+		if id, err := bob.Lookup(t.Context(), who); id != alice.ID() || err != nil {
+			t.Errorf("%s is %s, %v", who, id, err)
+		}
+		if _, err := bob.RoundTrip(t.Context(), who); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := bob.NameOf(t.Context(), bob.ID()); !errors.Is(err, dht.ErrNoName) {
+		t.Errorf("%v, want ErrNoName", err)
+	}
+	if _, err := alice.Lookup(t.Context(), "me"); !errors.Is(err, dht.ErrNotFound) {
+		t.Errorf("%v, want ErrNotFound", err)
 	}
 }
 

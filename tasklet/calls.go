@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/dstackless/dstackless/channel"
-	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/abi"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
@@ -139,7 +138,7 @@ func (g *guest) move(ctx context.Context, id uint64, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	to, err := p2p.ParseID(peer)
+	to, err := g.host.table.Lookup(ctx, peer)
 	if err != nil {
 		return err
 	}

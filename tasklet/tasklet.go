@@ -118,8 +118,8 @@ func (t *Tasklet) Where(ctx context.Context) (string, error) {
 	return i.Host, nil
 }
 
-// Move moves the tasklet to the peer with that ID, and returns when it runs
-// there.
+// Move moves the tasklet to a peer, and returns when it runs there. The peer is
+// given by its ID, its name, or the beginning of its ID, see dht.DHT.Lookup.
 //
 // When ctx ends before the tasklet was handed over, the move is given up. After
 // an error the tasklet goes on where it was, with one exception:
@@ -128,13 +128,14 @@ func (t *Tasklet) Where(ctx context.Context) (string, error) {
 //
 // Other errors wrap [ErrRefused] if the peer does not accept the tasklet,
 // [ErrSelf] if it is there already, [ErrExited] if it has exited, or are those
-// of a peer that cannot be reached.
+// of a peer that is not found, or cannot be reached.
 func (t *Tasklet) Move(ctx context.Context, peer string) error {
-	if _, err := p2p.ParseID(peer); err != nil {
+	to, err := t.host.table.Lookup(ctx, peer)
+	if err != nil {
 		return fmt.Errorf("tasklet: move %s: %w", t.id, err)
 	}
-	if err := t.control(ctx, control{ID: t.id, Move: peer}); err != nil {
-		return fmt.Errorf("tasklet: move %s to peer %s: %w", t.id, peer, err)
+	if err := t.control(ctx, control{ID: t.id, Move: to.String()}); err != nil {
+		return fmt.Errorf("tasklet: move %s to peer %s: %w", t.id, to, err)
 	}
 	return nil
 }

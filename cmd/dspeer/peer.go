@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -52,7 +53,8 @@ func (c *cli) peersCommand() *cobra.Command {
 		Short: "List the connected peers",
 		Long: `Peers lists the connected peers: whether the connection is direct, punched through
 NATs or relayed, and by whom; its transport, which of a relayed connection is the
-one to the relay; and how long a message takes there and back, measured now.`,
+one to the relay; and how long a message takes there and back, measured now. The
+name is what the peer calls itself, and no proof of who it is.`,
 		Example: "  dspeer peers\n  dspeer peers --json",
 		Args:    cobra.NoArgs,
 		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
@@ -60,13 +62,13 @@ one to the relay; and how long a message takes there and back, measured now.`,
 			if err != nil {
 				return err
 			}
-			rows := [][]string{{"PEER", "PATH", "TRANSPORT", "ROUND TRIP", "DIRECTION", "SINCE", "ADDRESS"}}
+			rows := [][]string{{"PEER", "NAME", "PATH", "TRANSPORT", "ROUND TRIP", "DIRECTION", "SINCE", "ADDRESS"}}
 			for _, p := range list {
 				direction := "outbound"
 				if p.Inbound {
 					direction = "inbound"
 				}
-				rows = append(rows, []string{p.ID, pathText(p), p.Transport, roundTripText(p), direction, age(p.Since), p.Addr})
+				rows = append(rows, []string{p.ID, cmp.Or(p.Name, "-"), pathText(p), p.Transport, roundTripText(p), direction, age(p.Since), p.Addr})
 			}
 			return c.printTable(list, rows)
 		}),

@@ -3,14 +3,12 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 
 	"github.com/spf13/cobra"
 
 	"github.com/dstackless/dstackless"
 	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
-	"github.com/dstackless/dstackless/p2p"
 )
 
 func (c *cli) runCommand() *cobra.Command {
@@ -41,8 +39,12 @@ same, only slower. A peer that listens on loopback only uses none of this.
 With --network-key, the peer connects to those alone that have the same key, which
 "dspeer key" makes.
 
+With --name, others can type the name where a command takes a peer. It is shown to
+whoever asks and proves nothing: see "dspeer lookup".
+
 The peer runs only tasklets that were started on it, and those that the peers
-named with --accept move to it. A tasklet runs in a sandbox: it has no files, no
+named with --accept move to it. "--accept alice=ID" also pins the name at this
+peer: it stands for that key from then on, whoever else claims it. A tasklet runs in a sandbox: it has no files, no
 network and no environment, and no more memory than --memory. One that exceeds a
 limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 		Example: `  # the first peer of a network, on ports of its own choice
@@ -61,15 +63,13 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
   # join a network, and run what one of its peers moves here
   dspeer run --bootstrap /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3KooW... --accept 12D3KooW...
 
+  # under a name, running what a friend's peer moves here
+  dspeer run --name bob --accept alice=12D3KooW...
+
   # a second peer on this machine
   dspeer run --data /tmp/second`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			for _, who := range o.Accept {
-				if _, err := p2p.ParseID(who); who != dstackless.AcceptAny && err != nil {
-					return usageError{fmt.Errorf("--accept wants a peer's ID or %q: %w", dstackless.AcceptAny, err)}
-				}
-			}
 			if l := o.Limits; o.Checkpoint < 0 || l.CPU < 0 || l.Output < 0 || l.Tasklets < 0 {
 				return usageError{errors.New("--checkpoint, --cpu, --output and --tasklets cannot be negative")}
 			}
@@ -82,16 +82,23 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 					return err
 				}
 			}
+			if err := o.Validate(); err != nil {
+				return usageError{err}
+			}
 			return c.run(cmd.Context(), o)
 		},
 	}
 	f := cmd.Flags()
+	f.StringVar(&o.Name, "name", "",
+		"what the peer calls itself, so that people can type `NAME` in place of its ID: a to z, 0 to 9 and \"-\",\n"+
+			"32 at most, the first a letter (default none)")
 	f.StringArrayVar(&o.Bootstrap, "bootstrap", nil,
 		"`ADDR` of a peer to join, with /p2p/; can be repeated, and one must answer (default none: the first of its network)")
 	f.StringArrayVar(&o.Listen, "listen", nil,
 		"`ADDR` to listen on; can be repeated (default QUIC and TCP on free ports of all interfaces)")
 	f.StringArrayVar(&o.Accept, "accept", nil,
-		"`PEER` whose tasklets may move here, or \"any\"; can be repeated (default nobody; one's own may always come back)")
+		"whose tasklets may move here: a peer's `ID`, a name pinned to one as in alice=12D3KooW..., \"network\" for all\n"+
+			"members of a network with a key, or \"any\"; can be repeated (default nobody; one's own may always come back)")
 	f.StringVar(&keyFile, "network-key", "",
 		"`FILE` with the key of a private network, as \"dspeer key\" prints it (default none: an open network)")
 	f.BoolVar(&o.NoLAN, "no-lan", false, "do not look for peers on the LAN (mDNS)")
@@ -128,7 +135,7 @@ func (c *cli) run(ctx context.Context, o dstackless.Options) (err error) {
 	server := control.Serve(o.DataDir, l, peer, o.Logger)
 	defer func() { err = errors.Join(err, server.Close()) }()
 
-	self := control.Self{ID: peer.ID(), Addrs: peer.Addrs()}
+	self := control.Self{ID: peer.ID(), Name: peer.Name(), Addrs: peer.Addrs()}
 	if err := c.printLines(self, append([]string{self.ID}, self.Addrs...)...); err != nil {
 		return err
 	}

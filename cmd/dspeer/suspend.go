@@ -48,12 +48,13 @@ func (c *cli) drainCommand() *cobra.Command {
 		Short: "Move all tasklets to other peers, and take no new ones",
 		Long: `Drain moves the tasklets that run on the peer to other peers, in turn, and prints
 the IDs of those that have moved. From then on the peer takes no tasklets, until
-it is run again. Without arguments the peers that are connected are asked.
+it is run again. Peers are given as "dspeer lookup" takes them; without arguments
+those that are connected are asked.
 
 A tasklet that no peer takes goes on here, and drain fails and says why. Suspended
 tasklets stay on this peer's disk.`,
 		Example: `  dspeer drain
-  dspeer drain 12D3KooW...`,
+  dspeer drain alice bob`,
 		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
 			d, err := peer.Drain(ctx, args...)
 			if err != nil {

@@ -72,13 +72,14 @@ func (c *cli) moveCommand() *cobra.Command {
 	return c.jsonFlag(&cobra.Command{
 		Use:   "move TASKLET PEER",
 		Short: "Move a running tasklet to another peer",
-		Long: `Move moves a tasklet, named by its ID or the beginning of it, to the peer with the
-ID, and says what that cost. The tasklet goes on there where it was, its channels
-included. If it cannot move it goes on where it is.
+		Long: `Move moves a tasklet, named by its ID or the beginning of it, to a peer, given as
+"dspeer lookup" takes it, and says what that cost. The tasklet goes on there where
+it was, its channels included. If it cannot move it goes on where it is.
 
 The peer must accept tasklets from here: see --accept of "dspeer run".`,
-		Example: `  dspeer move 3f2a 12D3KooW...`,
-		Args:    cobra.ExactArgs(2),
+		Example: `  dspeer move 3f2a alice
+  dspeer move 3f2a 12D3KooW...`,
+		Args: cobra.ExactArgs(2),
 		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
 			info, err := peer.Move(ctx, args[0], args[1])
 			if err != nil {
@@ -89,9 +90,12 @@ The peer must accept tasklets from here: see --accept of "dspeer run".`,
 	})
 }
 
-// moveText tells of a move.
+// moveText tells of a move to a peer, as it was typed.
 func moveText(info tasklet.Info, to string) string {
-	if n := len(info.Moves); n > 0 && info.Moves[n-1].To == to {
+	if to != info.Host {
+		to += ", " + info.Host
+	}
+	if n := len(info.Moves); n > 0 && info.Moves[n-1].To == info.Host {
 		hop := info.Moves[n-1]
 		return fmt.Sprintf("moved to %s: %s of memory, %s new there, %s sent, stood still for %s",
 			to, bytesText(hop.Bytes), bytesText(hop.New), bytesText(hop.Sent), hop.Frozen.Round(100*time.Microsecond))

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -28,12 +29,17 @@ func direct(p *lab.Path) bool { return !p.Relayed }
 // Peers on one LAN find each other with no address at all.
 func TestLAN(t *testing.T) {
 	w, hosts := lan(t)
-	ann, ben := w.peer(hosts[0]), w.peer(hosts[1])
+	ann, ben := w.peer(hosts[0], "--name", "ann"), w.peer(hosts[1], "--name", "ben")
 	off := w.peer(hosts[2], "--no-lan")
 	start := time.Now()
 	must[*lab.Path](t)(ann.AwaitPath(within(t, 30*time.Second), ben, direct))
 	t.Logf("found after %v", time.Since(start))
 	w.talk(ann, ben, "greetings", "hello")
+	for from, to := range map[*lab.Peer]*lab.Peer{ann: ben, ben: ann} {
+		if id, err := from.Dspeer(within(t, time.Minute), "lookup", to.Host.Name); strings.TrimSpace(id) != to.ID {
+			t.Errorf("%s is %s, %v, want %s", to.Host.Name, id, err, to.ID)
+		}
+	}
 	if path, err := ann.PathTo(within(t, time.Minute), off); path != nil || err != nil {
 		t.Errorf("found with --no-lan: %+v, %v", path, err)
 	}

@@ -19,9 +19,10 @@ var host = link{waiting: map[uint64]func(reply){}}
 // and what waits stays so when the program moves.
 func Space() channel.Space { return &theSpace }
 
-// Move moves this program, all of it, to a peer, which is named by its ID. It
-// returns nil on that peer, and an error where the program was: then it is
-// there still. All goroutines of the program go along and need not know.
+// Move moves this program, all of it, to a peer, which is given by its ID, or by
+// its name as the peer where the program is finds it. It returns nil on that
+// peer, and an error where the program was: then it is there still. All
+// goroutines of the program go along and need not know.
 //
 // When ctx ends first the move is given up, unless it can no longer be.
 func Move(ctx context.Context, peer string) error {

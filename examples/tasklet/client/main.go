@@ -42,8 +42,7 @@ func run(ctx context.Context, addr string) error {
 		return err
 	}
 	defer peer.Close()
-	server, err := peer.Connect(ctx, addr)
-	if err != nil {
+	if _, err := peer.Connect(ctx, addr); err != nil {
 		return err
 	}
 	t, err := peer.Spawn(ctx, wasm)
@@ -59,7 +58,7 @@ func run(ctx context.Context, addr string) error {
 		fmt.Println(lines.Text())
 		if n == 4 {
 			fmt.Println("moving the tasklet to the server")
-			if err := t.Move(ctx, server); err != nil {
+			if err := t.Move(ctx, "server"); err != nil {
 				return err
 			}
 		}

@@ -22,6 +22,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	peer, err := dstackless.Start(ctx, &dstackless.Options{
+		Name:   "server", // others can say this in place of its ID
 		Listen: loopback,
 		Accept: []string{dstackless.AcceptAny}, // an example: name the peers that you trust
 		Logger: slog.Default(),

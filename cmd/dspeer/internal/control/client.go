@@ -51,6 +51,14 @@ func (c *Client) Connect(ctx context.Context, addr string) (string, error) {
 	return other.ID, err
 }
 
+// Lookup returns the ID of the peer that a name, or the beginning of an ID,
+// stands for.
+func (c *Client) Lookup(ctx context.Context, peer string) (string, error) {
+	var found Found
+	err := c.call(ctx, http.MethodPost, pathLookup, lookupRequest{Peer: peer}, &found)
+	return found.ID, err
+}
+
 // Channels lists the open channels.
 func (c *Client) Channels(ctx context.Context) (list []network.Info, err error) {
 	return list, c.call(ctx, http.MethodGet, pathChannels, nil, &list)

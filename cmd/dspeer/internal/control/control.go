@@ -21,15 +21,17 @@ import (
 // Self tells of the peer that serves the socket.
 type Self struct {
 	ID    string   `json:"id"`
-	Addrs []string `json:"addrs"` // full multiaddrs, with /p2p/
+	Name  string   `json:"name,omitempty"` // what it calls itself
+	Addrs []string `json:"addrs"`          // full multiaddrs, with /p2p/
 }
 
 // A Neighbor is a connected peer.
 type Neighbor struct {
 	ID      string    `json:"id"`
-	Addr    string    `json:"addr"`    // its end of the connection, a multiaddr
-	Inbound bool      `json:"inbound"` // it dialed this peer
-	Relayed bool      `json:"relayed"` // the connection is a limited one through a relay
+	Name    string    `json:"name,omitempty"` // what it calls itself
+	Addr    string    `json:"addr"`           // its end of the connection, a multiaddr
+	Inbound bool      `json:"inbound"`        // it dialed this peer
+	Relayed bool      `json:"relayed"`        // the connection is a limited one through a relay
 	Since   time.Time `json:"since"`
 
 	Relay     string `json:"relay,omitempty"`   // the relay's ID
@@ -54,6 +56,7 @@ const (
 	pathSelf     = "/v1/self"
 	pathPeers    = "/v1/peers"
 	pathConnect  = "/v1/connect"
+	pathLookup   = "/v1/lookup"
 	pathTasklets = "/v1/tasklets"
 	pathSpawn    = "/v1/spawn"
 	pathMove     = "/v1/move"
@@ -84,6 +87,15 @@ type connectRequest struct {
 	Addr string `json:"addr"`
 }
 
+type lookupRequest struct {
+	Peer string `json:"peer"`
+}
+
+// A Found is what a name or the beginning of an ID stands for.
+type Found struct {
+	ID string `json:"id"`
+}
+
 type spawnRequest struct {
 	Wasm []byte `json:"wasm"`
 	// Args are bytes because JSON's strings would not keep all of them.
@@ -93,7 +105,7 @@ type spawnRequest struct {
 // A taskletRequest names a tasklet by its ID or the beginning of it.
 type taskletRequest struct {
 	Tasklet string `json:"tasklet"`
-	Peer    string `json:"peer,omitempty"`   // of a move
+	Peer    string `json:"peer,omitempty"`   // of a move: ID, name or beginning of the ID
 	Follow  bool   `json:"follow,omitempty"` // of output
 	Run     bool   `json:"run,omitempty"`    // of decide
 }

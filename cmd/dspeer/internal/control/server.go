@@ -80,6 +80,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET "+pathSelf, handler(s.self))
 	mux.Handle("GET "+pathPeers, handler(s.peers))
 	mux.Handle("POST "+pathConnect, handler(s.connect))
+	mux.Handle("POST "+pathLookup, handler(s.lookup))
 	mux.Handle("GET "+pathTasklets, handler(s.tasklets))
 	mux.Handle("POST "+pathSpawn, handler(s.spawn))
 	mux.Handle("POST "+pathMove, handler(s.move))

@@ -10,7 +10,7 @@ import (
 )
 
 func (s *Server) self(w http.ResponseWriter, r *http.Request) error {
-	return answer(w, Self{ID: s.peer.ID(), Addrs: s.peer.Addrs()})
+	return answer(w, Self{ID: s.peer.ID(), Name: s.peer.Name(), Addrs: s.peer.Addrs()})
 }
 
 func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
@@ -27,13 +27,15 @@ func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
 		if p.Relay != "" {
 			list[i].Relay = p.Relay.String()
 		}
+		wg.Go(func() { list[i].Name, _ = s.peer.NameOf(ctx, list[i].ID) })
 		wg.Go(func() { list[i].RoundTrip, _ = s.peer.RoundTrip(ctx, list[i].ID) })
 	}
 	wg.Wait()
 	return answer(w, list)
 }
 
-// measuring is how long peers have to answer, to have their round trip shown.
+// measuring is how long peers have to answer, to have their round trip and
+// their name shown.
 const measuring = time.Second
 
 func (s *Server) connect(w http.ResponseWriter, r *http.Request) error {
@@ -46,6 +48,18 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return answer(w, Self{ID: id, Addrs: []string{req.Addr}})
+}
+
+func (s *Server) lookup(w http.ResponseWriter, r *http.Request) error {
+	var req lookupRequest
+	if err := read(w, r, &req); err != nil {
+		return err
+	}
+	id, err := s.peer.Lookup(r.Context(), req.Peer)
+	if err != nil {
+		return err
+	}
+	return answer(w, Found{ID: id})
 }
 
 func (s *Server) channels(w http.ResponseWriter, r *http.Request) error {

@@ -63,11 +63,15 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	before := t.Info()
-	if err := t.Move(r.Context(), req.Peer); err != nil {
+	to, err := s.peer.Lookup(r.Context(), req.Peer)
+	if err != nil {
 		return err
 	}
-	return answer(w, moved(r.Context(), t, before, req.Peer))
+	before := t.Info()
+	if err := t.Move(r.Context(), to); err != nil {
+		return err
+	}
+	return answer(w, moved(r.Context(), t, before, to))
 }
 
 // hearsay is how long a move waits for the word of what it cost, which comes
@@ -86,7 +90,10 @@ func moved(ctx context.Context, t *tasklet.Tasklet, before tasklet.Info, peer st
 			// It was a guest here, and only its origin follows it further.
 			before.Host = peer
 			return before
-		case n > 0 && info.Moves[n-1].To == peer, ctx.Err() != nil:
+		case n > 0 && info.Moves[n-1].To == peer:
+			return info
+		case ctx.Err() != nil:
+			info.Host = peer
 			return info
 		}
 		select {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
 )
@@ -19,6 +20,10 @@ func statusOf(err error) int {
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {
 		return http.StatusRequestEntityTooLarge
+	}
+	var ambiguous *dht.AmbiguousError
+	if errors.As(err, &ambiguous) {
+		return http.StatusConflict
 	}
 	for _, s := range []struct {
 		err    error
@@ -43,6 +48,7 @@ func statusOf(err error) int {
 		{channel.ErrLimit, http.StatusTooManyRequests},
 		{channel.ErrTooLarge, http.StatusRequestEntityTooLarge},
 		{p2p.ErrUnreachable, http.StatusBadGateway},
+		{dht.ErrNotFound, http.StatusNotFound},
 		{p2p.ErrUnknownPeer, http.StatusBadGateway},
 		{context.DeadlineExceeded, http.StatusGatewayTimeout},
 	} {
