@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet/guest"
@@ -54,7 +55,7 @@ func move(ctx context.Context, to string) error {
 	if err := guest.Move(ctx, to); err != nil {
 		return err
 	}
-	if host, err := guest.Host(ctx); err != nil || host != to {
+	if host, err := guest.Host(ctx); err != nil || !strings.HasPrefix(host, to) {
 		return fmt.Errorf("at %s, %w", host, err)
 	}
 	return nil
