@@ -6,7 +6,6 @@ import (
 	"runtime"
 
 	"github.com/dstackless/dstackless/channel"
-	"github.com/dstackless/dstackless/p2p"
 )
 
 // A Self is a function tasklet's view of itself, for as long as it is at one
@@ -50,9 +49,10 @@ func (s *Self) Yield() error {
 	return context.Cause(s.ctx)
 }
 
-// Move moves the tasklet to the peer with that ID. There the function is called
-// with the state as it is now. Here Move returns an error for the function to
-// return; at the destination it returns nil, at once. So the line
+// Move moves the tasklet to a peer, given as to [Tasklet.Move]; a name must stand
+// for that peer there, too. There the function is called with the state as it is
+// now. Here Move returns an error for the function to return; at the destination
+// it returns nil. So the line
 //
 //	if err := self.Move(ctx, peer); err != nil {
 //		return err
@@ -62,7 +62,7 @@ func (s *Self) Yield() error {
 // [Tasklet.Move], the tasklet is still here, and the function may also go on.
 func (s *Self) Move(ctx context.Context, peer string) error {
 	h, p := s.routine.host, s.routine.process
-	to, err := p2p.ParseID(peer)
+	to, err := h.table.Lookup(ctx, peer)
 	switch {
 	case err != nil:
 		return fmt.Errorf("tasklet: move: %w", err)
