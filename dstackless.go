@@ -257,6 +257,36 @@ func (p *Peer) Connect(ctx context.Context, addr string) (string, error) {
 	return id.String(), nil
 }
 
+// Block ends all connections with a peer, given as to [Peer.Lookup], and has none
+// made again, by either side, until [Peer.Unblock]; nor do tasklets that it
+// started come here any more by way of others. With a data folder that stands for
+// later runs. See p2p.Node.Block for what it does not do.
+func (p *Peer) Block(ctx context.Context, peer string) error {
+	id, err := p.table.Lookup(ctx, peer)
+	if err != nil {
+		return fmt.Errorf("dstackless: block: %w", err)
+	}
+	return p.node.Block(id)
+}
+
+// Unblock ends what [Peer.Block] did to the peer with that ID, all of it.
+func (p *Peer) Unblock(id string) error {
+	peer, err := p2p.ParseID(id)
+	if err != nil {
+		return fmt.Errorf("dstackless: unblock: %w", err)
+	}
+	return p.node.Unblock(peer)
+}
+
+// Blocked lists the IDs of the blocked peers.
+func (p *Peer) Blocked() []string {
+	var ids []string
+	for _, id := range p.node.Blocked() {
+		ids = append(ids, id.String())
+	}
+	return ids
+}
+
 // Peers lists the connected peers.
 func (p *Peer) Peers() []p2p.PeerInfo { return p.node.Peers() }
 

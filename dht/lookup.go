@@ -60,7 +60,7 @@ func list(ids []p2p.ID) string {
 // For a name it asks all connected peers that have one, and all peers that are
 // announced under it, what they call themselves, which takes as long as a whole
 // search with [DHT.Find]. A name that is pinned, see Options.Pins, stands for
-// that peer and nobody is asked.
+// that peer and nobody is asked. A peer that is blocked is not asked either.
 //
 // # Errors
 //
@@ -208,7 +208,7 @@ func (p *poll) ask(ctx context.Context, d *DHT, id p2p.ID, announced bool) {
 		switch {
 		case err == nil && name == p.name:
 			p.claimants = append(p.claimants, id)
-		case err != nil && !errors.Is(err, ErrNoName):
+		case err != nil && !errors.Is(err, ErrNoName) && !errors.Is(err, p2p.ErrBlocked):
 			p.silent = append(p.silent, id)
 		}
 	})

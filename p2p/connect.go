@@ -23,7 +23,7 @@ import (
 // # Errors
 //
 // [ErrSelf] for this node's own ID, [ErrUnreachable] when nothing answers there
-// or another peer does, [ErrClosed], or the context's error. A malformed
+// or another peer does, [ErrBlocked], [ErrClosed], or the context's error. A malformed
 // address has no sentinel.
 func (n *Node) Connect(ctx context.Context, addr string) (ID, error) {
 	info, err := parseFull(addr)
@@ -88,6 +88,8 @@ func (n *Node) reason(ctx context.Context, err error) error {
 	switch {
 	case errors.As(err, &mismatch):
 		return fmt.Errorf("%w: another peer answers there, %s", ErrUnreachable, mismatch.Actual)
+	case errors.Is(err, swarm.ErrGaterDisallowedConnection):
+		return ErrBlocked
 	case errors.Is(err, swarm.ErrNoAddresses), errors.Is(err, network.ErrNoRemoteAddrs):
 		return ErrUnknownPeer
 	}

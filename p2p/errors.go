@@ -13,6 +13,8 @@ var (
 	// ErrUnreachable is returned when none of the peer's addresses answers as
 	// that peer.
 	ErrUnreachable = errors.New("peer cannot be reached")
+	// ErrBlocked is returned when the peer is blocked here, see [Node.Block].
+	ErrBlocked = errors.New("peer is blocked here")
 	// ErrProtocol is returned when the peer speaks none of the protocols asked
 	// for.
 	ErrProtocol = errors.New("peer does not speak the protocol")

@@ -47,6 +47,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.ListenAddrs(l.addrs...),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(connections),
+		libp2p.ConnectionGater(n.blocks),
 		libp2p.DisableMetrics(),
 		libp2p.SwarmOpts(swarm.WithDialRanker(rank)),
 	}
@@ -157,6 +158,10 @@ func (n *Node) follow(o *Options, l *listening) error {
 // connected is called for each new connection.
 func (n *Node) connected(_ network.Network, c network.Conn) {
 	id := c.RemotePeer()
+	if n.blocks.has(id) { // since the handshake
+		n.spawn(func() { c.Close() })
+		return
+	}
 	others := n.host.Network().ConnsToPeer(id)
 	if c.Stat().Limited && n.punches.paused(id) {
 		// Addresses that a hole punch made up are of no use once it failed. As

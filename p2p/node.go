@@ -24,6 +24,7 @@ type Node struct {
 	changes  changes
 	reach    reach
 	punches  punches
+	blocks   *blocks
 	doubted  sync.Map // connections under doubt
 	relayed  told     // peers that are, as the log has told
 	budgets  sync.Map // of relayed connections
@@ -66,6 +67,9 @@ func Start(opts *Options) (*Node, error) {
 	n := &Node{lastings: newLastings(), kept: map[ID]*keeper{}, log: o.Logger, lab: o.Lab}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
+	}
+	if n.blocks, err = newBlocks(o.DataDir); err != nil {
+		return nil, fmt.Errorf("p2p: blocked peers: %w", err)
 	}
 	options, err := n.libp2p(&o, l, key)
 	if err != nil {

@@ -12,7 +12,8 @@ import (
 // Options configure a [Node]. The zero value, or a nil pointer, is a node with
 // a key of its own for this run, listening everywhere.
 type Options struct {
-	// DataDir is the folder that keeps the peer's key, in the file identity.key.
+	// DataDir is the folder that keeps the peer's key, in the file identity.key,
+	// and the IDs of blocked peers, one a line, in the file blocked.
 	// Folder and key are created when missing, readable by their owner only.
 	// Default: "", a new key for this run, kept nowhere.
 	//

@@ -26,8 +26,8 @@ import (
 //
 // # Errors
 //
-// [ErrSelf], [ErrUnknownPeer], [ErrUnreachable], [ErrProtocol], [ErrClosed], or
-// the context's error. That nothing listens at an address is learned at once
+// [ErrSelf], [ErrUnknownPeer], [ErrUnreachable], [ErrBlocked], [ErrProtocol],
+// [ErrClosed], or the context's error. That nothing listens at an address is learned at once
 // over TCP, after 5 seconds over QUIC: set a deadline. After a failed dial the peer's addresses are left alone
 // for 5 seconds and more, and Open fails at once; [Node.Connect] does not wait.
 func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, error) {
@@ -65,6 +65,9 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bo
 	}
 	if len(protocols) == 0 {
 		return nil, errors.New("no protocol given")
+	}
+	if n.blocks.has(to) {
+		return nil, ErrBlocked
 	}
 	if n.host.Network().Connectedness(to) == network.NotConnected && len(n.host.Peerstore().Addrs(to)) == 0 {
 		return nil, ErrUnknownPeer

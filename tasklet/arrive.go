@@ -147,7 +147,12 @@ func (h *Host) admits(a *arrival) error {
 		return fmt.Errorf("%w: peer %s does not accept tasklets from peer %s; to allow it, run that peer with --accept %s (Options.Accept)",
 			ErrRefused, self, a.from, a.from)
 	}
+	origin, err := p2p.ParseID(a.offer.Origin)
 	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", ErrContinuation, err)
+	case h.node.IsBlocked(origin):
+		return fmt.Errorf("%w: peer %s, which started the tasklet, is blocked at peer %s", ErrRefused, origin, self)
 	case h.draining:
 		return fmt.Errorf("%w: %w", ErrRefused, ErrDraining)
 	case a.offer.Memory > h.opts.MemoryLimit:

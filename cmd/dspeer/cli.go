@@ -118,6 +118,7 @@ interrupted. "wait" and "spawn --follow" exit with the tasklet's own status, or
 		"data folder of the peer (default dspeer in the user's configuration folder"+defaultHint()+")")
 	c.add(root, c.runCommand(), c.keyCommand())
 	c.add(root, c.idCommand(), c.addrsCommand(), c.peersCommand(), c.lookupCommand(), c.connectCommand())
+	c.add(root, c.blockCommand(), c.unblockCommand(), c.blockedCommand())
 	c.add(root, c.spawnCommand(), c.psCommand(), c.moveCommand(), c.killCommand(), c.waitCommand(), c.logsCommand())
 	c.add(root, c.suspendCommand(), c.resumeCommand(), c.drainCommand(), c.decideCommand(), c.whereCommand())
 	c.add(root, c.sendCommand(), c.recvCommand(), c.channelsCommand())

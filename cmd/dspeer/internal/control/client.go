@@ -55,8 +55,25 @@ func (c *Client) Connect(ctx context.Context, addr string) (string, error) {
 // stands for.
 func (c *Client) Lookup(ctx context.Context, peer string) (string, error) {
 	var found Found
-	err := c.call(ctx, http.MethodPost, pathLookup, lookupRequest{Peer: peer}, &found)
+	err := c.call(ctx, http.MethodPost, pathLookup, peerRequest{Peer: peer}, &found)
 	return found.ID, err
+}
+
+// Block ends all connections with a peer, and has none made again.
+func (c *Client) Block(ctx context.Context, peer string) error {
+	var blocked []string
+	return c.call(ctx, http.MethodPost, pathBlock, peerRequest{Peer: peer}, &blocked)
+}
+
+// Unblock ends that for the peer with the ID.
+func (c *Client) Unblock(ctx context.Context, id string) error {
+	var blocked []string
+	return c.call(ctx, http.MethodPost, pathUnblock, peerRequest{Peer: id}, &blocked)
+}
+
+// Blocked lists the IDs of the blocked peers.
+func (c *Client) Blocked(ctx context.Context) (ids []string, err error) {
+	return ids, c.call(ctx, http.MethodGet, pathBlocked, nil, &ids)
 }
 
 // Channels lists the open channels.

@@ -57,6 +57,9 @@ const (
 	pathPeers    = "/v1/peers"
 	pathConnect  = "/v1/connect"
 	pathLookup   = "/v1/lookup"
+	pathBlock    = "/v1/block"
+	pathUnblock  = "/v1/unblock"
+	pathBlocked  = "/v1/blocked"
 	pathTasklets = "/v1/tasklets"
 	pathSpawn    = "/v1/spawn"
 	pathMove     = "/v1/move"
@@ -87,7 +90,8 @@ type connectRequest struct {
 	Addr string `json:"addr"`
 }
 
-type lookupRequest struct {
+// A peerRequest names a peer, by what the request wants.
+type peerRequest struct {
 	Peer string `json:"peer"`
 }
 

@@ -51,7 +51,7 @@ func (s *Server) connect(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) lookup(w http.ResponseWriter, r *http.Request) error {
-	var req lookupRequest
+	var req peerRequest
 	if err := read(w, r, &req); err != nil {
 		return err
 	}
@@ -60,6 +60,32 @@ func (s *Server) lookup(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return answer(w, Found{ID: id})
+}
+
+func (s *Server) block(w http.ResponseWriter, r *http.Request) error {
+	var req peerRequest
+	if err := read(w, r, &req); err != nil {
+		return err
+	}
+	if err := s.peer.Block(r.Context(), req.Peer); err != nil {
+		return err
+	}
+	return s.blocked(w, r)
+}
+
+func (s *Server) unblock(w http.ResponseWriter, r *http.Request) error {
+	var req peerRequest
+	if err := read(w, r, &req); err != nil {
+		return err
+	}
+	if err := s.peer.Unblock(req.Peer); err != nil {
+		return err
+	}
+	return s.blocked(w, r)
+}
+
+func (s *Server) blocked(w http.ResponseWriter, r *http.Request) error {
+	return answer(w, append([]string{}, s.peer.Blocked()...))
 }
 
 func (s *Server) channels(w http.ResponseWriter, r *http.Request) error {

@@ -48,6 +48,7 @@ func statusOf(err error) int {
 		{channel.ErrLimit, http.StatusTooManyRequests},
 		{channel.ErrTooLarge, http.StatusRequestEntityTooLarge},
 		{p2p.ErrUnreachable, http.StatusBadGateway},
+		{p2p.ErrBlocked, http.StatusForbidden},
 		{dht.ErrNotFound, http.StatusNotFound},
 		{p2p.ErrUnknownPeer, http.StatusBadGateway},
 		{context.DeadlineExceeded, http.StatusGatewayTimeout},
