@@ -441,3 +441,22 @@ func (a *arrival) run() error {
 	}
 	return p.launch()
 }
+
+// landed waits until a tasklet that is just coming here has come.
+func (h *Host) landed(ctx context.Context, id ID) error {
+	h.mu.Lock()
+	a, p := h.arriving[id], h.processes[id]
+	h.mu.Unlock()
+	switch {
+	case p != nil: // it has just come
+		return nil
+	case a == nil:
+		return fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, id, h.node.ID())
+	}
+	select {
+	case <-a.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

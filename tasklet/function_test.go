@@ -49,7 +49,51 @@ var fails = tasklet.Func("fails", func(_ context.Context, _ *tasklet.Self, how *
 	return errors.New(*how)
 })
 
-var functions = []tasklet.AnyFunction{count, stubborn, fails}
+// prints writes numbers to its output, as the program plain does.
+var prints = tasklet.Func("prints", func(ctx context.Context, self *tasklet.Self, n *int) error {
+	for {
+		fmt.Fprintln(self, *n)
+		*n++
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+})
+
+// travels sends how often it was called, from each of the peers, and goes on to
+// the next by itself.
+type trip struct {
+	To    []string // peers
+	Calls int
+}
+
+var travels = tasklet.Func("travels", func(ctx context.Context, self *tasklet.Self, s *trip) error {
+	s.Calls++
+	said, err := channel.Open[string](ctx, self, "said")
+	if err != nil {
+		return err
+	}
+	for len(s.To) > 0 {
+		next := s.To[0]
+		err := self.Move(ctx, next)
+		if errors.Is(err, tasklet.ErrRefused) {
+			if err := said.Send(ctx, "refused"); err != nil {
+				return err
+			}
+		} else if err != nil {
+			return err
+		}
+		s.To = s.To[1:]
+		if err := said.Send(ctx, fmt.Sprint(s.Calls, self.Host())); err != nil {
+			return err
+		}
+	}
+	return nil
+})
+
+var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives}
 
 // functionPeers starts n connected peers that have the functions.
 func functionPeers(t testing.TB, n int) (peers []*peer) {

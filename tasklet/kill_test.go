@@ -13,12 +13,7 @@ import (
 func TestKilledAtStep(t *testing.T) {
 	file := programFile(t, "plain")
 	compiled(t, "plain")
-	for _, c := range []struct {
-		step   string
-		source bool   // is killed, or else the destination
-		where  string // the tasklet is then, with disks: at the "source" or the "destination"
-		bare   string // and without: as before, "nowhere", or "waits" at the destination
-	}{
+	for _, c := range []kill{
 		{"offer", true, "source", "nowhere"},
 		{"prefetch", true, "source", "nowhere"},
 		{"pages", true, "source", "nowhere"},
@@ -33,54 +28,84 @@ func TestKilledAtStep(t *testing.T) {
 		{"running", false, "destination", "nowhere"},
 	} {
 		for _, disk := range []bool{true, false} {
-			name := map[bool]string{true: "source", false: "destination"}[c.source] + " at " + c.step + map[bool]string{true: " with", false: " without"}[disk] + " disk"
-			t.Run(name, func(t *testing.T) {
-				t.Parallel()
-				ctx := within(t, 3*time.Minute)
-				stop := map[bool]string{c.source: c.step}
-				a, b := startProcess(t, disk, stop[true]), startProcess(t, disk, stop[false])
-				a.connect(ctx, b)
-				spawned, err := a.ask(ctx, "spawn", file, "1000000")
-				if err != nil {
-					t.Fatal(err)
-				}
-				id := spawned.Value
-				before := a.counted(ctx, id, 20)
-				moved := a.begin("move", id, b.id)
-				killed, other := b, a
-				if c.source {
-					killed, other = a, b
-				}
-				killed.reaches(ctx, c.step, moved)
-				switch c.step { // what was said at the step has come
-				case "arrived":
-					other.reaches(ctx, "commit", moved)
-				case "prepare":
-					other.reaches(ctx, "arrived", moved)
-				}
-				killed.kill()
-				if !disk {
-					wantBare(ctx, t, c.bare, id, a, b)
-					return
-				}
-				killed.settings.Stop = ""
-				killed.start()
-				killed.connect(ctx, other)
-				here, there := a, b
-				if c.where == "destination" {
-					here, there = b, a
-				}
-				eventually(ctx, t, "the tasklet at the "+c.where, func() bool { return here.live(ctx, id) })
-				if there.live(ctx, id) {
-					t.Error("it runs at both")
-				}
-				a.counted(ctx, id, before+100)
-				if there.live(ctx, id) {
-					t.Error("it runs at both, later")
-				}
-			})
+			c.test(t, disk, "spawn", file, "1000000")
 		}
 	}
+}
+
+// The same of a function. Its state is in one message with all else.
+func TestFunctionKilledAtStep(t *testing.T) {
+	for _, c := range []kill{
+		{"offer", true, "source", "waits"},
+		{"prepared", true, "source", "waits"},
+		{"commit", true, "destination", "waits"},
+		{"restored", false, "either", "source"}, // the move is begun again
+		{"arrived", false, "destination", "nowhere"},
+		{"running", false, "destination", "nowhere"},
+	} {
+		c.test(t, true, "go")
+	}
+}
+
+// A kill is a step of a move at which a party is killed, and what comes of it.
+type kill struct {
+	step   string
+	source bool   // is killed, or else the destination
+	where  string // the tasklet is then, with disks: at the "source", the "destination", or "either"
+	bare   string // and without: as before, "nowhere", or "waits" at the destination
+}
+
+// test tests it, with or without disks, with a tasklet that the request begins.
+func (c kill) test(t *testing.T, disk bool, do string, args ...string) {
+	name := map[bool]string{true: "source", false: "destination"}[c.source] + " at " + c.step + map[bool]string{true: " with", false: " without"}[disk] + " disk"
+	t.Run(name, func(t *testing.T) {
+		t.Parallel()
+		ctx := within(t, 3*time.Minute)
+		stop := map[bool]string{c.source: c.step}
+		a, b := startProcess(t, disk, stop[true]), startProcess(t, disk, stop[false])
+		a.connect(ctx, b)
+		spawned, err := a.ask(ctx, do, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := spawned.Value
+		before := a.counted(ctx, id, 20)
+		moved := a.begin("move", id, b.id)
+		killed, other := b, a
+		if c.source {
+			killed, other = a, b
+		}
+		killed.reaches(ctx, c.step, moved)
+		switch c.step { // what was said at the step has come
+		case "arrived":
+			other.reaches(ctx, "commit", moved)
+		case "prepare":
+			other.reaches(ctx, "arrived", moved)
+		}
+		killed.kill()
+		if !disk {
+			wantBare(ctx, t, c.bare, id, a, b)
+			return
+		}
+		killed.settings.Stop = ""
+		killed.start()
+		killed.connect(ctx, other)
+		here, there := a, b
+		if c.where == "destination" {
+			here, there = b, a
+		}
+		// Until the end of the move is confirmed, it also stands still at the source.
+		eventually(ctx, t, "the tasklet at the "+c.where+" alone", func() bool {
+			if c.where == "either" && b.live(ctx, id) {
+				here, there = b, a
+			}
+			return here.live(ctx, id) && !there.live(ctx, id)
+		})
+		a.counted(ctx, id, before+100)
+		if c.where != "either" && there.live(ctx, id) || here.live(ctx, id) && there.live(ctx, id) {
+			t.Error("it runs at both, later")
+		}
+	})
 }
 
 // wantBare wants the outcome of a move of which one party was killed and is not

@@ -64,7 +64,7 @@ func serveProcess() int {
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	p, err := newPeer(s.Dir, s.Listen, &tasklet.Options{
-		DataDir: s.Data, CacheDir: s.Cache, AcceptAny: true, Checkpoint: s.Checks, Logger: log,
+		DataDir: s.Data, CacheDir: s.Cache, Functions: functions, AcceptAny: true, Checkpoint: s.Checks, Logger: log,
 	})
 	if err != nil {
 		say(answer{Error: err.Error()})
@@ -111,6 +111,13 @@ func (p *peer) do(what string, args []string) (string, *tasklet.Info, error) {
 			return "", nil, err
 		}
 		t, err := p.Spawn(ctx, wasm, args[1:]...)
+		if err != nil {
+			return "", nil, err
+		}
+		return string(t.ID()), nil, nil
+	}
+	if what == "go" {
+		t, err := p.Go(ctx, prints(0))
 		if err != nil {
 			return "", nil, err
 		}

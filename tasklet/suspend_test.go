@@ -16,7 +16,7 @@ import (
 // startAt starts a peer that keeps all in dir.
 func startAt(t testing.TB, dir string, listen []string) *peer {
 	t.Helper()
-	p := must[*peer](t)(newPeer(dir, listen, &tasklet.Options{DataDir: dir, CacheDir: cache, AcceptAny: true}))
+	p := must[*peer](t)(newPeer(dir, listen, &tasklet.Options{DataDir: dir, CacheDir: cache, AcceptAny: true, Functions: functions}))
 	t.Cleanup(p.close)
 	return p
 }

@@ -179,6 +179,13 @@ func (t *Tasklet) control(ctx context.Context, q control) error {
 		case where == "":
 			where = h.lastSeen(r)
 		}
+		if where == h.node.ID() { // it is just coming
+			if err := h.landed(ctx, t.id); err != nil {
+				return err
+			}
+			where = ""
+			continue
+		}
 		reply, err := h.ask(ctx, where, &q)
 		if err != nil {
 			return err
