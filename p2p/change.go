@@ -78,7 +78,7 @@ func (n *Node) followChanges() {
 		}
 		n.log.Info("the addresses of this machine changed", "before", before, "now", now)
 		n.freshen(now, before)
-		n.punches.forget()
+		n.punches.again()
 		for _, f := range calls {
 			n.spawn(*f)
 		}

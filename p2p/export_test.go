@@ -3,6 +3,7 @@ package p2p
 import (
 	"bufio"
 	"bytes"
+	"time"
 )
 
 // MaxPiece is the most that one piece of a lasting stream holds.
@@ -33,3 +34,26 @@ func Reread(b []byte) ([]byte, error) {
 		out = p.append(out)
 	}
 }
+
+// Attempts are when holes are punched to peers.
+type Attempts struct{ p punches }
+
+// Due is how long it is until the next attempt.
+func (a *Attempts) Due(id ID) time.Duration {
+	d, _ := a.p.due(id)
+	return d
+}
+
+// Ended notes an attempt: dialed tells whether it came to that.
+func (a *Attempts) Ended(id ID, dialed bool, err error) {
+	if dialed && err != nil {
+		a.p.tried(id)
+	}
+	a.p.ended(id, err)
+}
+
+// Again is called when the node is seen elsewhere.
+func (a *Attempts) Again() { a.p.again() }
+
+// Places are what a change of is seen elsewhere.
+var Places = places

@@ -12,7 +12,6 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
-	"github.com/libp2p/go-libp2p/p2p/protocol/holepunch"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -23,8 +22,9 @@ const (
 	punchTimeout = 1500 * time.Millisecond
 	// relayPause is how long a relay that refused is left alone.
 	relayPause = 10 * time.Second
-	// relaySearch is how often candidates are sought while a relay is wanted.
-	relaySearch = time.Second
+	// relaySearch is how often candidates are sought among the connected peers
+	// while a relay is wanted. Until there is one, nobody gets through.
+	relaySearch = 100 * time.Millisecond
 	// A relay looks after so many peers a minute that want to know whether
 	// they can be reached; others look after 30, 3 times each.
 	answers, answersEach = 1000, 60
@@ -83,7 +83,6 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.AddrsFactory(n.changes.advertised),
 		libp2p.EnableNATService(),
 		libp2p.EnableAutoNATv2(),
-		libp2p.EnableHolePunching(holepunch.DirectDialTimeout(punchTimeout), holepunch.WithAddrFilter(&n.punches)),
 	)
 	if o.Relay == nil {
 		options = append(options, libp2p.EnableAutoRelayWithPeerSource(n.relays,
@@ -134,6 +133,11 @@ func transports(o *Options, l *listening) (options []libp2p.Option) {
 
 // follow begins all that runs beside the host.
 func (n *Node) follow(o *Options, l *listening) error {
+	if !l.local {
+		if err := n.startHoles(); err != nil {
+			return err
+		}
+	}
 	n.handle(lastingProtocol, n.acceptCarrier)
 	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.connected, DisconnectedF: n.disconnected})
 	n.reach.now.State = "unknown"
@@ -163,14 +167,11 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 		return
 	}
 	others := n.host.Network().ConnsToPeer(id)
-	if c.Stat().Limited && n.punches.paused(id) {
-		// Addresses that a hole punch made up are of no use once it failed. As
-		// long as libp2p tries them, it takes relayed connections that were
-		// cut for new ones.
-		n.host.Peerstore().ClearAddrs(id)
-	}
 	n.hurry(id)
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
+	if n.holes.service != nil && c.Stat().Limited && c.Stat().Direction == network.DirInbound {
+		n.spawn(func() { n.punch(id) })
+	}
 	n.spawn(func() {
 		switch {
 		case c.Stat().Limited && len(others) == 1:

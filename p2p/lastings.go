@@ -153,6 +153,9 @@ func (l *lasting) bring(ctx context.Context, kind helloKind, protocols []Protoco
 	ctx, cancel := context.WithTimeout(ctx, carrierTimeout)
 	defer cancel()
 	n := l.node
+	if err := n.dial(ctx, l.peer); err != nil {
+		return err
+	}
 	s, err := n.host.NewStream(network.WithAllowLimitedConn(ctx, "lasting stream"), l.peer, lastingProtocol)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type Node struct {
 	finder   atomic.Pointer[Finder]
 	changes  changes
 	reach    reach
+	holes    holes
 	punches  punches
 	blocks   *blocks
 	doubted  sync.Map // connections under doubt

@@ -63,8 +63,8 @@ const (
 	// reservation at: one may go.
 	relaysWanted = 2
 	// searchPause is the least time between two searches of the whole network
-	// for relays, as long as there is one.
-	searchPause = 30 * time.Second
+	// for relays, as long as there is one, and needyPause as long as there is none.
+	searchPause, needyPause = 30 * time.Second, time.Second
 )
 
 // A Finder finds what a node does not know by itself. Its functions may be nil.
@@ -81,12 +81,12 @@ type Finder struct {
 func (n *Node) SetFinder(f Finder) { n.finder.Store(&f) }
 
 // seek looks for new addresses of a peer.
-func (n *Node) seek(peer ID) {
+func (n *Node) seek(ctx context.Context, peer ID) {
 	f := n.finder.Load()
 	if f == nil || f.Peer == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)
+	ctx, cancel := context.WithTimeout(ctx, carrierTimeout/2)
 	defer cancel()
 	_ = f.Peer(ctx, peer) // who is not found now may be later
 }
@@ -134,7 +134,11 @@ func (n *Node) relays(ctx context.Context, want int) <-chan peer.AddrInfo {
 func (n *Node) searchDue() bool {
 	n.reach.mu.Lock()
 	defer n.reach.mu.Unlock()
-	if len(n.reach.now.Relays) > 0 && time.Since(n.reach.searched) < searchPause {
+	pause := needyPause
+	if len(n.reach.now.Relays) > 0 {
+		pause = searchPause
+	}
+	if time.Since(n.reach.searched) < pause {
 		return false
 	}
 	n.reach.searched = time.Now()

@@ -61,7 +61,7 @@ func (n *Node) seekCarrier(l *lasting) {
 		p := l.protocol
 		l.mu.Unlock()
 		if lost && try > 1 {
-			n.seek(l.peer)
+			n.seek(n.ctx, l.peer)
 		}
 		n.forgetFailures(l.peer)
 		ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)

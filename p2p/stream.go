@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
 )
@@ -74,7 +73,7 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bo
 	}
 	// Without this a relayed connection blocks until ctx ends.
 	ctx = network.WithAllowLimitedConn(ctx, "stream")
-	if err := n.host.Connect(ctx, peer.AddrInfo{ID: to}); err != nil {
+	if err := n.dial(ctx, to); err != nil {
 		return nil, n.reason(ctx, err)
 	}
 	var s Stream

@@ -14,8 +14,10 @@ import (
 // The relay is killed and started again: whom it served is reached through it
 // once more.
 func TestRelayRestarts(t *testing.T) {
+	t.Parallel()
 	for transport := range transports {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, lab.Symmetric, lab.Symmetric)
 			relay, a, b := w.join(transport)
 			w.talk(a, b, "greetings", "hello")
@@ -34,8 +36,10 @@ func TestRelayRestarts(t *testing.T) {
 // The peer through which the others joined leaves for good: they go on, and
 // find each other through the second relay, which they learned of meanwhile.
 func TestBootstrapLeaves(t *testing.T) {
+	t.Parallel()
 	for transport := range transports {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, lab.Symmetric, lab.Cone)
 			first, a, b := w.join(transport)
 			tr := transports[transport]
@@ -60,6 +64,7 @@ func TestBootstrapLeaves(t *testing.T) {
 // A peer gets another address in the middle of a channel: nothing is lost, and
 // nothing comes twice.
 func TestChannelWhileTheAddressChanges(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"quic", "tcp"} {
 		for _, kind := range []lab.Kind{lab.Cone, lab.Symmetric} {
 			for _, who := range []string{"sender", "receiver"} {
@@ -69,6 +74,7 @@ func TestChannelWhileTheAddressChanges(t *testing.T) {
 					continue
 				}
 				t.Run(fmt.Sprintf("%s/%s/%s", transport, kind, who), func(t *testing.T) {
+					t.Parallel()
 					w := newWorld(t, kind, kind)
 					_, a, b := w.join(transport)
 					w.talk(a, b, "greetings", "hello")

@@ -28,6 +28,7 @@ func direct(p *lab.Path) bool { return !p.Relayed }
 
 // Peers on one LAN find each other with no address at all.
 func TestLAN(t *testing.T) {
+	t.Parallel()
 	w, hosts := lan(t)
 	ann, ben := w.peer(hosts[0], "--name", "ann"), w.peer(hosts[1], "--name", "ben")
 	off := w.peer(hosts[2], "--no-lan")
@@ -57,8 +58,10 @@ func TestLAN(t *testing.T) {
 
 // Two networks with different keys on one LAN, and an open one, never meet.
 func TestKeysOnOneLAN(t *testing.T) {
+	t.Parallel()
 	for transport, tr := range transports {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			w, hosts := lan(t)
 			keys := [2]string{w.key("key1"), w.key("key2")}
 			ann := w.peer(hosts[0], "--listen", tr.listen, "--network-key", keys[0])
@@ -86,8 +89,10 @@ func TestKeysOnOneLAN(t *testing.T) {
 // A private network through NATs and a relay: its members are served, who has
 // no key is not.
 func TestKeyOverRelay(t *testing.T) {
+	t.Parallel()
 	for transport, tr := range transports {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, lab.Symmetric, lab.Cone)
 			key := w.key("key")
 			args := []string{"--listen", tr.listen, "--network-key", key}

@@ -18,11 +18,21 @@ import (
 // long has every combination tried of what is told apart; else a choice of them.
 var long = flag.Bool("long", false, "change addresses in every combination of transport, NAT and peer")
 
+// sideBySide is how many networks there are at a time, unless -parallel says.
+const sideBySide = 6
+
 const module = "github.com/dstackless/dstackless"
 
 // TestMain runs the tests in namespaces of their own.
 func TestMain(m *testing.M) {
+	flag.Parse()
 	if _, inside := lab.Inside(); inside {
+		// A network waits most of the time.
+		side := true
+		flag.Visit(func(f *flag.Flag) { side = side && f.Name != "test.parallel" })
+		if side {
+			flag.Set("test.parallel", fmt.Sprint(sideBySide))
+		}
 		os.Exit(m.Run())
 	}
 	os.Exit(outside())

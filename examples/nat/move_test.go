@@ -58,8 +58,10 @@ func (w *world) goesOn(origin *lab.Peer, id, sum string) {
 
 // 64 MB cross a relay that cuts after 128 KiB, and so on hundreds of connections.
 func TestMoveOverRelay(t *testing.T) {
+	t.Parallel()
 	for transport, size := range map[string]int{"quic": 64_000_000, "tcp": 16_000_000} {
 		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
 			w := newWorld(t, lab.Symmetric, lab.Symmetric)
 			_, a, b := w.join(transport)
 			w.talk(a, b, "greetings", "hello")
@@ -81,12 +83,14 @@ func TestMoveOverRelay(t *testing.T) {
 
 // A peer gets another address in the middle of a move.
 func TestMoveWhileTheAddressChanges(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []lab.Kind{lab.Cone, lab.Symmetric} {
 		for _, who := range []string{"source", "destination"} {
 			if chosen := kind == lab.Symmetric && who == "destination"; !chosen && !*long {
 				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", kind, who), func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t, kind, kind)
 				_, a, b := w.join("quic")
 				w.talk(a, b, "greetings", "hello")

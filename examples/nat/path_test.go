@@ -46,6 +46,7 @@ func (w *world) talk(from, to *lab.Peer, channel, value string) {
 }
 
 func TestPaths(t *testing.T) {
+	t.Parallel()
 	for transport := range transports {
 		for _, c := range []struct {
 			a, b   lab.Kind
@@ -57,13 +58,14 @@ func TestPaths(t *testing.T) {
 			{lab.Symmetric, lab.Symmetric, false},
 		} {
 			t.Run(fmt.Sprintf("%s/%s-%s", transport, c.a, c.b), func(t *testing.T) {
+				t.Parallel()
 				w := newWorld(t, c.a, c.b)
 				relay, a, b := w.join(transport)
 				start := time.Now()
 				w.talk(a, b, "greetings", "hello")
 				t.Logf("first value after %v", time.Since(start))
 				if c.direct {
-					path := must[*lab.Path](t)(a.AwaitPath(within(t, 150*time.Second), b, func(p *lab.Path) bool { return !p.Relayed }))
+					path := must[*lab.Path](t)(a.AwaitPath(within(t, 15*time.Second), b, func(p *lab.Path) bool { return !p.Relayed }))
 					t.Logf("direct after %v: %+v", time.Since(start), *path)
 					if !path.Punched || path.Transport != transport {
 						t.Errorf("%+v", path)

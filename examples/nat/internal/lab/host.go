@@ -9,30 +9,43 @@ import (
 	"net/netip"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 )
 
-// A Host is a machine of a lab, a namespace with a name.
+// A Host is a machine of a lab, a namespace.
 type Host struct {
-	Name string
-	wire *wire // its network interface, or a NAT's towards the outside
+	Name  string
+	space string // the namespace's name
+	wire  *wire  // its network interface, or a NAT's towards the outside
 }
 
 // A wire connects a host to a segment.
 type wire struct {
-	host, dev string
-	at        *Segment
-	addr      netip.Prefix
+	space, dev string
+	at         *Segment
+	addr       netip.Prefix
+}
+
+// naming is held while a namespace gets or loses its name, and while all names
+// are read: ip stumbles over one that is about to come or go.
+var naming sync.Mutex
+
+// spaces adds or deletes a namespace.
+func spaces(what, name string) error {
+	naming.Lock()
+	defer naming.Unlock()
+	return run("ip", "netns", what, name)
 }
 
 // host makes a namespace.
 func (l *Lab) host(name string) (*Host, error) {
-	h := &Host{Name: name}
-	if err := run("ip", "netns", "add", name); err != nil {
+	h := &Host{Name: name, space: fmt.Sprintf("%d-%s", l.number, name)}
+	if err := spaces("add", h.space); err != nil {
 		return nil, err
 	}
 	l.hosts = append(l.hosts, h)
-	return h, run("ip", "-n", name, "link", "set", "lo", "up")
+	return h, run("ip", "-n", h.space, "link", "set", "lo", "up")
 }
 
 // A Segment is a network on which all hear each other, a LAN or the public one.
@@ -49,8 +62,8 @@ func (l *Lab) Segment(name string) (*Segment, error) {
 		return nil, err
 	}
 	return &Segment{host: h}, errors.Join(
-		run("ip", "-n", name, "link", "add", "bridge", "type", "bridge"),
-		run("ip", "-n", name, "link", "set", "bridge", "up"),
+		run("ip", "-n", h.space, "link", "add", "bridge", "type", "bridge"),
+		run("ip", "-n", h.space, "link", "set", "bridge", "up"),
 	)
 }
 
@@ -76,11 +89,11 @@ func (h *Host) plug(dev string, at *Segment, addr string) (*wire, error) {
 	}
 	at.ports++
 	port := fmt.Sprintf("port%d", at.ports)
-	return &wire{h.Name, dev, at, p}, errors.Join(
-		run("ip", "-n", h.Name, "link", "add", dev, "type", "veth", "peer", "name", port, "netns", at.host.Name),
-		run("ip", "-n", at.host.Name, "link", "set", port, "master", "bridge", "up"),
-		run("ip", "-n", h.Name, "addr", "add", addr, "dev", dev),
-		run("ip", "-n", h.Name, "link", "set", dev, "up"),
+	return &wire{h.space, dev, at, p}, errors.Join(
+		run("ip", "-n", h.space, "link", "add", dev, "type", "veth", "peer", "name", port, "netns", at.host.space),
+		run("ip", "-n", at.host.space, "link", "set", port, "master", "bridge", "up"),
+		run("ip", "-n", h.space, "addr", "add", addr, "dev", dev),
+		run("ip", "-n", h.space, "link", "set", dev, "up"),
 	)
 }
 
@@ -89,7 +102,7 @@ func (w *wire) route() error {
 	if !w.at.gate.IsValid() {
 		return nil
 	}
-	return run("ip", "-n", w.host, "route", "add", "default", "via", w.at.gate.String())
+	return run("ip", "-n", w.space, "route", "add", "default", "via", w.at.gate.String())
 }
 
 // Renumber gives a host another address, as when it joins another network of
@@ -101,8 +114,8 @@ func (h *Host) Renumber(addr string) error {
 	}
 	h.wire.addr = p
 	return errors.Join(
-		run("ip", "-n", h.Name, "addr", "flush", "dev", h.wire.dev, "scope", "global"),
-		run("ip", "-n", h.Name, "addr", "add", addr, "dev", h.wire.dev),
+		run("ip", "-n", h.space, "addr", "flush", "dev", h.wire.dev, "scope", "global"),
+		run("ip", "-n", h.space, "addr", "add", addr, "dev", h.wire.dev),
 		h.wire.route(),
 	)
 }
@@ -110,9 +123,9 @@ func (h *Host) Renumber(addr string) error {
 // Cable pulls the cable of a host's interface, or plugs it in again.
 func (h *Host) Cable(in bool) error {
 	if !in {
-		return run("ip", "-n", h.Name, "link", "set", h.wire.dev, "down")
+		return run("ip", "-n", h.space, "link", "set", h.wire.dev, "down")
 	}
-	return errors.Join(run("ip", "-n", h.Name, "link", "set", h.wire.dev, "up"), h.wire.route())
+	return errors.Join(run("ip", "-n", h.space, "link", "set", h.wire.dev, "up"), h.wire.route())
 }
 
 // Addr returns the host's address.
@@ -120,7 +133,7 @@ func (h *Host) Addr() string { return h.wire.addr.Addr().String() }
 
 // Command is exec.CommandContext for a program that runs on the host.
 func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", h.Name, name}, args...)...)
+	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", h.space, name}, args...)...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return cmd
 }
@@ -130,8 +143,10 @@ func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.C
 func (l *Lab) Sealed() error {
 	names := map[string]bool{}
 	for _, h := range l.hosts {
-		names[h.Name] = true
+		names[h.space] = true
 	}
+	naming.Lock()
+	defer naming.Unlock()
 	out, err := exec.Command("ip", "-o", "link").CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("lab: %w", err)
@@ -140,7 +155,7 @@ func (l *Lab) Sealed() error {
 		return fmt.Errorf("lab: links outside of the hosts: %s", out)
 	}
 	for _, h := range l.hosts {
-		out, err := exec.Command("ip", "-n", h.Name, "-o", "link").CombinedOutput()
+		out, err := exec.Command("ip", "-n", h.space, "-o", "link").CombinedOutput()
 		if err != nil {
 			return fmt.Errorf("lab: %w", err)
 		}

@@ -19,6 +19,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -70,9 +72,11 @@ func Enter(passed string) (status int, err error) {
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// A Lab is the networks of this program. Make one, inside, with [New].
+// A Lab is a network of its own. Make one, inside, with [New]. Labs of one
+// program do not know of each other, and may be used at the same time.
 type Lab struct {
-	hosts []*Host
+	number int // tells the names of its namespaces from those of other labs
+	hosts  []*Host
 }
 
 // Close takes the lab's namespaces down. What still runs in them ends with this
@@ -80,20 +84,27 @@ type Lab struct {
 func (l *Lab) Close() error {
 	var errs []error
 	for _, h := range l.hosts {
-		errs = append(errs, run("ip", "netns", "del", h.Name))
+		errs = append(errs, spaces("del", h.space))
 	}
 	return errors.Join(errs...)
 }
 
-// New makes an empty lab in the namespaces that [Enter] made. A second one needs
-// other names, unless the first is closed.
+// labs counts the labs of this program.
+var labs atomic.Int64
+
+// New makes an empty lab in the namespaces that [Enter] made.
 func New() (*Lab, error) {
 	if _, inside := Inside(); !inside {
 		return nil, errors.New("lab: not inside")
 	}
-	if _, err := os.Stat("/run/netns"); err == nil && os.Getpid() == 1 && ours() {
-		return &Lab{}, nil
+	if err := ground(); err != nil {
+		return nil, err
 	}
+	return &Lab{number: int(labs.Add(1))}, nil
+}
+
+// ground prepares, once, what all labs stand on.
+var ground = sync.OnceValue(func() error {
 	for _, m := range []struct {
 		source, target, fs string
 		flags              uintptr
@@ -105,20 +116,14 @@ func New() (*Lab, error) {
 		{"proc", "/proc", "proc", 0},
 	} {
 		if err := syscall.Mount(m.source, m.target, m.fs, m.flags, ""); err != nil {
-			return nil, fmt.Errorf("%w: mount %s: %w", ErrNone, m.target, err)
+			return fmt.Errorf("%w: mount %s: %w", ErrNone, m.target, err)
 		}
 	}
 	if err := os.MkdirAll("/run/netns", 0o755); err != nil {
-		return nil, fmt.Errorf("lab: %w", err)
+		return fmt.Errorf("lab: %w", err)
 	}
-	return &Lab{}, run("ip", "link", "set", "lo", "up")
-}
-
-// ours reports whether /run is the one that New mounted.
-func ours() bool {
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	return err == nil && strings.Contains(string(mounts), "lab /run tmpfs")
-}
+	return run("ip", "link", "set", "lo", "up")
+})
 
 // run runs a command to its end.
 func run(name string, args ...string) error {

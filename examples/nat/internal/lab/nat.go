@@ -62,7 +62,7 @@ func (l *Lab) Site(name string, kind Kind, public *Segment, outer, inner string)
 		ports = "random"
 	}
 	return lan, nat, errors.Join(
-		run("ip", "netns", "exec", nat.Name, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"),
-		feed(fmt.Sprintf(rules, ports), "ip", "netns", "exec", nat.Name, "nft", "-f", "-"),
+		run("ip", "netns", "exec", nat.space, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"),
+		feed(fmt.Sprintf(rules, ports), "ip", "netns", "exec", nat.space, "nft", "-f", "-"),
 	)
 }
