@@ -8,16 +8,16 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// slowDial is how long a dial may take before the peer's addresses are doubted.
-// One that gets through takes two round trips or three; one to an address where
-// nobody is takes seconds.
+// slowDial is how long a dial may take before the peer is looked for. One that
+// gets through takes two round trips or three; one to an address where nobody
+// is takes seconds.
 const slowDial = 300 * time.Millisecond
 
 // dial connects to a peer, directly or over a relay. Of a peer that has just
-// come, or has changed its network, addresses are known at first at which nobody
-// gets through: the dial of these goes on for seconds, and libp2p takes up no
-// others meanwhile by itself. So when it is slow the peer is looked for, and
-// what is found is dialed too.
+// come, or has changed its network or its relay, addresses are known at first at
+// which nobody gets through. The dial of these goes on for seconds, and libp2p
+// takes up no others meanwhile by itself. So each address that becomes known is
+// dialed at once, and when it takes long the peer is looked for.
 func (n *Node) dial(ctx context.Context, id ID) error {
 	ctx, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, "dial"))
 	defer cancel()
@@ -25,30 +25,56 @@ func (n *Node) dial(ctx context.Context, id ID) error {
 	if n.host.Network().Connectedness(id) != network.NotConnected {
 		return n.host.Connect(ctx, peer.AddrInfo{ID: id})
 	}
-	results := make(chan error, 2)
-	if !n.begin() {
-		return ErrClosed
+	tried := map[string]bool{}
+	for _, a := range n.host.Peerstore().Addrs(id) {
+		tried[a.String()] = true
 	}
-	go func() {
-		defer n.work.Done()
-		results <- n.host.Connect(ctx, peer.AddrInfo{ID: id})
-	}()
-	select {
-	case err := <-results:
-		return err
-	case <-time.After(slowDial):
+	addrs := n.host.Peerstore().AddrStream(ctx, id)
+	results := make(chan error)
+	running := 0
+	run := func(f func() error) {
+		if !n.begin() {
+			cancel()
+			return
+		}
+		running++
+		go func() {
+			defer n.work.Done()
+			err := f()
+			select {
+			case results <- err:
+			case <-ctx.Done():
+			}
+		}()
 	}
-	if !n.begin() {
-		return ErrClosed
+	connect := func() error { return n.host.Connect(ctx, peer.AddrInfo{ID: id}) }
+	run(connect)
+	slow := time.NewTimer(slowDial)
+	defer slow.Stop()
+	for {
+		select {
+		case err := <-results:
+			running--
+			if n.host.Network().Connectedness(id) != network.NotConnected {
+				return nil
+			}
+			if running == 0 {
+				return err
+			}
+		case a, ok := <-addrs:
+			if !ok {
+				addrs = nil
+			} else if !tried[a.String()] && len(tried) < 2*maxAddrs {
+				tried[a.String()] = true
+				run(connect)
+			}
+		case <-slow.C:
+			run(func() error {
+				n.seek(ctx, id)
+				return connect()
+			})
+		case <-ctx.Done():
+			return n.usable(ctx)
+		}
 	}
-	go func() {
-		defer n.work.Done()
-		n.seek(ctx, id)
-		results <- n.host.Connect(ctx, peer.AddrInfo{ID: id})
-	}()
-	err := <-results
-	if err != nil && ctx.Err() == nil {
-		err = <-results
-	}
-	return err
 }

@@ -49,7 +49,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.ConnectionManager(connections),
 		libp2p.ConnectionGater(n.blocks),
 		libp2p.DisableMetrics(),
-		libp2p.SwarmOpts(swarm.WithDialRanker(rank)),
+		libp2p.SwarmOpts(swarm.WithDialRanker(n.rank)),
 	}
 	if o.Lab == nil {
 		options = append(options, libp2p.EnableRelay()) // to dial and be dialed through others
@@ -99,14 +99,26 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 // libp2p's half a second, on each of the hundreds of connections that a relay
 // cuts, would make up most of a move. Who gets through only later is connected
 // directly all the same: each relayed connection is tried to be replaced.
-const relayDelay = 20 * time.Millisecond
+//
+// Relays to which there is no connection come after those to which there is one:
+// libp2p dials a peer through one relay at a time, and waits for a dead one for
+// seconds.
+const relayDelay, otherRelayDelay = 20 * time.Millisecond, 200 * time.Millisecond
 
 // rank says when each address of a peer is dialed.
-func rank(addrs []ma.Multiaddr) []network.AddrDelay {
+func (n *Node) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 	ranked := swarm.DefaultDialRanker(addrs)
-	for i := range ranked {
-		if relayOf(ranked[i].Addr) != "" {
-			ranked[i].Delay = min(ranked[i].Delay, relayDelay)
+	near := func(a ma.Multiaddr) bool {
+		return n.host.Network().Connectedness(relayOf(a)) == network.Connected
+	}
+	some := slices.ContainsFunc(addrs, near)
+	for i, r := range ranked {
+		switch {
+		case relayOf(r.Addr) == "":
+		case some && !near(r.Addr):
+			ranked[i].Delay = max(r.Delay, otherRelayDelay)
+		default:
+			ranked[i].Delay = min(r.Delay, relayDelay)
 		}
 	}
 	return ranked
@@ -153,6 +165,7 @@ func (n *Node) follow(o *Options, l *listening) error {
 	}
 	n.changes.addrs = machineAddrs()
 	n.spawn(n.followChanges)
+	n.spawn(n.followPulse)
 	if !o.NoLAN {
 		n.spawn(func() { n.followLAN(lanName(o.NetworkKey)) })
 	}

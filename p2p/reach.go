@@ -47,6 +47,7 @@ type reach struct {
 	mu       sync.Mutex
 	now      Reach
 	searched time.Time // when the network was searched for relays
+	pause    time.Duration
 }
 
 // Reach tells how others reach this node, as far as is known now.

@@ -62,9 +62,9 @@ const (
 	// relaysWanted is how many relays a peer that cannot be reached keeps a
 	// reservation at: one may go.
 	relaysWanted = 2
-	// searchPause is the least time between two searches of the whole network
-	// for relays, as long as there is one, and needyPause as long as there is none.
-	searchPause, needyPause = 30 * time.Second, time.Second
+	// The least time between two searches of the whole network for relays is
+	// firstSearchPause, and, as long as there is one relay, doubled each time.
+	firstSearchPause, lastSearchPause = time.Second, 30 * time.Second
 )
 
 // A Finder finds what a node does not know by itself. Its functions may be nil.
@@ -134,14 +134,15 @@ func (n *Node) relays(ctx context.Context, want int) <-chan peer.AddrInfo {
 func (n *Node) searchDue() bool {
 	n.reach.mu.Lock()
 	defer n.reach.mu.Unlock()
-	pause := needyPause
-	if len(n.reach.now.Relays) > 0 {
-		pause = searchPause
-	}
-	if time.Since(n.reach.searched) < pause {
+	r := &n.reach
+	if time.Since(r.searched) < r.pause {
 		return false
 	}
-	n.reach.searched = time.Now()
+	r.searched = time.Now()
+	if len(r.now.Relays) == 0 {
+		r.pause = 0
+	}
+	r.pause = min(max(2*r.pause, firstSearchPause), lastSearchPause)
 	return true
 }
 

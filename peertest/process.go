@@ -115,6 +115,9 @@ func (p *Process) start() {
 	p.life = l
 	p.config.Listen = nil
 	for _, addr := range l.start.Addrs { // the same ports in the next life
+		if strings.Contains(addr, "/p2p-circuit") {
+			continue // an address of its relay
+		}
 		listen, _, _ := strings.Cut(addr, "/p2p/")
 		p.config.Listen = append(p.config.Listen, listen)
 	}
