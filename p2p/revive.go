@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // revive seeks another carrier until there is one, or one that is not relayed
@@ -83,12 +82,12 @@ func (n *Node) seekCarrier(l *lasting) {
 // approach connects to the peer, unless it connects itself meanwhile: then the
 // addresses that are tried may be old ones, where nobody answers.
 func (l *lasting) approach(ctx context.Context) (err error) {
-	ctx, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, "lasting stream"))
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	dialed := make(chan struct{})
 	go func() {
 		defer close(dialed)
-		err = l.node.host.Connect(ctx, peer.AddrInfo{ID: l.peer})
+		err = l.node.dial(ctx, l.peer)
 	}()
 	select {
 	case <-dialed:
