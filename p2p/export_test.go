@@ -57,3 +57,7 @@ func (a *Attempts) Again() { a.p.again() }
 
 // Places are what a change of is seen elsewhere.
 var Places = places
+
+// StreamsOfOne is how many streams one peer may have opened here: its share, and
+// what grows with the machine's memory.
+const StreamsOfOne = 2 * streamsOfPeer

@@ -20,6 +20,14 @@ const (
 	// open here. libp2p's own 8 is less than one office has peers. Loopback is
 	// not limited.
 	perAddress = 128
+	// streamsOfPeer is how many streams one peer may have open here, and
+	// streamsOfProtocol how many of them in one protocol; the machine's memory
+	// adds some. All peers together may have streamsOfAll.
+	streamsOfPeer, streamsOfProtocol, streamsOfAll = 2048, 1024, 16384
+	// streamsUnnamed is how many streams may be open that have not said their
+	// protocol, for which they have 10 seconds. libp2p's own few hundred are
+	// less than one peer may have, so that one could keep out all others.
+	streamsUnnamed = streamsOfAll / 2
 )
 
 // resourceManager returns libp2p's resource limits, which grow with the
@@ -32,10 +40,11 @@ func resourceManager() (network.ResourceManager, error) {
 	streams := func(l *rcmgr.BaseLimit, n int) {
 		l.StreamsInbound, l.StreamsOutbound, l.Streams = n, n, 2*n
 	}
-	streams(&limits.SystemBaseLimit, 16384)
-	streams(&limits.ProtocolBaseLimit, 8192)
-	streams(&limits.PeerBaseLimit, 2048)
-	streams(&limits.ProtocolPeerBaseLimit, 1024)
+	streams(&limits.SystemBaseLimit, streamsOfAll)
+	streams(&limits.TransientBaseLimit, streamsUnnamed)
+	streams(&limits.ProtocolBaseLimit, streamsOfAll/2)
+	streams(&limits.PeerBaseLimit, streamsOfPeer)
+	streams(&limits.ProtocolPeerBaseLimit, streamsOfProtocol)
 	limits.ProtocolPeerBaseLimit.Memory = limits.PeerBaseLimit.Memory
 	limits.SystemBaseLimit.ConnsInbound = manyConnections
 	limits.SystemBaseLimit.ConnsOutbound = manyConnections
