@@ -225,7 +225,7 @@ func (l *lasting) takeData(p *piece) error {
 	}
 	l.received += uint64(len(p.data))
 	if !l.deaf {
-		if !l.node.lastings.take(len(p.data)) {
+		if !l.node.lastings.take(l.peer, len(p.data)) {
 			l.reset = true
 			l.fail(errFull)
 			return nil

@@ -61,3 +61,16 @@ var Places = places
 // StreamsOfOne is how many streams one peer may have opened here: its share, and
 // what grows with the machine's memory.
 const StreamsOfOne = 2 * streamsOfPeer
+
+// What the tests see of what lasting streams keep.
+const (
+	MaxBuffered   = maxBuffered
+	BufferedOfOne = bufferedOfOne
+)
+
+// Buffered returns how many bytes of a peer are kept that nobody has read.
+func (n *Node) Buffered(of ID) int {
+	n.lastings.bufferMu.Lock()
+	defer n.lastings.bufferMu.Unlock()
+	return n.lastings.share[of]
+}

@@ -98,3 +98,41 @@ func TestFloodOfStreams(t *testing.T) {
 		}
 	}
 }
+
+// A peer fills lasting streams that nobody reads. Those of others go on.
+func TestFloodOfLastings(t *testing.T) {
+	victim, greedy, honest := start(t), start(t), start(t)
+	end := make(chan struct{})
+	defer close(end)
+	victim.Handle("/test/deaf/1", func(s p2p.Stream) { <-end; s.Reset() })
+	victim.Handle(echo, serveEcho)
+	connect(t, greedy, victim)
+	connect(t, honest, victim)
+	const each = 200 << 10 // less than what one stream takes unread
+	failed := 0
+	for range p2p.MaxBuffered/each + 10 {
+		s, err := greedy.OpenLasting(within(t), victim.ID(), "/test/deaf/1")
+		if err != nil {
+			failed++
+			continue
+		}
+		defer s.Reset()
+		s.SetDeadline(time.Now().Add(5 * time.Second))
+		if _, err := s.Write(data(each, 1)); err != nil {
+			failed++
+		}
+	}
+	if n := victim.Buffered(greedy.ID()); n > p2p.BufferedOfOne || n < p2p.BufferedOfOne/2 {
+		t.Errorf("%d bytes are kept, want %d at most and not much less", n, p2p.BufferedOfOne)
+	}
+	s, err := honest.OpenLasting(within(t), victim.ID(), echo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	s.SetDeadline(time.Now().Add(10 * time.Second))
+	if err := exchange(s, s.CloseWrite, 1<<20, 1, 1); err != nil {
+		t.Error("an honest peer is not served:", err)
+	}
+	t.Logf("%d of the streams failed at once", failed)
+}

@@ -108,7 +108,7 @@ func (l *lasting) Read(p []byte) (int, error) {
 		case len(l.in) > 0:
 			n := copy(p, l.in)
 			l.in = l.in[n:]
-			l.node.lastings.give(n)
+			l.node.lastings.give(l.peer, n)
 			if len(l.in) == 0 {
 				l.in = nil
 			}
@@ -173,7 +173,7 @@ func (l *lasting) CloseRead() error {
 
 func (l *lasting) turnDeaf() {
 	l.deaf = true
-	l.node.lastings.give(len(l.in))
+	l.node.lastings.give(l.peer, len(l.in))
 	l.in = nil
 	l.hangUp()
 }

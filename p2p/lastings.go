@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -21,8 +20,8 @@ const (
 	// those included that ended within the last 30 seconds.
 	maxLasting = 1024
 	// maxBuffered is how many bytes all lasting streams together may have
-	// received that nobody has read.
-	maxBuffered = 64 << 20
+	// received that nobody has read, and bufferedOfOne those of one peer.
+	maxBuffered, bufferedOfOne = 128 << 20, 16 << 20
 	// openTries is how often a carrier for a new stream is sought: the relayed
 	// connection may be cut at any moment.
 	openTries = 3
@@ -40,8 +39,11 @@ type lastingKey struct {
 
 // lastings are the lasting streams of a node.
 type lastings struct {
-	buffered atomic.Int64
-	work     sync.WaitGroup
+	work sync.WaitGroup
+
+	bufferMu sync.Mutex
+	buffered int        // bytes
+	share    map[ID]int // of each peer that has some
 
 	mu       sync.Mutex
 	closed   bool
@@ -51,18 +53,30 @@ type lastings struct {
 }
 
 func newLastings() *lastings {
-	return &lastings{streams: map[lastingKey]*lasting{}, accepted: map[ID]int{}, handlers: map[Protocol]func(Stream){}}
+	return &lastings{share: map[ID]int{}, streams: map[lastingKey]*lasting{}, accepted: map[ID]int{}, handlers: map[Protocol]func(Stream){}}
 }
 
-func (ls *lastings) take(n int) bool {
-	if ls.buffered.Add(int64(n)) <= maxBuffered {
-		return true
+// take has n bytes of a peer be kept, unless they are too many.
+func (ls *lastings) take(peer ID, n int) bool {
+	ls.bufferMu.Lock()
+	defer ls.bufferMu.Unlock()
+	if ls.buffered+n > maxBuffered || ls.share[peer]+n > bufferedOfOne {
+		return false
 	}
-	ls.buffered.Add(int64(-n))
-	return false
+	ls.buffered += n
+	ls.share[peer] += n
+	return true
 }
 
-func (ls *lastings) give(n int) { ls.buffered.Add(int64(-n)) }
+// give ends that.
+func (ls *lastings) give(peer ID, n int) {
+	ls.bufferMu.Lock()
+	defer ls.bufferMu.Unlock()
+	ls.buffered -= n
+	if ls.share[peer] -= n; ls.share[peer] == 0 {
+		delete(ls.share, peer)
+	}
+}
 
 // add keeps l. It reports false if there are too many.
 func (ls *lastings) add(l *lasting) bool {
