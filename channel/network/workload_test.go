@@ -113,7 +113,7 @@ func (w *workload) run(ctx context.Context, st *stage) error {
 	stop, finish := context.WithCancel(ctx)
 	defer finish()
 	var taking sync.WaitGroup
-	errs := make(chan error, len(w.senders)+len(w.takers)+2)
+	errs := make(chan error, 2*len(w.senders)+len(w.takers)+2) // senders have two turns
 	if err := w.gather(ctx); err != nil {
 		return err
 	}
