@@ -32,7 +32,8 @@ const (
 	Refused  = refused
 	Gone     = gone
 
-	MaxFrame = maxFrame
+	MaxFrame    = maxFrame
+	MaxSessions = maxSessions
 )
 
 // A Frame is a frame whose fields the tests may set.

@@ -334,6 +334,37 @@ func TestNeverReads(t *testing.T) {
 	honest(ctx, t, "reads", peers[1], peers[0])
 }
 
+// A peer that opens session after session, and begins a frame on each that it
+// never ends, has a few of them.
+func TestManySessions(t *testing.T) {
+	ctx := within(t, 60*time.Second)
+	peers := startPeers(t, 2, "/ip4/127.0.0.1/tcp/0")
+	const name = channel.Name("sessions")
+	open[string](t, peers[0], name)
+	agree(ctx, t, name, peers[0])
+	node := startNode(t)
+	half := append(binary.AppendUvarint(nil, network.MaxFrame), make([]byte, 100_000)...)
+	for range 10 * network.MaxSessions {
+		attack(ctx, t, node, peers[0], false).write(half)
+		// Those that are over may take a moment to end.
+		if n := peers[0].Sessions(node.ID()); n > 4*network.MaxSessions {
+			t.Fatalf("it has %d sessions, want %d", n, network.MaxSessions)
+		}
+	}
+	for peers[0].Sessions(node.ID()) > network.MaxSessions {
+		if ctx.Err() != nil {
+			t.Fatal("sessions that are over do not end")
+		}
+		runtime.Gosched()
+	}
+	honest(ctx, t, name, peers[0], peers[1])
+	// The latest is one of them: a peer that comes back is heard.
+	h := attack(ctx, t, node, peers[0], true)
+	h.ping()
+	node.Close()
+	honest(ctx, t, name, peers[1], peers[0])
+}
+
 // A peer with as many receives as may wait is not taken for a hostile one.
 func TestAllPending(t *testing.T) {
 	ctx := within(t, 60*time.Second)

@@ -9,6 +9,11 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
+// maxSessions is how many sessions one peer may have here, the latest of all that
+// it opened. It needs one, two if both dial at once, and those whose end has not
+// been noticed yet. Each may have begun a frame of [maxFrame].
+const maxSessions = 8
+
 var errShutdown = errors.New("the space is shut down")
 
 // accept serves a stream that another peer opened.
@@ -36,7 +41,11 @@ func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
 		stream.Reset()
 		return nil, errShutdown
 	}
-	s.sessions[sn.peer] = append(s.sessions[sn.peer], sn)
+	list := append(s.sessions[sn.peer], sn)
+	for _, old := range list[:max(0, len(list)-maxSessions)] {
+		old.stream.Reset() // it ends as one that is lost
+	}
+	s.sessions[sn.peer] = list
 	s.wg.Add(1) // until serve returns
 	return sn, nil
 }
