@@ -18,6 +18,10 @@ const (
 	// its place.
 	rejoinTime = time.Second
 
+	// maxDialing is how many peers that are not connected one search for a
+	// home asks at a time.
+	maxDialing = 512
+
 	// maxLost is how many claims of the last generation are refused: to
 	// forget one costs no more than to seek its home again.
 	maxLost = 256
@@ -44,12 +48,23 @@ func (m *member) begin() {
 }
 
 // meet says hello to all who announced the channel's key, and waits for their
-// answers. Many will be gone: all are asked at once.
+// answers. Many will be gone, and a liar in the table may name thousands who never
+// were: many are dialed at once.
 func (m *member) meet(ctx context.Context) {
 	var asked sync.WaitGroup
 	defer asked.Wait()
+	room := make(chan struct{}, maxDialing)
 	for id := range m.space.dht.Find(ctx, m.record) {
-		asked.Go(func() { m.ask(ctx, id) })
+		if m.space.to(id) != nil {
+			asked.Go(func() { m.ask(ctx, id) })
+			continue
+		}
+		select {
+		case room <- struct{}{}:
+			asked.Go(func() { m.ask(ctx, id); <-room })
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 
