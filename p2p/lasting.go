@@ -80,6 +80,7 @@ type lasting struct {
 	hurry    chan struct{} // capacity 1: there is a new connection
 	asking   bool          // a hello of this side is on its way
 	gone     bool          // forgotten by the node
+	retired  bool          // among those that have ended, for the node, whose lock is for it
 
 	readBy, writeBy deadline
 }

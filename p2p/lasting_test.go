@@ -270,6 +270,29 @@ func TestLastingEnds(t *testing.T) {
 
 // A peer that does not read makes the other wait, and holds no more than the
 // window of what it was sent.
+// A peer that opens and ends one stream after the other is not refused soon.
+func TestLastingEndsMakeRoom(t *testing.T) {
+	local := []string{"/ip4/127.0.0.1/tcp/0"}
+	a, b := startWith(t, p2p.Options{Listen: local}), startWith(t, p2p.Options{Listen: local})
+	ended := make(chan struct{})
+	b.Handle(echo, func(s p2p.Stream) {
+		io.Copy(io.Discard, s)
+		s.Reset()
+		ended <- struct{}{}
+	})
+	if _, err := a.Connect(within(t), b.Addrs()[0]); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 1100 { // more than may be open
+		s, err := a.OpenLasting(within(t), b.ID(), echo)
+		if err != nil {
+			t.Fatalf("stream %d: %v", n, err)
+		}
+		s.Reset()
+		<-ended
+	}
+}
+
 func TestLastingWaitsForTheReader(t *testing.T) {
 	a, b, _ := relayed(t, p2p.RelayLimits{})
 	read := make(chan struct{})

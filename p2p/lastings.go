@@ -16,9 +16,11 @@ import (
 )
 
 const (
-	// maxLasting is how many lasting streams one peer may have opened here,
-	// those included that ended within the last 30 seconds.
+	// maxLasting is how many lasting streams one peer may have opened here, and
+	// maxEnded how many of its streams may have ended within the last 30 seconds:
+	// so it can open 270 in a second, all the time.
 	maxLasting = 1024
+	maxEnded   = 8192
 	// maxBuffered is how many bytes all lasting streams together may have
 	// received that nobody has read, and bufferedOfOne those of one peer.
 	maxBuffered, bufferedOfOne = 128 << 20, 16 << 20
@@ -49,11 +51,12 @@ type lastings struct {
 	closed   bool
 	streams  map[lastingKey]*lasting
 	accepted map[ID]int
+	ended    map[ID]int // of those that were accepted, and are still known
 	handlers map[Protocol]func(Stream)
 }
 
 func newLastings() *lastings {
-	return &lastings{share: map[ID]int{}, streams: map[lastingKey]*lasting{}, accepted: map[ID]int{}, handlers: map[Protocol]func(Stream){}}
+	return &lastings{share: map[ID]int{}, streams: map[lastingKey]*lasting{}, accepted: map[ID]int{}, ended: map[ID]int{}, handlers: map[Protocol]func(Stream){}}
 }
 
 // take has n bytes of a peer be kept, unless they are too many.
@@ -82,7 +85,7 @@ func (ls *lastings) give(peer ID, n int) {
 func (ls *lastings) add(l *lasting) bool {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if ls.closed || !l.opened && ls.accepted[l.peer] >= maxLasting {
+	if ls.closed || !l.opened && (ls.accepted[l.peer] >= maxLasting || ls.ended[l.peer] >= maxEnded) {
 		return false
 	}
 	if !l.opened {
@@ -101,10 +104,29 @@ func (ls *lastings) remove(l *lasting) {
 		return
 	}
 	delete(ls.streams, key)
-	if !l.opened {
-		if ls.accepted[l.peer]--; ls.accepted[l.peer] == 0 {
-			delete(ls.accepted, l.peer)
-		}
+	switch {
+	case l.opened:
+	case l.retired:
+		less(ls.ended, l.peer)
+	default:
+		less(ls.accepted, l.peer)
+	}
+}
+
+// retire notes that l has ended, and is kept for a while.
+func (ls *lastings) retire(l *lasting) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if !l.opened && ls.streams[lastingKey{l.peer, l.id}] == l && !l.retired {
+		l.retired = true
+		less(ls.accepted, l.peer)
+		ls.ended[l.peer]++
+	}
+}
+
+func less(counts map[ID]int, of ID) {
+	if counts[of]--; counts[of] == 0 {
+		delete(counts, of)
 	}
 }
 
@@ -139,6 +161,7 @@ func (l *lasting) forgetSoon() {
 		return
 	}
 	l.gone = true
+	l.node.lastings.retire(l)
 	time.AfterFunc(patience, func() { l.node.lastings.remove(l) })
 }
 
