@@ -32,7 +32,6 @@ package channel
 import (
 	"context"
 	"fmt"
-	"sync"
 )
 
 // A Channel is a typed end of a named channel. It is safe for concurrent use.
@@ -44,9 +43,9 @@ type Channel[T any] struct {
 
 	// Values are passed through recycled boxes, so that a rendezvous within
 	// a process allocates nothing.
-	outgoing sync.Pool
-	incoming sync.Pool
-	buffers  sync.Pool // of what values are encoded into
+	outgoing spare[outgoing[T]]
+	incoming spare[incoming[T]]
+	buffers  spare[[]byte] // that values are encoded into
 }
 
 // Open returns the channel called name in space, for values of type T. All
@@ -86,7 +85,7 @@ func (c *Channel[T]) SendError(ctx context.Context, err error) error {
 }
 
 func (c *Channel[T]) send(ctx context.Context, o outgoing[T]) error {
-	box, _ := c.outgoing.Get().(*outgoing[T])
+	box := c.outgoing.get()
 	if box == nil {
 		box = new(outgoing[T])
 	}
@@ -94,7 +93,7 @@ func (c *Channel[T]) send(ctx context.Context, o outgoing[T]) error {
 	box.spare = &c.buffers
 	err := c.end.Send(ctx, box)
 	box.forget()
-	c.outgoing.Put(box)
+	c.outgoing.put(box)
 	if err != nil {
 		return fmt.Errorf("channel: send on %q: %w", string(c.name), err)
 	}
@@ -107,7 +106,7 @@ func (c *Channel[T]) send(ctx context.Context, o outgoing[T]) error {
 // value that cannot be decoded as T is spent, and Receive returns a
 // [TypeError].
 func (c *Channel[T]) Receive(ctx context.Context) (T, error) {
-	box, _ := c.incoming.Get().(*incoming[T])
+	box := c.incoming.get()
 	if box == nil {
 		box = new(incoming[T])
 	}
@@ -117,7 +116,7 @@ func (c *Channel[T]) Receive(ctx context.Context) (T, error) {
 		v, err = box.take()
 	}
 	*box = incoming[T]{}
-	c.incoming.Put(box)
+	c.incoming.put(box)
 	if err != nil {
 		return v, fmt.Errorf("channel: receive on %q: %w", string(c.name), err)
 	}

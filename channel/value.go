@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"sync"
 
 	"github.com/dstackless/dstackless/codec"
 )
@@ -33,14 +32,14 @@ const MaxReused = 128 << 10
 type outgoing[T any] struct {
 	value  T
 	err    error
-	spare  *sync.Pool // of *[]byte
-	buffer *[]byte    // what the value was encoded into
+	spare  *spare[[]byte]
+	buffer *[]byte // what the value was encoded into
 }
 
 // forget drops the value, which nobody needs any more.
 func (o *outgoing[T]) forget() {
 	if o.buffer != nil && cap(*o.buffer) <= MaxReused {
-		o.spare.Put(o.buffer)
+		o.spare.put(o.buffer)
 	}
 	*o = outgoing[T]{}
 }
@@ -51,7 +50,7 @@ func (o *outgoing[T]) room(n int) []byte {
 		return make([]byte, 0, n)
 	}
 	if o.buffer == nil {
-		o.buffer, _ = o.spare.Get().(*[]byte)
+		o.buffer = o.spare.get()
 	}
 	if o.buffer == nil {
 		o.buffer = new([]byte)
