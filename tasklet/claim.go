@@ -39,8 +39,8 @@ const (
 )
 
 // newClaim makes the claim of a new tasklet.
-func newClaim(origin p2p.ID) *Claim {
-	c := &Claim{Origin: origin.String()}
+func newClaim(origin string) *Claim {
+	c := &Claim{Origin: origin}
 	rand.Read(c.Nonce[:])
 	return c
 }

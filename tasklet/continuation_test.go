@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path/filepath"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -30,21 +31,50 @@ func good() tasklet.Continuation {
 	}
 }
 
+// goodFunction is a continuation of the function count.
+func goodFunction() tasklet.Continuation {
+	c := good()
+	c.Program, c.State, c.Memory = "", sandbox.State{}, tasklet.PageList{}
+	state, err := codec.Marshal(&counter{N: 3, To: 300}, 1<<20)
+	if err != nil {
+		panic(err)
+	}
+	c.Function = &tasklet.FunctionState{Name: "count", Shape: "{Channel {Name string}; N int; To int}", State: state}
+	return c
+}
+
 func encode(t testing.TB, c tasklet.Continuation) []byte {
 	t.Helper()
 	return must[[]byte](t)(codec.Marshal(&c, 1<<20))
 }
 
 func TestContinuation(t *testing.T) {
-	want := good()
-	data := encode(t, want)
-	got, err := tasklet.DecodeContinuation(data, limit)
-	if err != nil || !reflect.DeepEqual(*got, want) {
-		t.Errorf("decoded %+v, %v", got, err)
+	for _, want := range []tasklet.Continuation{good(), goodFunction()} {
+		data := encode(t, want)
+		got, err := tasklet.DecodeContinuation(data, limit)
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("decoded %+v, %v", got, err)
+		}
+		for n := range data {
+			if _, err := tasklet.DecodeContinuation(data[:n], limit); !errors.Is(err, tasklet.ErrContinuation) {
+				t.Fatalf("cut to %d bytes: %v", n, err)
+			}
+		}
 	}
-	for n := range data {
-		if _, err := tasklet.DecodeContinuation(data[:n], limit); !errors.Is(err, tasklet.ErrContinuation) {
-			t.Fatalf("cut to %d bytes: %v", n, err)
+	for name, forge := range map[string]func(c *tasklet.Continuation){
+		"no name":        func(c *tasklet.Continuation) { c.Function.Name = "" },
+		"long name":      func(c *tasklet.Continuation) { c.Function.Name = strings.Repeat("x", 256) },
+		"long shape":     func(c *tasklet.Continuation) { c.Function.Shape = strings.Repeat("x", 257) },
+		"large state":    func(c *tasklet.Continuation) { c.Function.State = make([]byte, tasklet.MaxFunctionState+1) },
+		"program, too":   func(c *tasklet.Continuation) { c.Program = good().Program },
+		"memory, too":    func(c *tasklet.Continuation) { c.Memory = good().Memory },
+		"registers, too": func(c *tasklet.Continuation) { c.State.Pages = 1 },
+	} {
+		c := goodFunction()
+		forge(&c)
+		data := must[[]byte](t)(codec.Marshal(&c, 1<<26))
+		if _, err := tasklet.DecodeContinuation(data, limit); !errors.Is(err, tasklet.ErrContinuation) {
+			t.Errorf("function: %s: %v", name, err)
 		}
 	}
 	for name, forge := range map[string]func(c *tasklet.Continuation){
@@ -76,12 +106,16 @@ func FuzzContinuation(f *testing.F) {
 		f.Fatalf("no corpus: %v", err)
 	}
 	f.Add(encode(f, good()))
+	f.Add(encode(f, goodFunction()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := tasklet.DecodeContinuation(data, limit)
 		if err != nil {
 			return
 		}
 		c.Claim.Holder(c.ID) // of any claim
+		if c.Function != nil {
+			tasklet.DecodeState(count, c.Function.State)
+		}
 		again, err := tasklet.DecodeContinuation(encode(t, *c), limit)
 		if err != nil || !reflect.DeepEqual(c, again) {
 			t.Errorf("a continuation changes when it is encoded: %+v, %+v, %v", c, again, err)

@@ -45,7 +45,7 @@ func (h *Host) waiting(id ID) (Info, bool) {
 		return Info{}, false
 	}
 	i := Info{
-		ID: id, Program: a.offer.Program, Args: a.offer.Args, Function: a.offer.Function, Origin: a.offer.Origin, Host: h.node.ID().String(),
+		ID: id, Program: a.offer.Program, Args: a.offer.Args, Function: a.offer.Function, Origin: a.offer.Origin, Host: h.self,
 		State: Prepared, Started: a.since,
 		Error: fmt.Sprintf("waits since %s for peer %s to say whether it gave the tasklet up", a.since.Format(time.DateTime), a.from),
 	}

@@ -156,7 +156,7 @@ func (h *Host) attempt(ctx context.Context, p *process, to p2p.ID, mover uint64,
 func (p *process) stays(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, sandbox.ErrExited), errors.Is(err, sandbox.ErrClosed):
-		<-p.over
+		<-p.over.done()
 		return p.gone()
 	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return fmt.Errorf("given up: %w", err)
@@ -274,7 +274,7 @@ func (g *guest) freeze(ctx context.Context, m *move) error {
 		return err
 	}
 	cont.Memory, cont.Mover = *list, m.mover
-	m.hop.From, m.hop.To = h.node.ID().String(), m.to.String()
+	m.hop.From, m.hop.To = h.self, m.to.String()
 	m.hop.Bytes = uint64(g.book.differ) * pageSize
 	c.within(stepTimeout)
 	if err := c.send(tagFrozen, cont); err != nil {

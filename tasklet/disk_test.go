@@ -17,7 +17,7 @@ func FuzzEntry(f *testing.F) {
 	if err != nil || len(seeds) == 0 {
 		f.Fatalf("no corpus: %v", err)
 	}
-	for _, e := range tasklet.EncodeEntries(good()) {
+	for _, e := range append(tasklet.EncodeEntries(good()), tasklet.EncodeEntries(goodFunction())...) {
 		if tasklet.DecodeEntry(e) == 0 {
 			f.Errorf("%q is an entry of no kind", e)
 		}

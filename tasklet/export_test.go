@@ -80,7 +80,7 @@ func EncodeEntries(c Continuation) (entries [][]byte) {
 
 // NewClaim makes the claim of a new tasklet of n.
 func NewClaim(n *p2p.Node) (ID, Claim) {
-	c := newClaim(n.ID())
+	c := newClaim(n.ID().String())
 	return c.id(), *c
 }
 
@@ -91,3 +91,16 @@ func PassClaim(n *p2p.Node, id ID, c Claim, to p2p.ID) Claim {
 
 // Holder is holder.
 func (c *Claim) Holder(id ID) (p2p.ID, uint64, error) { return c.holder(id) }
+
+// DecodeState decodes a state of f.
+func DecodeState(f AnyFunction, data []byte) (any, error) { return f.definition().decode(data) }
+
+// Ends returns how many ends of channels a function tasklet has here.
+func (h *Host) Ends(id ID) int {
+	h.mu.Lock()
+	r := h.processes[id].engine.(*routine)
+	h.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.self.ends)
+}

@@ -79,7 +79,7 @@ func (r *routine) give(ctx context.Context, m *move) error {
 		return err
 	}
 	f := cont.Function
-	m.hop.From, m.hop.To = r.host.node.ID().String(), m.to.String()
+	m.hop.From, m.hop.To = r.host.self, m.to.String()
 	m.hop.Bytes = uint64(len(f.State))
 	m.hop.New = m.hop.Bytes
 	o := offer{ID: r.id, Move: m.id, Origin: r.origin, Memory: m.hop.Bytes, Function: f.Name, Shape: f.Shape}

@@ -70,10 +70,15 @@ func TestFunctionOnDisk(t *testing.T) {
 		}
 		receive()
 	}
-	if err := tl.Checkpoint(ctx); err != nil {
-		t.Fatal(err)
+	for range 3 {
+		if err := tl.Checkpoint(ctx); err != nil {
+			t.Fatal(err)
+		}
+		receive()
 	}
-	receive()
+	if n := a.Ends(tl.ID()); n != 1 {
+		t.Errorf("it has %d ends of one channel", n)
+	}
 	a.close()
 	a = startAt(t, dir, tcp)
 	must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
 )
@@ -93,7 +94,7 @@ var travels = tasklet.Func("travels", func(ctx context.Context, self *tasklet.Se
 	return nil
 })
 
-var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives}
+var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives, waits}
 
 // functionPeers starts n connected peers that have the functions.
 func functionPeers(t testing.TB, n int) (peers []*peer) {
@@ -211,4 +212,53 @@ func TestFunctionDoesNotListen(t *testing.T) {
 		t.Error(err)
 	}
 	wantExit(ctx, t, tl)
+}
+
+// What comes in place of the function that was offered is refused, and a
+// continuation whose state is noise.
+func TestHostileFunction(t *testing.T) {
+	victim := functionPeers(t, 1)[0]
+	from := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
+	defer from.Close()
+	must[p2p.ID](t)(from.Connect(t.Context(), victim.node.Addrs()[0]))
+	for name, attack := range map[string]struct {
+		says  string
+		forge func(o *offer, c *tasklet.Continuation)
+	}{
+		"other function":   {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Name = "stubborn" }},
+		"other shape":      {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Shape = "int" }},
+		"other size":       {"not the tasklet that was offered", func(o *offer, _ *tasklet.Continuation) { o.Memory++ }},
+		"other ID":         {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.ID = c.ID[:31] + "0" }},
+		"a program":        {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { *c = good(); c.Origin = from.ID().String() }},
+		"unknown function": {"has no function", func(o *offer, _ *tasklet.Continuation) { o.Function = "unknown" }},
+		"over the limit":   {"--memory", func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
+		"noise": {"state of function", func(o *offer, c *tasklet.Continuation) {
+			c.Function.State = []byte("noise")
+			o.Memory = 5
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := goodFunction()
+			c.Origin = from.ID().String()
+			o := offer{ID: c.ID, Move: [16]byte{1}, Origin: c.Origin, Memory: uint64(len(c.Function.State)), Function: c.Function.Name, Shape: c.Function.Shape}
+			attack.forge(&o, &c)
+			s := knock(t, from, victim)
+			s.say(offered, o)
+			s.say(frozen, c)
+			for {
+				tag, body := s.hear()
+				if tag == welcome || tag == ready {
+					continue
+				}
+				var f struct{ Text string }
+				if tag != failure || codec.Unmarshal(body, &f) != nil || !strings.Contains(f.Text, attack.says) {
+					t.Errorf("message %d, %q; want %q", tag, f.Text, attack.says)
+				}
+				break
+			}
+			if victim.Here(c.ID) {
+				t.Error("it runs")
+			}
+		})
+	}
 }

@@ -106,7 +106,7 @@ func (g *guest) launch() error {
 func (g *guest) attend(inst *sandbox.Instance) {
 	defer g.own.Wait()
 	select {
-	case <-g.over: // it moved away
+	case <-g.over.done(): // it moved away
 		return
 	case <-inst.Done():
 	}

@@ -90,6 +90,7 @@ type Options struct {
 // use.
 type Host struct {
 	node    *p2p.Node
+	self    string // the node's ID
 	table   *dht.DHT
 	store   *content.Store
 	space   channel.Space
@@ -145,7 +146,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
-		node: node, table: table, store: store, space: space, opts: o, log: o.Logger,
+		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
 		ctx: ctx, stop: stop, functions: map[string]*definition{},
 		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},

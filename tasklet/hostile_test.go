@@ -83,6 +83,8 @@ type offer struct {
 	Origin  string
 	Memory  uint64
 	Args    []string
+
+	Function, Shape string
 }
 
 // Whatever a stranger says, the host and its tasklets go on.

@@ -60,7 +60,7 @@ func (h *Host) account(origin string) *account {
 // afford reports whether the origin of an offer may have one more tasklet here.
 // The lock is held.
 func (h *Host) afford(o *offer) error {
-	if o.Origin == h.node.ID().String() {
+	if o.Origin == h.self {
 		return nil
 	}
 	used, l := h.account(o.Origin), h.opts.Limits
@@ -90,7 +90,7 @@ func (p *process) reserve(size uint64) error {
 		return nil
 	}
 	now := p.account.bytes.Add(grow)
-	if limit := p.host.opts.Limits.Continuations; p.origin != p.host.node.ID().String() && uint64(now) > limit {
+	if limit := p.host.opts.Limits.Continuations; p.origin != p.host.self && uint64(now) > limit {
 		p.account.bytes.Add(-grow)
 		return fmt.Errorf("%w: bytes of continuations: all tasklets of peer %s may have %d bytes together at peer %s (--continuations, Limits.Continuations)",
 			ErrLimit, p.origin, limit, p.host.node.ID())

@@ -29,10 +29,11 @@ type output struct {
 	base    int64 // position of the first byte of data
 	data    []byte
 	closed  bool
-	changed chan struct{} // closed at a change, for those who wait
+	changed chan struct{} // closed at a change; nil while nobody waits
+	hear    func()        // called at a change; it must neither block nor use the output
 }
 
-func newOutput(limit int) *output { return &output{limit: limit, changed: make(chan struct{})} }
+func newOutput(limit int) *output { return &output{limit: limit} }
 
 // write appends p.
 func (o *output) write(p []byte) {
@@ -77,8 +78,13 @@ func (o *output) closeDisk() {
 }
 
 func (o *output) signal() {
-	close(o.changed)
-	o.changed = make(chan struct{})
+	if o.changed != nil {
+		close(o.changed)
+		o.changed = nil
+	}
+	if o.hear != nil {
+		o.hear()
+	}
 }
 
 // close ends the output; what is there can still be read.
@@ -121,7 +127,17 @@ const maxRead = 64 << 10
 func (o *output) changes() <-chan struct{} {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.changed == nil {
+		o.changed = make(chan struct{})
+	}
 	return o.changed
+}
+
+// listen has hear called at each change.
+func (o *output) listen(hear func()) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hear = hear
 }
 
 // note tells those who wait that something else has changed.
@@ -132,28 +148,14 @@ func (o *output) note() {
 }
 
 // read returns bytes that follow the position from, and the position of the
-// first of them, which is later if some were lost. If there are none, it waits
-// until changes is closed and returns none; nil changes is not waited for. The
-// error is io.EOF when there are none, and none to come or to be waited for.
-func (o *output) read(ctx context.Context, from int64, changes <-chan struct{}) (at int64, data []byte, err error) {
+// first of them, which is later if some were lost. Over says that there are
+// none, and will be none.
+func (o *output) read(from int64) (at int64, data []byte, over bool) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	at = max(from, o.base)
-	if rest := o.data[min(at-o.base, int64(len(o.data))):]; len(rest) > 0 {
-		data = append(data, rest[:min(len(rest), maxRead)]...)
-		o.mu.Unlock()
-		return at, data, nil
-	}
-	closed := o.closed
-	o.mu.Unlock()
-	if closed || changes == nil {
-		return at, nil, io.EOF
-	}
-	select {
-	case <-changes:
-		return at, nil, nil
-	case <-ctx.Done():
-		return at, nil, ctx.Err()
-	}
+	rest := o.data[min(at-o.base, int64(len(o.data))):]
+	return at, append(data, rest[:min(len(rest), maxRead)]...), o.closed && len(rest) == 0
 }
 
 // lostNote stands in an output for n bytes that nobody kept.
@@ -180,12 +182,17 @@ func (r *reader) Read(p []byte) (int, error) {
 		if r.follow {
 			changes = r.out.changes()
 		}
-		at, data, err := r.out.read(r.ctx, r.at, changes)
-		if err != nil {
-			return 0, err
-		}
+		at, data, over := r.out.read(r.at)
 		if len(data) == 0 {
-			continue // something else has changed
+			if over || !r.follow {
+				return 0, io.EOF
+			}
+			select {
+			case <-changes:
+			case <-r.ctx.Done():
+				return 0, r.ctx.Err()
+			}
+			continue
 		}
 		if lost := at - r.at; lost > 0 {
 			r.rest = lostNote(lost)

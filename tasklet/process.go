@@ -24,7 +24,7 @@ type process struct {
 	moveID moveID // of the move that brought it here
 
 	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
-	over chan struct{} // closed when it is no longer here
+	over latch         // closed when it is no longer here
 
 	claim    Claim        // who has it
 	silence  func()       // ends the announcement that it is here
@@ -59,7 +59,7 @@ func (h *Host) newProcess(id ID, w work, origin string, started time.Time) *proc
 	p := &process{
 		host: h, id: id, work: w, origin: origin, started: started,
 		out:  newOutput(MaxUnread),
-		turn: make(chan struct{}, 1), over: make(chan struct{}),
+		turn: make(chan struct{}, 1),
 	}
 	if w.function != "" {
 		p.engine = &routine{process: p}
@@ -99,7 +99,7 @@ func (p *process) leave() {
 	p.settle()
 	p.engine.withdraw(false)
 	p.out.close()
-	close(p.over)
+	p.over.close()
 }
 
 // kill ends the program, and a move that has not handed it over.
@@ -115,7 +115,7 @@ func (p *process) kill(ctx context.Context, why error) error {
 	}
 	p.engine.kill(why)
 	select {
-	case <-p.over:
+	case <-p.over.done():
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -136,7 +136,7 @@ func (p *process) interrupt() {
 func (p *process) takeTurn(ctx context.Context) error {
 	select {
 	case p.turn <- struct{}{}:
-	case <-p.over:
+	case <-p.over.done():
 		return p.gone()
 	case <-ctx.Done():
 		return ctx.Err()
@@ -185,31 +185,47 @@ func (p *process) suspended() bool {
 func (p *process) watch(ctx context.Context, from int64, tell func(event) error) error {
 	told := Running
 	for {
-		// Asked before the state is looked at, so that no change is missed.
+		// Asked before anything is looked at, so that no change is missed.
 		changes := p.out.changes()
-		if state := p.state(); state != told && (state == Running || state == Suspended) {
-			if err := tell(event{State: state}); err != nil {
-				return err
-			}
-			told = state
+		quiet, err := p.news(&from, &told, tell)
+		if !quiet {
+			return err
 		}
-		at, data, err := p.out.read(ctx, from, changes)
+		select {
+		case <-changes:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// news tells of what has happened since from and told, which it takes on. Quiet
+// says that there is no more for now; else the tasklet is no longer here, or
+// tell failed.
+func (p *process) news(from *int64, told *State, tell func(event) error) (quiet bool, err error) {
+	for {
+		if state := p.state(); state != *told && (state == Running || state == Suspended) {
+			if err := tell(event{State: state}); err != nil {
+				return false, err
+			}
+			*told = state
+		}
+		at, data, over := p.out.read(*from)
 		if len(data) > 0 {
 			if err := tell(event{Output: data, At: at}); err != nil {
-				return err
+				return false, err
 			}
-			from = at + int64(len(data))
+			*from = at + int64(len(data))
 			continue
 		}
-		switch exited, left := p.status(); {
-		case ctx.Err() != nil:
-			return err
-		case err == nil: // something has changed
+		exited, left := p.status()
+		switch {
+		case !over:
+			return true, nil
 		case left != nil:
-			return tell(event{Moved: left.forward(p.host)})
-		default:
-			return tell(event{Exited: exited})
+			return false, tell(event{Moved: left.forward(p.host)})
 		}
+		return false, tell(event{Exited: exited})
 	}
 }
 
@@ -230,7 +246,7 @@ func (p *process) state() State {
 
 func (p *process) info() Info {
 	i := Info{
-		ID: p.id, Program: p.program, Args: p.args, Function: p.function, Origin: p.origin, Host: p.host.node.ID().String(),
+		ID: p.id, Program: p.program, Args: p.args, Function: p.function, Origin: p.origin, Host: p.host.self,
 		State: p.state(), Started: p.started,
 	}
 	p.mu.Lock()

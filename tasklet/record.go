@@ -2,6 +2,7 @@ package tasklet
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ type record struct {
 	started time.Time
 	out     *output
 
-	done chan struct{} // closed when it has exited
+	done latch // closed when it has exited
 
 	mu        sync.Mutex
 	where     p2p.ID
@@ -28,6 +29,8 @@ type record struct {
 	exitedAt  time.Time
 	suspended bool
 	position  int64 // in the tasklet's output
+	awake     bool  // it is being followed
+	again     bool  // something has happened since
 }
 
 // keepOutput makes the output be kept on disk, and takes over what is there.
@@ -59,13 +62,38 @@ func (r *record) ended() time.Time {
 	return r.exitedAt
 }
 
-// follow collects output and moves until the tasklet has exited.
+// wake has the record followed, if it is not.
+func (r *record) wake() {
+	r.mu.Lock()
+	first := !r.awake
+	r.awake, r.again = true, !first
+	r.mu.Unlock()
+	if first && r.host.enter() { // a host that is closed follows nothing
+		go func() {
+			defer r.host.wg.Done()
+			r.follow()
+		}()
+	}
+}
+
+// rest ends the following until something happens, unless it has.
+func (r *record) rest() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.awake, r.again = r.again, false
+	return !r.awake
+}
+
+// errQuiet says that there is nothing to be told of a tasklet that is here. What
+// happens next wakes the record.
+var errQuiet = errors.New("nothing has happened")
+
+// follow collects output and moves until the tasklet has exited, or is here and
+// quiet: then it needs no goroutine.
 func (r *record) follow() {
 	h := r.host
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
-		r.mu.Lock()
-		where := r.where
-		r.mu.Unlock()
+		where := r.at()
 		before := r.heard()
 		var err error
 		if where == h.node.ID() {
@@ -73,12 +101,15 @@ func (r *record) follow() {
 		} else {
 			err = r.watchThere(where)
 		}
-		select {
-		case <-r.done:
+		if err == errQuiet {
+			if r.rest() {
+				return
+			}
+			wait = 50 * time.Millisecond
+			continue
+		}
+		if r.exited() != nil || h.ctx.Err() != nil {
 			return
-		case <-h.ctx.Done():
-			return
-		default:
 		}
 		r.mu.Lock()
 		moved := r.where != where
@@ -118,8 +149,9 @@ func (r *record) watchHere() error {
 		}
 		return ErrNotFound
 	}
-	r.seen()
-	return p.watch(h.ctx, r.heard(), func(e event) error {
+	p.out.listen(r.wake)
+	from, told := r.seen()
+	quiet, err := p.news(&from, &told, func(e event) error {
 		err := r.take(e)
 		p.out.trim(r.heard())
 		if e.Exited != nil {
@@ -127,6 +159,10 @@ func (r *record) watchHere() error {
 		}
 		return err
 	})
+	if quiet {
+		return errQuiet
+	}
+	return err
 }
 
 func (r *record) watchThere(where p2p.ID) error {
@@ -160,11 +196,15 @@ func (r *record) watchThere(where p2p.ID) error {
 	}
 }
 
-// seen notes that the host answers.
-func (r *record) seen() {
+// seen notes that the host answers, and returns what is known.
+func (r *record) seen() (heard int64, told State) {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.reachable = true
-	r.mu.Unlock()
+	if r.suspended {
+		return r.position, Suspended
+	}
+	return r.position, Running
 }
 
 // take takes an event in.
@@ -182,7 +222,7 @@ func (r *record) take(e event) error {
 		r.host.log.Error("what became of a tasklet could not be recorded", "tasklet", r.id, "error", err)
 	}
 	if e.Exited != nil {
-		close(r.done)
+		r.done.close()
 	}
 	return nil
 }
@@ -236,7 +276,7 @@ func (r *record) info() Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := Info{
-		ID: r.id, Program: r.program, Args: r.args, Function: r.function, Origin: r.host.node.ID().String(), Host: r.where.String(),
+		ID: r.id, Program: r.program, Args: r.args, Function: r.function, Origin: r.host.self, Host: r.where.String(),
 		State: Running, Started: r.started, Moves: append([]Hop(nil), r.moves...),
 	}
 	switch {

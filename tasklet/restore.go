@@ -34,7 +34,7 @@ func (h *Host) restore() (todo []func(), err error) {
 	err = each(h.disk, tableStarted, func(key string, data []byte) error {
 		r, err := h.restoreRecord(key, data)
 		if err == nil && r.exited() == nil {
-			todo = append(todo, r.follow)
+			todo = append(todo, r.wake)
 		}
 		return err
 	})
@@ -137,7 +137,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 	}
 	r := &record{
 		host: h, id: ID(key), work: work{program: s.Program, args: s.Args, function: s.Function}, started: s.Started,
-		out: newOutput(MaxOutput), done: make(chan struct{}), where: where, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
+		out: newOutput(MaxOutput), where: where, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
 	if err := r.id.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
@@ -149,7 +149,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 	if r.exit != nil {
 		r.out.close()
 		r.out.closeDisk()
-		close(r.done)
+		r.done.close()
 	}
 	h.started[r.id] = r
 	return r, nil
@@ -181,7 +181,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 		p.exit, p.exitedAt = s.Exit, s.At
 		p.settled.Store(true)
 		p.out.close()
-		close(p.over)
+		p.over.close()
 		h.processes[c.ID] = p
 		return nil
 	}

@@ -35,8 +35,8 @@ func (r *routine) newSelf(state any) {
 }
 
 func (r *routine) launch() error {
-	self := r.self
-	r.host.wg.Go(self.run)
+	r.host.wg.Add(1)
+	go r.self.run()
 	return nil
 }
 
@@ -48,6 +48,7 @@ func (s *Self) run() {
 		if s.dismiss(false) {
 			s.routine.ended(s, err)
 		}
+		s.routine.host.wg.Done()
 	}()
 	for s.begin() {
 		err = errGoexit

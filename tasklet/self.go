@@ -31,7 +31,7 @@ type Self struct {
 func (s *Self) ID() ID { return s.routine.id }
 
 // Host returns the ID of the peer where the tasklet is.
-func (s *Self) Host() string { return s.routine.host.node.ID().String() }
+func (s *Self) Host() string { return s.routine.host.self }
 
 // Write appends to the tasklet's output, which the peer that started it keeps.
 func (s *Self) Write(p []byte) (int, error) {

@@ -246,7 +246,7 @@ func (h *Host) claimOf(id ID) (*reply, error) {
 // awaited waits until the tasklet has exited or moved.
 func (p *process) awaited(ctx context.Context) (*reply, error) {
 	select {
-	case <-p.over:
+	case <-p.over.done():
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}

@@ -84,7 +84,7 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 	if h.drained() {
 		return nil, ErrDraining
 	}
-	claim := newClaim(h.node.ID())
+	claim := newClaim(h.self)
 	p := h.newProcess(claim.id(), w, claim.Origin, time.Now().Round(0))
 	p.claim = *claim
 	h.mu.Lock()
@@ -100,13 +100,14 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 	}
 	r := &record{
 		host: h, id: p.id, work: w, started: p.started,
-		out: newOutput(MaxOutput), done: make(chan struct{}), where: h.node.ID(), reachable: true,
+		out: newOutput(MaxOutput), where: h.node.ID(), reachable: true,
 	}
 	if err := p.born(ctx, s, r); err != nil {
 		p.settle()
 		p.engine.unload()
 		return nil, err
 	}
+	p.out.listen(r.wake)
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -115,7 +116,6 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 	}
 	h.processes[p.id] = p
 	h.started[p.id] = r
-	h.wg.Go(r.follow)
 	h.mu.Unlock()
 	if err := p.launch(); err != nil {
 		p.engine.unload()

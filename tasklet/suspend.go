@@ -53,7 +53,7 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 	}
 	err := p.layDown(ctx, parked)
 	if errors.Is(err, sandbox.ErrExited) || errors.Is(err, sandbox.ErrClosed) {
-		<-p.over
+		<-p.over.done()
 		return p.gone()
 	}
 	return err

@@ -87,7 +87,7 @@ func (t *Tasklet) Info() Info {
 	case r != nil:
 		i := r.info()
 		i.Host = t.host.lastSeen(r).String()
-		if p != nil && (i.State == Running || i.State == Suspended) && i.Host == t.host.node.ID().String() {
+		if p != nil && (i.State == Running || i.State == Suspended) && i.Host == t.host.self {
 			i.State, i.Error = p.info().State, p.info().Error
 		}
 		return i
@@ -211,14 +211,14 @@ func (t *Tasklet) Wait(ctx context.Context) (status int, err error) {
 	switch {
 	case r != nil:
 		select {
-		case <-r.done:
+		case <-r.done.done():
 		case <-ctx.Done():
 			return -1, ctx.Err()
 		}
 		return r.exited().result()
 	case p != nil:
 		select {
-		case <-p.over:
+		case <-p.over.done():
 		case <-ctx.Done():
 			return -1, ctx.Err()
 		}
