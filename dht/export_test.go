@@ -41,6 +41,34 @@ func (a *Announcer) Load() (waiting, underWay int) {
 	return len(a.n.waiting), len(a.n.underWay)
 }
 
+// MaxOfKey is how many peers are kept under one key.
+const MaxOfKey = maxOfKey
+
+// NewSmallProviders is NewProviders with fewer records of all peers and of one.
+func NewSmallProviders(all, ofPeer int) datastore.Batching {
+	p := newProviders()
+	p.max, p.maxOfPeer = all, ofPeer
+	return p
+}
+
+// Records counts the records that d, made by NewProviders, says it keeps, and
+// those that it keeps.
+func Records(d datastore.Batching) (said, kept int) {
+	p := d.(*providers)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, list := range p.byKey {
+		kept += len(list)
+	}
+	for _, n := range p.share {
+		said += n
+	}
+	if said != p.all {
+		return -1, kept
+	}
+	return said, kept
+}
+
 // NewProviders returns where a DHT keeps the records of others.
 func NewProviders() datastore.Batching { return newProviders() }
 

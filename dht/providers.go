@@ -3,6 +3,7 @@ package dht
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"sync"
 	"unique"
@@ -16,10 +17,30 @@ import (
 // a datastore, under /providers/key/peer, and asks by key: the memory datastore
 // of kad-dht copies all it has for each such question, so that a peer that asks
 // for each of its n channels copies n² records.
+//
+// Anybody may announce anything, so there are limits. To exceed them is no error,
+// which kad-dht would take for one of the disk.
 type providers struct {
 	mu    sync.Mutex
 	byKey map[string][]record
+	share map[unique.Handle[string]]int // of each peer, in records
+	all   int
+
+	max, maxOfPeer int // maxRecords and maxOfPeer
 }
+
+const (
+	// maxRecords is how many records are kept of all peers together, about
+	// 100 MB. One more takes the place of any: most likely of one of those who
+	// have most, and what an honest peer loses it announces again.
+	maxRecords = 1 << 20
+	// maxOfPeer is how many records one peer has, twice as many as the channels
+	// that it may have open. What is more is left out.
+	maxOfPeer = 1 << 17
+	// maxOfKey is how many peers are kept under one key. One more takes the
+	// place of any, so that nobody who floods a key keeps others out for long.
+	maxOfKey = 1024
+)
 
 // A record is the part of a record under one key. A peer has announced many
 // keys: its name is kept once.
@@ -30,7 +51,20 @@ type record struct {
 
 var _ datastore.Batching = (*providers)(nil)
 
-func newProviders() *providers { return &providers{byKey: map[string][]record{}} }
+func newProviders() *providers {
+	return &providers{
+		byKey: map[string][]record{}, share: map[unique.Handle[string]]int{},
+		max: maxRecords, maxOfPeer: maxOfPeer,
+	}
+}
+
+// count counts a record that came, or one that is gone. The lock is held.
+func (p *providers) count(peer unique.Handle[string], n int) {
+	p.all += n
+	if p.share[peer] += n; p.share[peer] == 0 {
+		delete(p.share, peer)
+	}
+}
 
 // split takes a name apart; ok is false if it can't be one of a record.
 func split(name datastore.Key) (key, peer string, ok bool) {
@@ -62,11 +96,46 @@ func (p *providers) Put(ctx context.Context, name datastore.Key, value []byte) e
 		list[i].value = value
 		return nil
 	}
-	if !known {
-		key = strings.Clone(key) // without the rest of the name
+	r := record{unique.Make(peer), value}
+	if p.share[r.peer] >= p.maxOfPeer {
+		return nil
 	}
-	p.byKey[key] = append(list, record{unique.Make(peer), value})
+	if p.all >= p.max {
+		p.dropAny()
+		list = p.byKey[key]
+		known = len(list) > 0
+	}
+	switch {
+	case len(list) >= maxOfKey:
+		i := rand.IntN(len(list))
+		p.count(list[i].peer, -1)
+		list[i] = r
+	default:
+		if !known {
+			key = strings.Clone(key) // without the rest of the name
+		}
+		p.byKey[key] = append(list, r)
+	}
+	p.count(r.peer, 1)
 	return nil
+}
+
+// dropAny drops one of the records. The lock is held.
+func (p *providers) dropAny() {
+	for key, list := range p.byKey { // which begins anywhere
+		p.drop(key, list, rand.IntN(len(list)))
+		return
+	}
+}
+
+// drop drops the record at i in the list of a key. The lock is held.
+func (p *providers) drop(key string, list []record, i int) {
+	p.count(list[i].peer, -1)
+	last := len(list) - 1
+	list[i], list[last] = list[last], record{}
+	if p.byKey[key] = list[:last]; last == 0 {
+		delete(p.byKey, key)
+	}
 }
 
 // Delete implements [datastore.Write].
@@ -75,14 +144,8 @@ func (p *providers) Delete(ctx context.Context, name datastore.Key) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := p.byKey[key]
-	i := find(list, peer)
-	if i < 0 {
-		return nil
-	}
-	last := len(list) - 1
-	list[i], list[last] = list[last], record{}
-	if p.byKey[key] = list[:last]; last == 0 {
-		delete(p.byKey, key)
+	if i := find(list, peer); i >= 0 {
+		p.drop(key, list, i)
 	}
 	return nil
 }

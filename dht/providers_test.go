@@ -71,6 +71,9 @@ func TestProviders(t *testing.T) {
 			t.Fatalf("step %d, %s: has %v of size %d, want %v, %d", i, name, has, size, werr == nil, len(w))
 		}
 	}
+	if said, kept := dht.Records(got); said != kept {
+		t.Errorf("%d records are kept, %d counted", kept, said)
+	}
 	if found == 0 {
 		t.Error("nothing was ever found")
 	}
@@ -78,6 +81,48 @@ func TestProviders(t *testing.T) {
 		if err := got.Put(ctx, datastore.RawKey(name), nil); err == nil {
 			t.Errorf("%s is taken for a record", name)
 		}
+	}
+}
+
+// Peers that announce all they can have their share, and others find room.
+func TestProvidersFlood(t *testing.T) {
+	const all, ofPeer = 20_000, 2500
+	ctx, d := t.Context(), dht.NewSmallProviders(all, ofPeer)
+	put := func(key, peer string) bool {
+		name := datastore.RawKey("/providers/" + key + "/" + peer)
+		if err := d.Put(ctx, name, []byte("now")); err != nil {
+			t.Fatal(err)
+		}
+		has, err := d.Has(ctx, name)
+		return has && err == nil
+	}
+	for i := range all/ofPeer + 2 {
+		for n := range ofPeer + 1 {
+			if had := put(fmt.Sprintf("K%d-%d", i, n), fmt.Sprintf("F%d", i)); had != (n < ofPeer) && i == 0 {
+				t.Fatalf("record %d of one peer: %v", n, had)
+			}
+		}
+	}
+	for i := range 1000 {
+		if !put(fmt.Sprintf("H%d", i), "honest") {
+			t.Fatalf("there is no room for record %d of an honest peer", i)
+		}
+	}
+	for i := range 3 * dht.MaxOfKey {
+		put("crowded", fmt.Sprintf("S%d", i))
+	}
+	if !put("crowded", "honest") {
+		t.Error("a crowded key keeps others out")
+	}
+	found, err := d.Query(ctx, query.Query{Prefix: "/providers/crowded/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if list, _ := found.Rest(); len(list) != dht.MaxOfKey {
+		t.Errorf("%d peers are under one key, want %d", len(list), dht.MaxOfKey)
+	}
+	if said, kept := dht.Records(d); said != kept || kept > all {
+		t.Errorf("%d records are kept, %d counted, want %d at most", kept, said, all)
 	}
 }
 
