@@ -83,6 +83,8 @@ func (l *lasting) got() uint64 {
 func (c *carrier) pump() {
 	l := c.l
 	b := make([]byte, 0, maxPiece+64)
+	slow := time.AfterFunc(slowStep, func() { l.node.spawn(func() { l.node.suspect(l.peer) }) })
+	slow.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.carrier == c {
@@ -101,7 +103,9 @@ func (c *carrier) pump() {
 		}
 		l.mu.Unlock()
 		c.stream.SetWriteDeadline(time.Now().Add(carrierTimeout))
+		slow.Reset(slowStep)
 		_, err := c.stream.Write(b)
+		slow.Stop()
 		l.mu.Lock()
 		if err != nil {
 			c.stream.Reset() // the reader ends, and drops it

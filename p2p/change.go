@@ -79,6 +79,7 @@ func (n *Node) followChanges() {
 		n.log.Info("the addresses of this machine changed", "before", before, "now", now)
 		n.freshen(now, before)
 		n.punches.again()
+		n.shocks.moved()
 		for _, f := range calls {
 			n.spawn(*f)
 		}

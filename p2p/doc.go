@@ -10,7 +10,9 @@
 // # Relays and lasting streams
 //
 // A node that cannot be dialed keeps reservations at relays, and is connected
-// through these until a hole is punched. A relay cuts each connection after so
+// through these until a hole is punched: that is tried at once, again as long as
+// the connection is relayed, at longer and longer intervals of up to 10 minutes,
+// and anew when the node is seen at another address. A relay cuts each connection after so
 // many bytes and minutes. So a stream to a peer that only a relay reaches is a
 // lasting one: the two sides count what they received, and go on over the next
 // connection. [Node.OpenLasting] gives such a stream to any peer.
@@ -24,7 +26,8 @@
 // # What is sent without being asked for
 //
 // A node sends multicast DNS on its LANs, and asks its router for a port, unless
-// the options say no. One that listens on loopback only does neither, nor
+// the options say no. Every 5 seconds it asks the peers that it keeps, and its
+// relays, whether they are there. One that listens on loopback only does neither, nor
 // anything else that leaves the machine.
 //
 // Every method of a Node may be called from several goroutines at once.

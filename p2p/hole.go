@@ -169,9 +169,13 @@ func (h holeHost) NewStream(ctx context.Context, id peer.ID, protocols ...Protoc
 // peer gave for it: as long as libp2p tried them, it would take relayed
 // connections that were cut for new ones.
 func (h holeHost) Connect(ctx context.Context, info peer.AddrInfo) error {
+	together, _, _ := network.GetSimultaneousConnect(ctx)
+	if together {
+		h.node.spawn(func() { h.node.contradict(info.ID) })
+	}
 	known := h.Peerstore().Addrs(info.ID)
 	err := h.Host.Connect(ctx, info)
-	if together, _, _ := network.GetSimultaneousConnect(ctx); together && err != nil {
+	if together && err != nil {
 		h.node.punches.tried(info.ID)
 		made := slices.DeleteFunc(slices.Clone(info.Addrs), func(a ma.Multiaddr) bool { return slices.ContainsFunc(known, a.Equal) })
 		h.Peerstore().SetAddrs(info.ID, made, 0)

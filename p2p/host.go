@@ -182,9 +182,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 	others := n.host.Network().ConnsToPeer(id)
 	n.hurry(id)
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
-	if n.holes.service != nil && c.Stat().Limited && c.Stat().Direction == network.DirInbound {
-		n.spawn(func() { n.punch(id) })
-	}
+	n.spawn(func() { n.punch(id) })
 	n.spawn(func() {
 		switch {
 		case c.Stat().Limited && len(others) == 1:
@@ -193,8 +191,12 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 				level = slog.LevelDebug // the relay cut, as it does all the time
 			}
 			n.log.Log(n.ctx, level, "connected through a relay", "peer", id, "relay", relayOf(c.RemoteMultiaddr()))
-		case c.Stat().Limited || len(others) < 2:
+		case len(others) < 2:
 			return
+		case c.Stat().Limited:
+			if c.Stat().Direction == network.DirInbound {
+				n.contradict(id)
+			}
 		case relayed:
 			n.upgraded.Store(c, nil)
 			n.relayed.remove(id)
@@ -212,6 +214,11 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 func (n *Node) disconnected(_ network.Network, c network.Conn) {
 	n.upgraded.Delete(c)
 	n.budgets.Delete(c)
+	if id := c.RemotePeer(); n.host.Network().Connectedness(id) == network.NotConnected {
+		n.shocks.lost(id)
+	} else {
+		n.spawn(func() { n.punch(id) }) // a relayed one may be what is left
+	}
 	if c.Stat().Limited && c.Stat().Direction == network.DirOutbound {
 		// A peer does not tell of all relays through which it can be reached,
 		// and libp2p forgets at once what it did not tell.

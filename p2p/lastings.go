@@ -278,6 +278,9 @@ func (n *Node) acceptCarrier(s network.Stream) {
 		s.Reset()
 		return
 	}
+	if n.better(s.Conn()) {
+		n.spawn(func() { n.contradict(s.Conn().RemotePeer()) })
+	}
 	l, handle, a := n.meet(s.Conn(), &h)
 	if l != nil {
 		l.mu.Lock()

@@ -25,6 +25,7 @@ type Node struct {
 	reach    reach
 	holes    holes
 	punches  punches
+	shocks   shocks
 	blocks   *blocks
 	doubted  sync.Map // connections under doubt
 	relayed  told     // peers that are, as the log has told

@@ -88,7 +88,12 @@ func pingOn(ctx context.Context, c network.Conn) (time.Duration, error) {
 // doubt closes the connections to a peer that do not answer any more. A dead
 // one would otherwise be noticed after half a minute over QUIC, and after
 // minutes over TCP.
-func (n *Node) doubt(peer ID) {
+func (n *Node) doubt(peer ID) { n.doubtFor(peer, doubtDirect) }
+
+// suspect is doubt with little reason for it: a connection may just be busy.
+func (n *Node) suspect(peer ID) { n.doubtFor(peer, doubtRelayed) }
+
+func (n *Node) doubtFor(peer ID, direct time.Duration) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, c := range n.host.Network().ConnsToPeer(peer) {
@@ -97,17 +102,25 @@ func (n *Node) doubt(peer ID) {
 		}
 		wg.Go(func() {
 			defer n.doubted.Delete(c)
-			d := doubtDirect
+			d := direct
 			if c.Stat().Limited {
 				d = doubtRelayed
 			}
 			ctx, cancel := context.WithTimeout(n.ctx, d)
 			defer cancel()
-			if _, err := pingOn(ctx, c); err != nil && n.ctx.Err() == nil {
+			if _, err := pingOn(ctx, c); err != nil && n.ctx.Err() == nil && !c.IsClosed() {
 				n.log.Info("connection is dead", "peer", peer, "addr", c.RemoteMultiaddr(), "reason", oneLine(err))
 				c.Close()
 			}
 		})
+	}
+}
+
+// contradict is called when a peer uses a relay though this node sees a direct
+// connection: it would not if that were alive at its end too.
+func (n *Node) contradict(peer ID) {
+	if n.host.Network().Connectedness(peer) == network.Connected {
+		n.doubt(peer)
 	}
 }
 

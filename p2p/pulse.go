@@ -19,7 +19,7 @@ func (n *Node) followPulse() {
 			return
 		}
 		for _, id := range append(n.keeps(), n.Reach().Relays...) {
-			n.spawn(func() { n.doubt(id) })
+			n.spawn(func() { n.suspect(id) })
 		}
 	}
 }

@@ -130,7 +130,7 @@ func (p *punches) again() {
 
 // punch gets the peer off the relay, as long as it is on one.
 func (n *Node) punch(id ID) {
-	if !n.punches.enter(id) {
+	if n.holes.service == nil || n.inward(id) == nil || !n.punches.enter(id) {
 		return
 	}
 	inward := func() bool {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
@@ -42,7 +44,8 @@ func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, 
 // the stream goes on where it was, with no byte lost or doubled. When a direct
 // connection appears beside a relayed one, the stream leaves the relay for it.
 // It fails when there was no connection for 30 seconds or the peer was started
-// anew.
+// anew. To open it takes 15 seconds at most when the connection to the peer was
+// lost a moment ago, or is dead: so long another way is sought.
 //
 // Of what was written, 256 KiB may be on the way: Write blocks when so much was
 // not taken by the other side's reader. A peer that speaks the protocol but
@@ -71,6 +74,40 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bo
 	if n.host.Network().Connectedness(to) == network.NotConnected && len(n.host.Peerstore().Addrs(to)) == 0 {
 		return nil, ErrUnknownPeer
 	}
+	lively := n.host.Network().Connectedness(to) != network.NotConnected
+	start := time.Now()
+	for wait := firstReopen; ; wait = min(2*wait, lastReopen) {
+		s, err := n.openOnce(ctx, to, protocols, lasting)
+		lively = lively || n.shocks.felt(to)
+		switch {
+		case err == nil, !lasting, !lively, time.Since(start) > shakenTime:
+			return s, err
+		case !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrUnknownPeer):
+			return nil, err
+		}
+		n.log.Debug("no stream", "peer", to, "reason", oneLine(err))
+		n.forgetFailures(to)
+		select {
+		case <-time.After(wait + rand.N(wait)):
+		case <-ctx.Done():
+			return nil, err
+		case <-n.ctx.Done():
+			return nil, ErrClosed
+		}
+	}
+}
+
+const (
+	// A lasting stream that could not be opened to a peer that was there a
+	// moment ago is opened again after this time, doubled each time.
+	firstReopen, lastReopen = 50 * time.Millisecond, time.Second
+	// slowStep is how long it may take to open a stream, or to write a piece of
+	// a lasting one, before the connections to the peer are suspected.
+	slowStep = 2 * time.Second
+)
+
+func (n *Node) openOnce(ctx context.Context, to ID, protocols []Protocol, lasting bool) (Stream, error) {
+	defer time.AfterFunc(slowStep, func() { n.spawn(func() { n.suspect(to) }) }).Stop()
 	// Without this a relayed connection blocks until ctx ends.
 	ctx = network.WithAllowLimitedConn(ctx, "stream")
 	if err := n.dial(ctx, to); err != nil {

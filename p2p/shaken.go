@@ -1,0 +1,43 @@
+package p2p
+
+import (
+	"maps"
+	"sync"
+	"time"
+)
+
+// shakenTime is how long a way that was lost may take to come back: what is dead
+// is noticed, relays are found again, others learn of it.
+const shakenTime = 15 * time.Second
+
+// shocks are what was lost a moment ago.
+type shocks struct {
+	mu    sync.Mutex
+	all   time.Time        // when this machine changed its addresses
+	peers map[ID]time.Time // when the connection to a peer was lost
+}
+
+// lost notes that there is no connection to the peer any more.
+func (s *shocks) lost(id ID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.peers == nil {
+		s.peers = map[ID]time.Time{}
+	}
+	maps.DeleteFunc(s.peers, func(_ ID, at time.Time) bool { return time.Since(at) > shakenTime })
+	s.peers[id] = time.Now()
+}
+
+// moved notes that this machine changed its addresses.
+func (s *shocks) moved() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = time.Now()
+}
+
+// felt reports whether the way to the peer was lost a moment ago.
+func (s *shocks) felt(id ID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.all) < shakenTime || time.Since(s.peers[id]) < shakenTime
+}
