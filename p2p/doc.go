@@ -12,10 +12,10 @@
 // A node that cannot be dialed keeps reservations at relays, and is connected
 // through these until a hole is punched: that is tried at once, again as long as
 // the connection is relayed, at longer and longer intervals of up to 10 minutes,
-// and anew when the node is seen at another address. A relay cuts each connection after so
-// many bytes and minutes. So a stream to a peer that only a relay reaches is a
-// lasting one: the two sides count what they received, and go on over the next
-// connection. [Node.OpenLasting] gives such a stream to any peer.
+// and anew when the node is seen at another address. A relay cuts each connection
+// after so many bytes and minutes. So a stream to a peer that only a relay reaches
+// is a lasting one: the two sides count what they received, and go on over the
+// next connection. [Node.OpenLasting] gives such a stream to any peer.
 //
 // # Private networks
 //
@@ -27,8 +27,8 @@
 //
 // A node sends multicast DNS on its LANs, and asks its router for a port, unless
 // the options say no. Every 5 seconds it asks the peers that it keeps, and its
-// relays, whether they are there. One that listens on loopback only does neither, nor
-// anything else that leaves the machine.
+// relays, whether they are there. One that listens on loopback only does none of
+// this, nor anything else that leaves the machine.
 //
 // Every method of a Node may be called from several goroutines at once.
 package p2p

@@ -6,9 +6,15 @@ import (
 	"time"
 )
 
-// shakenTime is how long a way that was lost may take to come back: what is dead
-// is noticed, relays are found again, others learn of it.
-const shakenTime = 15 * time.Second
+const (
+	// movedTime is how long it may take, after this machine changed its
+	// addresses, until the ways to others are back: what is dead is noticed,
+	// relays are found again, others learn of it.
+	movedTime = 15 * time.Second
+	// lostTime is the same after a connection was lost. Most of those who are
+	// not back then do not come back.
+	lostTime = 5 * time.Second
+)
 
 // shocks are what was lost a moment ago.
 type shocks struct {
@@ -24,7 +30,7 @@ func (s *shocks) lost(id ID) {
 	if s.peers == nil {
 		s.peers = map[ID]time.Time{}
 	}
-	maps.DeleteFunc(s.peers, func(_ ID, at time.Time) bool { return time.Since(at) > shakenTime })
+	maps.DeleteFunc(s.peers, func(_ ID, at time.Time) bool { return time.Since(at) > lostTime })
 	s.peers[id] = time.Now()
 }
 
@@ -39,5 +45,5 @@ func (s *shocks) moved() {
 func (s *shocks) felt(id ID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Since(s.all) < shakenTime || time.Since(s.peers[id]) < shakenTime
+	return time.Since(s.all) < movedTime || time.Since(s.peers[id]) < lostTime
 }

@@ -44,8 +44,8 @@ func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, 
 // the stream goes on where it was, with no byte lost or doubled. When a direct
 // connection appears beside a relayed one, the stream leaves the relay for it.
 // It fails when there was no connection for 30 seconds or the peer was started
-// anew. To open it takes 15 seconds at most when the connection to the peer was
-// lost a moment ago, or is dead: so long another way is sought.
+// anew. To open it may take 15 seconds when the connection to the peer is dead, and
+// 5 when it was lost a moment ago: so long another way is sought.
 //
 // Of what was written, 256 KiB may be on the way: Write blocks when so much was
 // not taken by the other side's reader. A peer that speaks the protocol but
@@ -74,13 +74,12 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bo
 	if n.host.Network().Connectedness(to) == network.NotConnected && len(n.host.Peerstore().Addrs(to)) == 0 {
 		return nil, ErrUnknownPeer
 	}
-	lively := n.host.Network().Connectedness(to) != network.NotConnected
 	start := time.Now()
 	for wait := firstReopen; ; wait = min(2*wait, lastReopen) {
 		s, err := n.openOnce(ctx, to, protocols, lasting)
-		lively = lively || n.shocks.felt(to)
+		hope := n.shocks.felt(to) || n.host.Network().Connectedness(to) != network.NotConnected
 		switch {
-		case err == nil, !lasting, !lively, time.Since(start) > shakenTime:
+		case err == nil, !lasting, !hope, time.Since(start) > movedTime:
 			return s, err
 		case !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrUnknownPeer):
 			return nil, err
