@@ -29,6 +29,9 @@ var house = map[string][]string{
 	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
 	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
 	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	"peertest/guests": {},
+
+	"peertest/guests/compile": {"tasklet/abi", "tasklet/program", "tasklet/sandbox"},
 
 	"channel/network/internal/model": {},
 }

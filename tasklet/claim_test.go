@@ -16,7 +16,7 @@ func TestOpen(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
 	peers := startPeers(t, 5, tcp)
 	origin, former, host, seeker := peers[0], peers[1], peers[2], peers[3]
-	tl := must[*tasklet.Tasklet](t)(origin.Spawn(ctx, build(t, "zoo"), "crash", "20s"))
+	tl := must[*tasklet.Tasklet](t)(origin.Spawn(ctx, build(t, "zoo"), "crash", "go"))
 	ids := func(p *peer) *channel.Channel[tasklet.ID] {
 		return must[*channel.Channel[tasklet.ID]](t)(channel.Open[tasklet.ID](ctx, p.space, "ids"))
 	}
@@ -48,6 +48,7 @@ func TestOpen(t *testing.T) {
 			t.Errorf("a peer that did not start it may %s it", what)
 		}
 	}
+	tell(ctx, t, seeker, "go")
 	crash := (*tasklet.CrashError)(nil)
 	if status, err := found.Wait(ctx); status != 2 || !errors.As(err, &crash) {
 		t.Errorf("%d, %v", status, err)

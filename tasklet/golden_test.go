@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"flag"
 	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/dstackless/dstackless/peertest/guests"
 	"github.com/dstackless/dstackless/tasklet"
 	"github.com/dstackless/dstackless/tasklet/program"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -49,7 +49,10 @@ var goldenMoments = map[string]struct {
 func TestGoldenContinuationResumes(t *testing.T) {
 	const dir = "testdata/golden/"
 	wasm := unpack(t, dir+"program.wasm.zst")
-	runtime := must[*sandbox.Runtime](t)(sandbox.NewRuntime(t.Context(), &sandbox.Options{CacheDir: filepath.Join(cache, "compiled")}))
+	if err := guests.Compile(wasm, cache); err != nil {
+		t.Fatal(err)
+	}
+	runtime := must[*sandbox.Runtime](t)(sandbox.NewRuntime(t.Context(), &sandbox.Options{CacheDir: cache}))
 	defer runtime.Close()
 	code := must[*sandbox.Code](t)(runtime.Compile(t.Context(), must[*program.Program](t)(program.Load(wasm))))
 	defer code.Close()

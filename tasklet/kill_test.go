@@ -12,7 +12,6 @@ import (
 // there is what is said here.
 func TestKilledAtStep(t *testing.T) {
 	file := programFile(t, "plain")
-	compiled(t, "plain")
 	for _, c := range []kill{
 		{"offer", true, "source", "nowhere"},
 		{"prefetch", true, "source", "nowhere"},
@@ -154,7 +153,6 @@ func TestKilledAnyTime(t *testing.T) {
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))
 	peers := []*process{startProcess(t, true, ""), startProcess(t, true, ""), startProcess(t, true, "")}
-	compiled(t, "plain")
 	origin := peers[0]
 	mesh := func() {
 		peers[1].connect(ctx, peers[0])

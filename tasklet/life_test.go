@@ -111,7 +111,7 @@ func TestRefusedMoves(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, 3*time.Minute)
 	p := startPeer(t, tcp, nil)
 	wasm := build(t, "plain")
 	var ids []tasklet.ID

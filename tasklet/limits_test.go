@@ -31,9 +31,12 @@ func TestLimits(t *testing.T) {
 			c.opts.AcceptAny = true
 			host := startPeer(t, tcp, &c.opts)
 			must[p2p.ID](t)(home.node.Connect(ctx, host.node.Addrs()[0]))
-			tl := spawn(ctx, t, home, "zoo", append(c.args, "4s")...)
+			tl := spawn(ctx, t, home, "zoo", append(c.args, "go")...)
 			if err := tl.Move(ctx, host.id()); err != nil {
 				t.Fatal(err)
+			}
+			if c.args[0] != "forever" {
+				tell(ctx, t, home, "go")
 			}
 			status, err := tl.Wait(ctx)
 			if status != c.status || !errors.Is(err, tasklet.ErrLimit) || !strings.Contains(err.Error(), c.says) {
@@ -93,12 +96,13 @@ func TestCrashTrace(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	peers := startPeers(t, 2, tcp)
 	for _, to := range peers {
-		tl := spawn(ctx, t, peers[0], "zoo", "crash", "3s")
+		tl := spawn(ctx, t, peers[0], "zoo", "crash", "go")
 		if to != peers[0] {
 			if err := tl.Move(ctx, to.id()); err != nil {
 				t.Fatal(err)
 			}
 		}
+		tell(ctx, t, peers[0], "go")
 		status, err := tl.Wait(ctx)
 		var crash *tasklet.CrashError
 		if status != 2 || !errors.As(err, &crash) {

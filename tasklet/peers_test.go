@@ -2,9 +2,7 @@ package tasklet_test
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -16,6 +14,7 @@ import (
 	"github.com/dstackless/dstackless/channel/network"
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/peertest/guests"
 	"github.com/dstackless/dstackless/tasklet"
 	"github.com/dstackless/dstackless/tasklet/content"
 )
@@ -46,8 +45,7 @@ func must[T any](t testing.TB) func(v T, err error) T {
 	}
 }
 
-// cache keeps compiled programs for all hosts of a test run: compiling takes a
-// second, and ten with the race detector.
+// cache keeps compiled programs for all hosts of a test run.
 var cache string
 
 func TestMain(m *testing.M) {
@@ -137,17 +135,11 @@ func startPeers(t testing.TB, n int, listen []string) []*peer {
 
 var builds sync.Map // func() ([]byte, error), by program
 
-// build builds a program from testdata the way a user would, once.
+// build builds a program from testdata, once.
 func build(t testing.TB, name string) []byte {
 	t.Helper()
 	once, _ := builds.LoadOrStore(name, sync.OnceValues(func() ([]byte, error) {
-		out := filepath.Join(cache, name+".wasm")
-		cmd := exec.Command("go", "build", "-o", out, "./testdata/"+name)
-		cmd.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("%w: %s", err, text)
-		}
-		return os.ReadFile(out)
+		return guests.Build("testdata/"+name, cache)
 	}))
 	return must[[]byte](t)(once.(func() ([]byte, error))())
 }
@@ -156,6 +148,14 @@ func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+// tell says a word to the program that waits for it on a channel.
+func tell(ctx context.Context, t testing.TB, p *peer, name channel.Name) {
+	t.Helper()
+	if err := open(t, p, name).Send(ctx, 0); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func open(t testing.TB, p *peer, name channel.Name) *channel.Channel[int] {

@@ -357,16 +357,12 @@ func (p *process) counted(ctx context.Context, id string, more int) (lines int) 
 	return lines
 }
 
-// program returns the file that a program is in.
+// programFile returns a file that a program is in.
 func programFile(t *testing.T, name string) string {
-	build(t, name)
-	return filepath.Join(cache, name+".wasm")
-}
-
-// compiled makes sure that a program is in the cache that all peers share.
-func compiled(t *testing.T, name string) {
 	t.Helper()
-	p := startPeer(t, tcp, nil)
-	must[*tasklet.Tasklet](t)(p.Spawn(t.Context(), build(t, name), "1000000"))
-	p.close()
+	file := filepath.Join(t.TempDir(), name+".wasm")
+	if err := os.WriteFile(file, build(t, name), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

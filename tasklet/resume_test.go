@@ -55,7 +55,6 @@ func TestTransferResumes(t *testing.T) {
 // is gone.
 func TestTransferResumesAfterCrash(t *testing.T) {
 	ctx := within(t, 3*time.Minute)
-	compiled(t, "zoo")
 	a, b := startProcess(t, true, ""), startProcess(t, true, "received")
 	a.connect(ctx, b)
 	id := must[answer](t)(a.ask(ctx, "spawn", programFile(t, "zoo"), "keep", "24")).Value

@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log"
-	"time"
+
+	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/tasklet/guest"
 )
 
 var sink [][]byte
@@ -18,38 +21,40 @@ func forever() {
 	}
 }
 
-// later waits for as long as it is told, if it is.
-func later(wait string) {
+// later waits for a word on the channel of that name, if there is a name.
+func later(word channel.Name) {
 	fmt.Println("started")
-	if wait == "" {
+	if word == "" {
 		return
 	}
-	d, err := time.ParseDuration(wait)
+	c, err := channel.Open[int](context.Background(), guest.Space(), word)
+	if err == nil {
+		_, err = c.Receive(context.Background())
+	}
 	if err != nil {
 		log.Fatal(err)
 	}
-	time.Sleep(d)
 }
 
-// gorge takes memory without end, after a while.
-func gorge(wait string) {
-	later(wait)
+// gorge takes memory without end, when it is told to.
+func gorge(word channel.Name) {
+	later(word)
 	for {
 		sink = append(sink, make([]byte, 1<<20))
 	}
 }
 
-// chatter writes without end, after a while.
-func chatter(wait string) {
-	later(wait)
+// chatter writes without end, when it is told to.
+func chatter(word channel.Name) {
+	later(word)
 	for {
 		fmt.Println("and so on")
 	}
 }
 
-// crash panics, after a while.
-func crash(wait string) {
-	later(wait)
+// crash panics, when it is told to.
+func crash(word channel.Name) {
+	later(word)
 	var m map[int]int
 	m[1] = 1
 }

@@ -5,6 +5,8 @@ import (
 	"log"
 	"os"
 	"strconv"
+
+	"github.com/dstackless/dstackless/channel"
 )
 
 func main() {
@@ -14,11 +16,11 @@ func main() {
 	case "forever":
 		forever()
 	case "gorge":
-		gorge(args[1])
+		gorge(channel.Name(args[1]))
 	case "crash":
-		crash(args[1])
+		crash(channel.Name(args[1]))
 	case "chatter":
-		chatter(args[1])
+		chatter(channel.Name(args[1]))
 	case "hoard":
 		hoard(mebibytes(args[1]))
 	case "keep":
