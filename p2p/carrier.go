@@ -11,6 +11,9 @@ import (
 // carrierTimeout is how long a carrier may take for one step.
 const carrierTimeout = 10 * time.Second
 
+// maxBatch is how many bytes of pieces are written at once.
+const maxBatch = 4 * (maxPiece + 64)
+
 // A carrier is a stream of a connection that carries a lasting stream.
 type carrier struct {
 	l      *lasting
@@ -51,7 +54,7 @@ func (l *lasting) attach(stream network.Stream, r *bufio.Reader, received uint64
 // heard notes that the other side has received so much. It reports false if
 // that cannot be.
 func (l *lasting) heard(received uint64) bool {
-	end := l.outAt + uint64(len(l.out))
+	end := l.outAt + uint64(l.out.len())
 	switch {
 	case received < l.outAt:
 		return l.finAcked
@@ -61,11 +64,8 @@ func (l *lasting) heard(received uint64) bool {
 	case received > end:
 		return l.err != nil // what waited was thrown away
 	}
-	l.out = l.out[received-l.outAt:]
+	l.out.drop(int(received - l.outAt))
 	l.outAt = received
-	if len(l.out) == 0 {
-		l.out = nil
-	}
 	l.hangUp()
 	return true
 }
@@ -82,13 +82,13 @@ func (l *lasting) got() uint64 {
 // nothing to do any more.
 func (c *carrier) pump() {
 	l := c.l
-	b := make([]byte, 0, maxPiece+64)
+	b := make([]byte, 0, maxBatch)
 	slow := time.AfterFunc(slowStep, func() { l.node.spawn(func() { l.node.suspect(l.peer) }) })
 	slow.Stop()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.carrier == c {
-		b = c.due(b[:0])
+		b = c.batch(b[:0])
 		last := l.reset || l.over()
 		if len(b) == 0 {
 			if last {
@@ -122,6 +122,15 @@ func (c *carrier) pump() {
 	}
 }
 
+// batch appends all pieces that are to be sent now, up to a write's worth.
+func (c *carrier) batch(b []byte) []byte {
+	for before := -1; before < len(b) && len(b)+maxPiece+64 <= maxBatch && (len(b) == 0 || !c.l.reset); {
+		before = len(b)
+		b = c.due(b)
+	}
+	return b
+}
+
 // due appends the pieces that are to be sent now.
 func (c *carrier) due(b []byte) []byte {
 	l := c.l
@@ -136,9 +145,9 @@ func (c *carrier) due(b []byte) []byte {
 	if c.budget != nil && c.budget.isSpent() {
 		return c.ask(b)
 	}
-	end := l.outAt + uint64(len(l.out))
+	end := l.outAt + uint64(l.out.len())
 	if upTo := min(end, l.limit, c.next+maxPiece); c.next < upTo {
-		data := l.out[c.next-l.outAt : upTo-l.outAt]
+		data := l.out.bytes()[c.next-l.outAt : upTo-l.outAt]
 		if c.budget != nil && !c.budget.take(len(data)+16) {
 			return c.ask(b)
 		}
@@ -224,7 +233,7 @@ func (l *lasting) takeData(p *piece) error {
 	} else {
 		p.data = p.data[known:]
 	}
-	if !l.deaf && len(l.in)+len(p.data) > window {
+	if !l.deaf && l.in.len()+len(p.data) > window {
 		return errMalformed
 	}
 	l.received += uint64(len(p.data))
@@ -234,7 +243,7 @@ func (l *lasting) takeData(p *piece) error {
 			l.fail(errFull)
 			return nil
 		}
-		l.in = append(l.in, p.data...)
+		l.in.push(p.data)
 	}
 	l.cond.Broadcast()
 	return nil

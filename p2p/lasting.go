@@ -55,13 +55,13 @@ type lasting struct {
 	mu   sync.Mutex
 	cond sync.Cond // something below changed
 
-	out      []byte // sent or to be sent, and not yet known to be received
+	out      queue  // sent or to be sent, and not yet known to be received
 	outAt    uint64 // position of out
 	limit    uint64 // up to where the other side has room
 	finished bool   // nothing is added to out any more
 	finAcked bool
 
-	in       []byte // received and not yet read
+	in       queue  // received and not yet read
 	received uint64 // position of the end of in
 	fin      bool   // nothing comes behind in
 	deaf     bool   // what comes is dropped
@@ -106,13 +106,10 @@ func (l *lasting) Read(p []byte) (int, error) {
 		switch {
 		case l.deaf:
 			return 0, network.ErrReset
-		case len(l.in) > 0:
-			n := copy(p, l.in)
-			l.in = l.in[n:]
+		case l.in.len() > 0:
+			n := copy(p, l.in.bytes())
+			l.in.drop(n)
 			l.node.lastings.give(l.peer, n)
-			if len(l.in) == 0 {
-				l.in = nil
-			}
 			if l.room()-l.toldRoom >= window/4 {
 				l.cond.Broadcast() // the carrier tells of it
 			}
@@ -129,7 +126,7 @@ func (l *lasting) Read(p []byte) (int, error) {
 }
 
 // room returns up to which position this side takes bytes.
-func (l *lasting) room() uint64 { return l.received - uint64(len(l.in)) + window }
+func (l *lasting) room() uint64 { return l.received - uint64(l.in.len()) + window }
 
 func (l *lasting) Write(p []byte) (n int, err error) {
 	l.mu.Lock()
@@ -145,9 +142,9 @@ func (l *lasting) Write(p []byte) (n int, err error) {
 		case l.writeBy.over():
 			return n, os.ErrDeadlineExceeded
 		}
-		if free := window - len(l.out); free > 0 {
+		if free := window - l.out.len(); free > 0 {
 			k := min(free, len(p))
-			l.out = append(l.out, p[:k]...)
+			l.out.push(p[:k])
 			n, p = n+k, p[k:]
 			l.cond.Broadcast()
 			continue
@@ -174,8 +171,8 @@ func (l *lasting) CloseRead() error {
 
 func (l *lasting) turnDeaf() {
 	l.deaf = true
-	l.node.lastings.give(l.peer, len(l.in))
-	l.in = nil
+	l.node.lastings.give(l.peer, l.in.len())
+	l.in.free()
 	l.hangUp()
 }
 
@@ -199,7 +196,8 @@ func (l *lasting) ResetWithError(network.StreamErrorCode) error {
 			l.forgetSoon()
 		}
 	}
-	l.finished, l.out = true, nil
+	l.finished = true
+	l.out.free()
 	l.turnDeaf()
 	return nil
 }
@@ -209,7 +207,8 @@ func (l *lasting) fail(err error) {
 	if l.err == nil {
 		l.err = err
 	}
-	l.stopped, l.finished, l.out = true, true, nil
+	l.stopped, l.finished = true, true
+	l.out.free()
 	l.cond.Broadcast()
 }
 
