@@ -73,17 +73,24 @@ func TestRestart(t *testing.T) {
 	dirs := []string{t.TempDir(), t.TempDir()}
 	a, b := startAt(t, dirs[0], both), startAt(t, dirs[1], tcp)
 	must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))
-	const n = 1000
 	wasm := build(t, "plain")
-	spawn := func() *tasklet.Tasklet {
-		tl := must[*tasklet.Tasklet](t)(a.Spawn(ctx, wasm, fmt.Sprint(n)))
-		eventually(ctx, t, "some output", func() bool { return strings.Contains(output(t, tl), "10\n") })
-		return tl
+	lines := map[tasklet.ID]int{} // that each writes
+	spawn := func(then func(*tasklet.Tasklet) error) *tasklet.Tasklet {
+		for n := 1000; ; n *= 2 { // on a slow machine it ends before
+			tl := must[*tasklet.Tasklet](t)(a.Spawn(ctx, wasm, fmt.Sprint(n)))
+			eventually(ctx, t, "some output", func() bool { return strings.Contains(output(t, tl), "10\n") })
+			if err := then(tl); err == nil {
+				lines[tl.ID()] = n
+				return tl
+			} else if !errors.Is(err, tasklet.ErrExited) {
+				t.Fatal(err)
+			}
+		}
 	}
-	home, away, asleep, busy := spawn(), spawn(), spawn(), must[*tasklet.Tasklet](t)(a.Spawn(ctx, build(t, "zoo"), "forever"))
-	if err := errors.Join(away.Move(ctx, b.id()), asleep.Suspend(ctx)); err != nil {
-		t.Fatal(err)
-	}
+	asleep := spawn(func(tl *tasklet.Tasklet) error { return tl.Suspend(ctx) })
+	busy := must[*tasklet.Tasklet](t)(a.Spawn(ctx, build(t, "zoo"), "forever"))
+	away := spawn(func(tl *tasklet.Tasklet) error { return tl.Move(ctx, b.id()) })
+	home := spawn(func(*tasklet.Tasklet) error { return nil })
 	listen := b.address()
 	a.close()
 	b.close()
@@ -106,7 +113,7 @@ func TestRestart(t *testing.T) {
 		got := string(must[[]byte](t)(io.ReadAll(must[io.ReadCloser](t)(tl.Output(ctx, true)))))
 		var want strings.Builder
 		sum := 0
-		for i := range n {
+		for i := range lines[tl.ID()] {
 			fmt.Fprintln(&want, i)
 			sum += i * i
 		}
