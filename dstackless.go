@@ -86,11 +86,7 @@ type Options struct {
 	// other peers as such, see [tasklet.Func]. Default: none.
 	Functions []tasklet.AnyFunction
 
-	// MemoryLimit is how much memory a tasklet that runs here may have, in
-	// bytes. Default: 256 MiB.
-	MemoryLimit uint64
-
-	// Limits are what else tasklets may use of this peer: processor time,
+	// Limits are what tasklets may use of this peer: memory, processor time,
 	// output, and what those of one other peer may have together. Default: see
 	// there.
 	Limits tasklet.Limits
@@ -158,7 +154,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 func (p *Peer) host(o *Options, t *trust) (err error) {
 	to := tasklet.Options{
 		DataDir: o.DataDir, Checkpoint: o.Checkpoint, Functions: o.Functions, Accept: t.peers, AcceptAny: t.any,
-		MemoryLimit: o.MemoryLimit, Limits: o.Limits, Logger: o.Logger,
+		Limits: o.Limits, Logger: o.Logger,
 	}
 	var blocks string
 	if o.DataDir != "" {

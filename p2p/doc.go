@@ -23,6 +23,17 @@
 // it, on the connection's first stream and bound to both peer IDs, below
 // libp2p's swarm. libp2p's own private networks work over TCP alone.
 //
+// # Strangers
+//
+// One peer may have 8 connections here and 2,048 streams, 1,024 of them of one
+// protocol; both numbers grow a little with the machine's memory. That many do
+// not keep others out: all together may have 16,384, half of which need not have
+// said their protocol yet, for which each has 10 seconds. Over TCP a peer is cut
+// off whose streams need more than its share of memory, which is 64 MiB and more
+// on a larger machine. A node has 1,024 connections, 128 with one address. What lasting
+// streams have received and nobody reads is 16 MiB for one peer, 128 MiB for all.
+// [Node.Block] keeps a peer out.
+//
 // # What is sent without being asked for
 //
 // A node sends multicast DNS on its LANs, and asks its router for a port, unless

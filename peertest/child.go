@@ -11,6 +11,7 @@ import (
 	"github.com/dstackless/dstackless"
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 // processEnv tells a process that [StartProcess] has started it.
@@ -143,7 +144,7 @@ func (c *child) start(ctx context.Context, set *processConfig) (*processStart, e
 	lab := &p2p.Lab{Stream: c.gate.tap}
 	peer, err := dstackless.Start(p2p.WithLab(ctx, lab), &dstackless.Options{
 		DataDir: set.DataDir, Listen: set.Listen, Bootstrap: set.Bootstrap,
-		Accept: set.Accept, MemoryLimit: set.MemoryLimit,
+		Accept: set.Accept, Limits: tasklet.Limits{Memory: set.MemoryLimit},
 	})
 	if err != nil {
 		return nil, err

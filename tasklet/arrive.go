@@ -155,9 +155,9 @@ func (h *Host) admits(a *arrival) error {
 		return fmt.Errorf("%w: peer %s, which started the tasklet, is blocked at peer %s", ErrRefused, origin, self)
 	case h.draining:
 		return fmt.Errorf("%w: %w", ErrRefused, ErrDraining)
-	case a.offer.Memory > h.opts.MemoryLimit:
-		return fmt.Errorf("%w: the tasklet has %d bytes of memory; peer %s allows %d (--memory, Options.MemoryLimit)",
-			ErrRefused, a.offer.Memory, self, h.opts.MemoryLimit)
+	case a.offer.Memory > h.opts.Limits.Memory:
+		return fmt.Errorf("%w: the tasklet has %d bytes of memory; peer %s allows %d (--memory, Limits.Memory)",
+			ErrRefused, a.offer.Memory, self, h.opts.Limits.Memory)
 	case h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] != nil:
 		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, self)
 	}
@@ -192,7 +192,7 @@ func (g *guest) take(a *arrival) error {
 	if err := c.send(tagReady, nil); err != nil {
 		return err
 	}
-	limit := maxEncoded(h.opts.MemoryLimit)
+	limit := maxEncoded(h.opts.Limits.Memory)
 	for {
 		c.within(stepTimeout + freezeTimeout)
 		t, body, err := c.next(limit)
@@ -204,7 +204,7 @@ func (g *guest) take(a *arrival) error {
 			if err := codec.Unmarshal(body, &list); err != nil {
 				return err
 			}
-			if err := list.validate(h.opts.MemoryLimit); err != nil {
+			if err := list.validate(h.opts.Limits.Memory); err != nil {
 				return err
 			}
 			if err := a.receive(&list); err != nil {
@@ -212,7 +212,7 @@ func (g *guest) take(a *arrival) error {
 			}
 			h.reached("received")
 		case t == tagFrozen:
-			cont, err := decodeContinuation(body, h.opts.MemoryLimit)
+			cont, err := decodeContinuation(body, h.opts.Limits.Memory)
 			if err != nil {
 				return err
 			}

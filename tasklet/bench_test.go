@@ -106,7 +106,7 @@ func BenchmarkFreeze(b *testing.B) {
 func BenchmarkFreezeLarge(b *testing.B) {
 	b.Run("floor=stream-1GiB", func(b *testing.B) { floor(b, 1<<30) })
 	b.Run("floor=stream-1MiB", func(b *testing.B) { floor(b, 1<<20) })
-	large := &tasklet.Options{AcceptAny: true, MemoryLimit: 2 << 30}
+	large := &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 2 << 30}}
 	b.Run("move", func(b *testing.B) {
 		peers := []*peer{startPeer(b, tcp, large), startPeer(b, tcp, large)}
 		if _, err := peers[0].node.Connect(b.Context(), peers[1].node.Addrs()[0]); err != nil {
@@ -122,7 +122,7 @@ func diskPeers(b *testing.B, opts *tasklet.Options) (peers []*peer) {
 	for range 2 {
 		o := tasklet.Options{AcceptAny: true, CacheDir: cache}
 		if opts != nil {
-			o.MemoryLimit = opts.MemoryLimit
+			o.Limits = opts.Limits
 		}
 		o.DataDir = b.TempDir()
 		p := must[*peer](b)(newPeer(o.DataDir, tcp, &o))

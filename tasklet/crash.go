@@ -51,7 +51,7 @@ func (g *guest) exitOf(status int, err error) *exit {
 	case errors.Is(err, sandbox.ErrCPU):
 		err = fmt.Errorf("%w: processor time: it computed for more than %s (--cpu, Limits.CPU)", ErrLimit, g.host.opts.Limits.CPU)
 	case errors.Is(err, sandbox.ErrMemory):
-		err = fmt.Errorf("%w: memory: it wanted more than %d bytes (--memory, Options.MemoryLimit)", ErrLimit, g.host.opts.MemoryLimit)
+		err = fmt.Errorf("%w: memory: it wanted more than %d bytes (--memory, Limits.Memory)", ErrLimit, g.host.opts.Limits.Memory)
 	}
 	if status == 2 { // what Go's runtime exits with
 		if reason, stack, ok := g.last.crash(); ok {

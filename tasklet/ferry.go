@@ -116,7 +116,7 @@ func (r *routine) take(a *arrival) error {
 	if err != nil {
 		return err
 	}
-	cont, err := decodeContinuation(body, r.host.opts.MemoryLimit)
+	cont, err := decodeContinuation(body, r.host.opts.Limits.Memory)
 	if err != nil {
 		return err
 	}

@@ -75,11 +75,7 @@ type Options struct {
 	// other peers as such. Default: none.
 	Functions []AnyFunction
 
-	// MemoryLimit is the memory that each tasklet may have here, in bytes.
-	// Default: [DefaultMemoryLimit].
-	MemoryLimit uint64
-
-	// Limits are what else tasklets may use of this peer. Default: see there.
+	// Limits are what tasklets may use of this peer. Default: see there.
 	Limits Limits
 
 	// Logger takes what an operator may want to know. Default: silence.
@@ -133,9 +129,6 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	if opts != nil {
 		o = *opts
 		o.Accept = slices.Clone(o.Accept)
-	}
-	if o.MemoryLimit == 0 {
-		o.MemoryLimit = DefaultMemoryLimit
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

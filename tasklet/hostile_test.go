@@ -90,7 +90,7 @@ type offer struct {
 // Whatever a stranger says, the host and its tasklets go on.
 func TestHostileSource(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
-	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, MemoryLimit: 16 << 20})
+	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 16 << 20}})
 	tl := spawn(ctx, t, victim, "zoo", "forever")
 	program := tl.Info().Program
 	from := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
@@ -308,7 +308,7 @@ func TestHostileDestination(t *testing.T) {
 func TestOfferLies(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	source := startPeer(t, tcp, nil)
-	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, MemoryLimit: 1 << 20})
+	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 1 << 20}})
 	must[p2p.ID](t)(source.node.Connect(ctx, victim.node.Addrs()[0]))
 	tl := spawn(ctx, t, source, "zoo", "forever")
 	s := knock(t, source.node, victim)

@@ -54,7 +54,7 @@ func TestKill(t *testing.T) {
 
 func TestCrash(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
-	p := startPeer(t, tcp, &tasklet.Options{MemoryLimit: 32 << 20})
+	p := startPeer(t, tcp, &tasklet.Options{Limits: tasklet.Limits{Memory: 32 << 20}})
 	for arg, want := range map[string]string{"crash": "assignment to entry in nil map", "gorge": "out of memory"} {
 		tl := spawn(ctx, t, p, "zoo", arg)
 		if status, err := tl.Wait(ctx); status != 2 {
@@ -71,7 +71,7 @@ func TestRefusedMoves(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	a := startPeer(t, tcp, nil)
 	closed := startPeer(t, tcp, nil) // accepts nobody
-	small := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, MemoryLimit: 4 << 20})
+	small := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 4 << 20}})
 	mute := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp})) // hosts no tasklets
 	defer mute.Close()
 	dead := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))

@@ -8,10 +8,14 @@ import (
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
-// Limits bound what tasklets may use of a peer, beside the memory of each. A
-// tasklet that exceeds one is ended with an error that wraps [ErrLimit] and
-// names it; one that would do so by coming here is refused.
+// Limits bound what tasklets may use of a peer. A tasklet that exceeds one is
+// ended with an error that wraps [ErrLimit] and names it; one that would do so by
+// coming here is refused.
 type Limits struct {
+	// Memory is how many bytes of memory each tasklet may have. Default:
+	// [DefaultMemoryLimit].
+	Memory uint64
+
 	// CPU is how long a tasklet may compute in all its life, by the host's
 	// clock while it does not wait, and rounded up to about a millisecond.
 	// What it says that it computed elsewhere counts. Default: no limit.
@@ -33,6 +37,9 @@ type Limits struct {
 }
 
 func (l *Limits) defaults() {
+	if l.Memory == 0 {
+		l.Memory = DefaultMemoryLimit
+	}
 	if l.Tasklets == 0 {
 		l.Tasklets = 256
 	}
@@ -112,7 +119,7 @@ func (p *process) settle() {
 func (g *guest) config() sandbox.Config {
 	o := &g.host.opts
 	return sandbox.Config{
-		Args: g.args, MemoryLimit: o.MemoryLimit, Reserve: g.reserve, CPULimit: o.Limits.CPU, Output: g.write, Calls: g,
+		Args: g.args, MemoryLimit: o.Limits.Memory, Reserve: g.reserve, CPULimit: o.Limits.CPU, Output: g.write, Calls: g,
 	}
 }
 

@@ -24,7 +24,7 @@ func TestLimits(t *testing.T) {
 	}{
 		{"processor time", tasklet.Options{Limits: tasklet.Limits{CPU: 300 * time.Millisecond}}, []string{"forever"}, "--cpu", -1},
 		{"output", tasklet.Options{Limits: tasklet.Limits{Output: 10_000}}, []string{"chatter"}, "--output", -1},
-		{"memory", tasklet.Options{MemoryLimit: 64 << 20}, []string{"gorge"}, "--memory", 2},
+		{"memory", tasklet.Options{Limits: tasklet.Limits{Memory: 64 << 20}}, []string{"gorge"}, "--memory", 2},
 		{"memory of all", tasklet.Options{Limits: tasklet.Limits{Continuations: 64 << 20}}, []string{"gorge"}, "--continuations", 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {

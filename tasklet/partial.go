@@ -116,7 +116,7 @@ func (p *guest) again(code *sandbox.Code) error {
 // replay fills the sandbox with what a log has.
 func (a *arrival) replay() (err error) {
 	h, p := a.host, a.guest()
-	limit := uint32(min(h.opts.MemoryLimit, 1<<32-1) / pageSize)
+	limit := uint32(min(h.opts.Limits.Memory, 1<<32-1) / pageSize)
 	p.pages, err = h.disk.Open(p.saved.Pages, -1, limit, func(i uint32, hash pageHash, page []byte) error {
 		if end := (uint64(i) + 1) * pageSize; end > uint64(len(p.inst.Memory())) {
 			if err := p.inst.Grow(uint32((end + program.PageSize - 1) / program.PageSize)); err != nil {

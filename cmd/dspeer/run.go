@@ -104,7 +104,7 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 	f.BoolVar(&o.NoLAN, "no-lan", false, "do not look for peers on the LAN (mDNS)")
 	f.BoolVar(&o.NoPortMapping, "no-port-mapping", false, "do not ask the router for a port (UPnP, NAT-PMP)")
 	relay.add(f)
-	f.Var((*size)(&o.MemoryLimit), "memory",
+	f.Var((*size)(&o.Limits.Memory), "memory",
 		"memory that each tasklet may have here, in `BYTES` or with a unit, such as 64MiB (default 256MiB)")
 	f.DurationVar(&o.Limits.CPU, "cpu", 0, "`TIME` that each tasklet may compute in all its life (default no limit)")
 	f.Int64Var(&o.Limits.Output, "output", 0, "`BYTES` that each tasklet may write in all its life (default no limit)")

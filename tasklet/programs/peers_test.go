@@ -67,7 +67,7 @@ func startPeers(t *testing.T, n int) []*peer {
 		store := must[*content.Store](t)(content.Start(node, table, nil))
 		space := network.Start(node, table, nil)
 		host := must[*tasklet.Host](t)(tasklet.Start(node, table, store, space, &tasklet.Options{
-			CacheDir: filepath.Join(workdir, "compiled"), AcceptAny: true, MemoryLimit: memoryLimit,
+			CacheDir: filepath.Join(workdir, "compiled"), AcceptAny: true, Limits: tasklet.Limits{Memory: memoryLimit},
 		}))
 		t.Cleanup(func() {
 			host.Close()
