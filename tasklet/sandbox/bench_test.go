@@ -163,3 +163,34 @@ func BenchmarkStart(b *testing.B) {
 		b.StartTimer()
 	}
 }
+
+// BenchmarkWake wakes a program that waits, and rests or not, with a reply, and
+// waits for its next request.
+func BenchmarkWake(b *testing.B) {
+	for what, patience := range map[string]time.Duration{"waiting": time.Hour, "resting": 0} {
+		b.Run(what, func(b *testing.B) {
+			calls := make(handler, 1)
+			i, err := guest(b, "asks").New(sandbox.Config{Args: []string{"asks"}, Calls: calls})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer i.Close()
+			i.SetPatience(patience)
+			if err := i.Start(); err != nil {
+				b.Fatal(err)
+			}
+			c := <-calls
+			var took time.Duration
+			for b.Loop() {
+				if patience == 0 {
+					rests(b, i)
+				}
+				began := time.Now()
+				i.Reply(c.ID, make([]byte, 8))
+				c = <-calls
+				took += time.Since(began)
+			}
+			b.ReportMetric(float64(took.Nanoseconds())/1000/float64(b.N), "µs/wake")
+		})
+	}
+}

@@ -2,13 +2,11 @@ package sandbox
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/tetratelabs/wazero"
-	"github.com/tetratelabs/wazero/api"
-	"github.com/tetratelabs/wazero/experimental"
 
 	"github.com/dstackless/dstackless/tasklet/program"
 )
@@ -54,6 +52,9 @@ type Code struct {
 	module  wazero.CompiledModule
 	program *program.Program
 	image   *image
+
+	mu   sync.Mutex
+	idle []*engine
 }
 
 // Program returns what was compiled.
@@ -61,6 +62,12 @@ func (c *Code) Program() *program.Program { return c.program }
 
 // Close frees the code. All its instances must be closed before.
 func (c *Code) Close() error {
+	c.mu.Lock()
+	for _, e := range c.idle {
+		e.close()
+	}
+	c.idle = nil
+	c.mu.Unlock()
 	c.image.close()
 	return c.module.Close(context.Background())
 }
@@ -84,26 +91,16 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: reserve %d bytes: %w", limit, err)
 	}
-	i := &Instance{cfg: cfg, mem: mem, image: c.image, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
-	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
-	i.module, err = c.engine.InstantiateModule(
-		experimental.WithMemoryAllocator(i.ctx, mem), c.module,
-		// Guests have no randomness of the engine's; its default would
-		// take 5 KiB for each.
-		wazero.NewModuleConfig().WithName("").WithStartFunctions().WithRandSource(rand.Reader))
-	if err == nil {
-		err = mem.load(c.image)
-	}
-	if err != nil {
-		if i.module != nil {
-			i.module.Close(i.ctx)
-		}
+	mem.grow(uint64(c.program.Pages()) * program.PageSize)
+	if err := mem.load(c.image); err != nil {
 		mem.free()
 		return nil, fmt.Errorf("sandbox: instantiate: %w", err)
 	}
 	mem.reserve = cfg.Reserve
-	for n := range i.globals {
-		i.globals[n] = i.module.ExportedGlobal(program.ExportGlobal(n)).(api.MutableGlobal)
+	i := &Instance{
+		cfg: cfg, code: c, mem: mem, patience: restAfter,
+		wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{},
 	}
+	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
 	return i, nil
 }

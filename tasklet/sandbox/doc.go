@@ -28,6 +28,11 @@
 // it is over, as in Go before 1.14. It does not keep the host waiting: such a
 // guest can be paused, moved and killed.
 //
+// A guest that has waited for a second rests: it is no more than its memory, its
+// registers and a timer, without a thread, a goroutine or a part in the machine
+// that runs guests, and whatever does not need it to run does not wake it.
+// Waking it takes some 20 µs longer than one that waits.
+//
 // # Time
 //
 // A guest's monotonic clock never goes back, and the time that a stopped

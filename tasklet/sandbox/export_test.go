@@ -2,8 +2,11 @@ package sandbox
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/tetratelabs/wazero/sys"
 
@@ -17,12 +20,16 @@ func (i *Instance) Waited() bool {
 	return i.idled
 }
 
-// Trimmed reports whether the guest has waited so long that it was trimmed.
-func (i *Instance) Trimmed() bool {
+// Rests reports whether the guest has waited so long that it rests.
+func (i *Instance) Rests() bool {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return !i.trimmed.IsZero()
+	return i.phase == resting
 }
+
+// SetPatience sets how long a guest that does not run yet waits before it
+// rests.
+func (i *Instance) SetPatience(d time.Duration) { i.patience = d }
 
 // HostFuncs returns what guests can import, in order.
 func HostFuncs() []program.Import {
@@ -42,7 +49,7 @@ func NewVictim(size uint64, cfg Config) (*Instance, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	mem.Reallocate(size)
+	mem.grow(size)
 	i := &Instance{cfg: cfg, mem: mem, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
 	return i, mem.free, nil
 }
@@ -77,3 +84,26 @@ func (i *Instance) HostCall(imp program.Import, args []uint64) (result uint32, e
 
 // CopySnapshot makes the instance's snapshot one that compares.
 func (i *Instance) CopySnapshot() { i.snap = &Snapshot{i: i, shadow: newCopied()} }
+
+// Alarmed reports whether the guest has an alarm that is to wake it.
+func (i *Instance) Alarmed() bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.alarm != nil
+}
+
+// CheckIdle reports whether the code has an engine that nobody uses, and that
+// is without memory.
+func (c *Code) CheckIdle() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.idle) == 0 {
+		return errors.New("there is no idle engine")
+	}
+	for _, e := range c.idle {
+		if e.memory != nil || e.module.Memory().Size() != 0 {
+			return fmt.Errorf("an idle engine has %d bytes of memory", e.module.Memory().Size())
+		}
+	}
+	return nil
+}

@@ -6,21 +6,10 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
-	"time"
 	"unsafe"
 
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
-
-// trimmed waits until a guest has waited for so long that it was trimmed.
-func trimmed(t testing.TB, i *sandbox.Instance) {
-	t.Helper()
-	for end := time.Now().Add(time.Minute); !i.Trimmed(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("the guest is not trimmed")
-		}
-	}
-}
 
 // field returns a number of KiB that one of /proc/self's files tells, behind
 // the line that begins with head.
@@ -43,7 +32,7 @@ func field(t testing.TB, file, head, name string) (kib int) {
 func TestTrim(t *testing.T) {
 	var out output
 	i := start(t, "sleep", sandbox.Config{Args: []string{"sleep", "1500ms"}, Output: out.write})
-	trimmed(t, i)
+	rests(t, i)
 	var used int
 	var head string
 	if err := i.AtSafePoint(within(t), func(memory []byte) {
@@ -71,7 +60,7 @@ func BenchmarkIdle(b *testing.B) {
 		debug.FreeOSMemory()
 		return field(b, "smaps_rollup", "", "Pss")
 	}
-	trimmed(b, start(b, "idle", sandbox.Config{Args: []string{"idle"}}))
+	rests(b, start(b, "idle", sandbox.Config{Args: []string{"idle"}}))
 	for b.Loop() {
 		before := pss()
 		var all []*sandbox.Instance
@@ -79,7 +68,7 @@ func BenchmarkIdle(b *testing.B) {
 			all = append(all, start(b, "idle", sandbox.Config{Args: []string{"idle"}}))
 		}
 		for _, i := range all {
-			trimmed(b, i)
+			rests(b, i)
 		}
 		b.ReportMetric(float64(pss()-before)/1024, "MiB/1000")
 		for _, i := range all {

@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
 
 	"github.com/dstackless/dstackless/tasklet/program"
@@ -20,6 +19,7 @@ type phase uint8
 const (
 	created phase = iota // memory may be written, nothing ran
 	running              // the guest's goroutine exists
+	resting              // the guest waits without one
 	paused               // the guest has left; memory and globals are all there is
 	exited               // the guest has come to its end
 )
@@ -30,13 +30,11 @@ type instanceKey struct{}
 // An Instance is one run of a program. Its methods are safe for concurrent
 // use.
 type Instance struct {
-	cfg     Config
-	ctx     context.Context
-	module  api.Module
-	mem     *memory
-	image   *image // what its memory began with
-	globals [program.Globals + 1]api.MutableGlobal
-	clock   clock
+	cfg   Config
+	code  *Code
+	ctx   context.Context
+	mem   *memory
+	clock clock
 
 	wake  chan struct{} // tells a waiting guest to look around; holds one
 	done  chan struct{} // closed when exited
@@ -60,21 +58,28 @@ type Instance struct {
 	inbox   []byte
 	ticking bool // the guest looks at its inbox from time to time by itself
 
+	alarm *time.Timer // wakes a guest that rests, nil if only a reply can
+
 	snap *Snapshot // if somebody wanted one
 
 	status int
 	err    error
 
 	// Of the guest's goroutine alone, or of the one that starts it.
-	g0      uint64
-	ready   bool      // the Go runtime is initialized
-	resumed bool      // no host call was made since the guest was carried on
-	idled   bool      // the guest waited since it last looked into its inbox
-	inLoop  bool      // the guest left, or is left, in the midst of computing
-	lap     time.Time // since when it computes
-	cpu     time.Duration
-	sliced  time.Time // when a goroutine of the guest was last preempted
-	trimmed time.Time // when the guest's memory was last trimmed
+	engine    *engine   // runs it
+	registers registers // while none does
+	g0        uint64
+	ready     bool          // the Go runtime is initialized
+	resumed   bool          // no host call was made since the guest was carried on
+	idled     bool          // the guest waited since it last looked into its inbox
+	inLoop    bool          // the guest left, or is left, in the midst of computing
+	patience  time.Duration // how long it waits before it rests
+	began     int64         // when the wait began that it left, or is to leave, to rest; 0: none
+	due       int64         // when that wait ends by itself
+	lap       time.Time     // since when it computes
+	cpu       time.Duration
+	sliced    time.Time // when a goroutine of the guest was last preempted
+	trimmed   time.Time // when the guest's memory was last trimmed
 }
 
 // Start runs the program from its beginning, in a goroutine of its own.
@@ -103,22 +108,34 @@ func (i *Instance) is(p phase) error {
 	return ErrState
 }
 
-// launch runs one of the program's exported functions until the guest leaves
-// or ends. The lock is held and the group counts the new goroutine already.
+// launch gives the guest a goroutine, which runs it until it leaves or ends,
+// from one of the program's exported functions. The lock is held and the group
+// counts the goroutine already.
 func (i *Instance) launch(name string) {
 	i.phase = running
 	go func() {
 		defer i.group.Done()
-		for {
-			i.lap = time.Now()
-			_, err := i.module.ExportedFunction(name).Call(i.ctx)
-			i.computed(time.Now())
-			if !i.settle(err) {
-				return
-			}
+		for i.settle(i.run(name)) {
 			name = program.ExportLoop
 		}
 	}()
+}
+
+// run has an engine run one of the program's exported functions until the guest
+// leaves or ends.
+func (i *Instance) run(name string) error {
+	e, err := i.code.take(i.mem)
+	if err != nil {
+		return err
+	}
+	defer i.code.give(e)
+	e.load(&i.registers)
+	i.engine, i.lap = e, time.Now()
+	_, err = e.module.ExportedFunction(name).Call(i.ctx)
+	i.computed(time.Now())
+	i.engine = nil
+	e.store(&i.registers)
+	return err
 }
 
 // computed notes that the guest computed until now.
@@ -151,13 +168,15 @@ func (i *Instance) settle(err error) bool {
 	switch {
 	case i.killed != nil:
 		i.exit(-1, i.killed)
-	case left && i.pause == nil:
-		i.carryOn()
-		return true
-	case left:
+	case left && i.pause != nil:
 		i.phase = paused
 		close(i.pause)
 		i.pause = nil
+	case left && i.began != 0:
+		return !i.lieDown()
+	case left:
+		i.carryOn()
+		return true
 	case errors.As(err, &exit):
 		err = nil
 		if exit.ExitCode() != 0 {
@@ -174,7 +193,7 @@ func (i *Instance) settle(err error) bool {
 
 // carryOn prepares the guest for being entered again. The lock is held.
 func (i *Instance) carryOn() {
-	i.resumed = true
+	i.resumed, i.began = true, 0
 	if i.inLoop {
 		i.enterLoop()
 	}
@@ -208,6 +227,7 @@ func (i *Instance) kill(err error) {
 		}
 		i.alert()
 	default:
+		i.getUp()
 		i.exit(-1, err)
 	}
 }
@@ -242,10 +262,9 @@ func (i *Instance) Close() error {
 		return nil
 	}
 	i.closed = true
-	err := i.module.Close(i.ctx)
 	if i.snap != nil {
 		i.snap.shadow.close()
 	}
 	i.mem.free()
-	return err
+	return nil
 }

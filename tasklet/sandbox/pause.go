@@ -22,8 +22,12 @@ func (i *Instance) alert() {
 	i.poke()
 }
 
-// poke ends the guest's waiting, if it waits.
+// poke ends the guest's waiting, if it waits. The lock is held.
 func (i *Instance) poke() {
+	if i.phase == resting {
+		i.rouse()
+		return
+	}
 	select {
 	case i.wake <- struct{}{}:
 	default:
@@ -39,6 +43,10 @@ func (i *Instance) poke() {
 // ErrBusy and the context's.
 func (i *Instance) Pause(ctx context.Context) error {
 	i.mu.Lock()
+	if i.phase == resting {
+		i.getUp()
+		i.phase = paused
+	}
 	if err := i.is(running); err != nil {
 		defer i.mu.Unlock()
 		if i.phase == paused && !i.closed {
@@ -73,9 +81,10 @@ func (i *Instance) Pause(ctx context.Context) error {
 }
 
 // AtSafePoint has the guest's own goroutine call f with its memory at its next
-// safe point, after which the guest goes on, and returns when it has. f must not
-// keep the memory, nor call methods of the instance that wait. A guest that is
-// paused or not started is at a safe point already.
+// safe point, after which the guest goes on, and returns when it has. For a
+// guest that has none, because it is paused, not started or has waited for long,
+// the caller's does at once. f must not keep the memory, nor call methods of the
+// instance.
 //
 // The error is ErrExited if the guest came to its end instead. If ctx ends
 // first, f is not called and the error wraps ErrBusy and the context's.
@@ -125,7 +134,7 @@ func (i *Instance) enter(waits bool) (leave bool) {
 		// While the runtime initializes itself there is no goroutine but
 		// the first, g0. A call from another one, or an idle scheduler,
 		// shows that it is done.
-		g := i.globals[program.GlobalG].Get()
+		g := i.engine.globals[program.GlobalG].Get()
 		if i.g0 == 0 {
 			i.g0 = g
 		}
@@ -167,7 +176,7 @@ func (i *Instance) obey() {
 // leave tells the guest to leave. The lock is held.
 func (i *Instance) leave(inLoop bool) {
 	i.leaving, i.inLoop = true, inLoop
-	i.globals[program.GlobalPause].Set(1)
+	i.engine.globals[program.GlobalPause].Set(1)
 }
 
 // visits runs the functions that wait for a safe point. The lock is held, and

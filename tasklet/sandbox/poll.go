@@ -46,20 +46,23 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 	i.computed(time.Now())
 	i.overspent()
 	defer func() { i.lap = time.Now() }()
-	now := i.clock.mono()
+	since, now := time.Now(), i.clock.mono()
+	began, waited := i.began, true
+	if i.began = 0; began == 0 {
+		began, waited = now, false // it did not rest
+	}
 	subs := make([]subscription, n)
 	for k := range subs {
-		subs[k] = readSubscription(from[k*subscriptionSize:], now)
+		subs[k] = readSubscription(from[k*subscriptionSize:], began, now)
 	}
 	var timer *time.Timer
-	since := time.Now()
-	for waited := false; ; waited = true {
+	for ; ; waited = true {
 		i.mu.Lock()
 		now := i.clock.mono()
-		count, next := i.due(subs, now)
+		count, next := i.ripe(subs, now)
 		if waited && count > 0 {
 			i.stir()
-			count, _ = i.due(subs, now)
+			count, _ = i.ripe(subs, now)
 		}
 		if count > 0 {
 			events := i.events(to, subs, now)
@@ -67,13 +70,19 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 			return i.mem.putU32(nevents, events)
 		}
 		i.idled = true
+		patience := i.patience - time.Since(since)
+		if patience <= 0 && !i.attention.Load() {
+			i.rest(began, next)
+			i.mu.Unlock()
+			return errnoSuccess // it leaves
+		}
 		i.mu.Unlock()
-		next = min(next, int64(i.untilTrim(since)))
+		wait := min(time.Duration(next-now), max(0, patience))
 		if timer == nil {
-			timer = time.NewTimer(time.Duration(next))
+			timer = time.NewTimer(wait)
 			defer timer.Stop()
 		} else {
-			timer.Reset(time.Duration(next))
+			timer.Reset(wait)
 		}
 		select {
 		case <-i.wake:
@@ -82,13 +91,15 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		if i.attention.Load() && i.attend() {
 			return errnoSuccess // it leaves
 		}
-		if i.untilTrim(since) == 0 {
+		if time.Since(since) >= i.patience {
 			i.trim()
 		}
 	}
 }
 
-func readSubscription(b []byte, now int64) subscription {
+// readSubscription reads what a guest waits for since it began to, by its clock,
+// which shows now.
+func readSubscription(b []byte, began, now int64) subscription {
 	s := subscription{user: binary.LittleEndian.Uint64(b), kind: b[8]}
 	switch s.kind {
 	case eventClock:
@@ -103,7 +114,7 @@ func readSubscription(b []byte, now int64) subscription {
 		case absolute:
 			s.due = timeout
 		default:
-			s.due = now + timeout
+			s.due = began + timeout
 		}
 	case eventRead, eventWrite:
 		s.fd = binary.LittleEndian.Uint32(b[16:])
@@ -129,16 +140,16 @@ func (i *Instance) has(s *subscription, now int64) bool {
 	return true
 }
 
-// due returns how many of subs have an event, and in how many nanoseconds
-// one of them will by itself. The lock is held.
-func (i *Instance) due(subs []subscription, now int64) (count int, next int64) {
-	next = int64(time.Hour)
+// ripe returns how many of subs have an event, and when by the guest's clock
+// one of them will by itself, or never. The lock is held.
+func (i *Instance) ripe(subs []subscription, now int64) (count int, next int64) {
+	next = never
 	for k := range subs {
 		s := &subs[k]
 		if i.has(s, now) {
 			count++
 		} else if s.kind == eventClock {
-			next = min(next, s.due-now)
+			next = min(next, s.due)
 		}
 	}
 	return count, next

@@ -54,7 +54,7 @@ func (i *Instance) Snapshot() (*Snapshot, error) {
 		return nil, ErrClosed
 	}
 	if i.snap == nil {
-		i.snap = &Snapshot{i: i, shadow: newShadow(i.mem, i.image)}
+		i.snap = &Snapshot{i: i, shadow: newShadow(i.mem, i.code.image)}
 	}
 	return i.snap, nil
 }

@@ -50,18 +50,16 @@ func (i *Instance) State() (State, error) {
 	}
 	mono, wall := i.clock.read()
 	s := State{
-		G0:     i.g0,
-		InLoop: i.inLoop,
-		Pages:  uint32(len(i.mem.bytes()) / program.PageSize),
-		CPU:    int64(i.cpu),
-		Mono:   mono,
-		Wall:   wall,
-		Args:   slices.Clone(i.cfg.Args),
-		Calls:  i.outstanding(),
-		Inbox:  slices.Clone(i.inbox),
-	}
-	for n := range s.Globals {
-		s.Globals[n] = i.globals[n].Get()
+		Globals: i.registers,
+		G0:      i.g0,
+		InLoop:  i.inLoop,
+		Pages:   uint32(len(i.mem.bytes()) / program.PageSize),
+		CPU:     int64(i.cpu),
+		Mono:    mono,
+		Wall:    wall,
+		Args:    slices.Clone(i.cfg.Args),
+		Calls:   i.outstanding(),
+		Inbox:   slices.Clone(i.inbox),
 	}
 	return s, nil
 }
@@ -104,7 +102,7 @@ func (i *Instance) Grow(pages uint32) error {
 	if pages < have {
 		return fmt.Errorf("%w: %d pages; the program starts with %d", ErrInvalidState, pages, have)
 	}
-	if _, ok := i.module.Memory().Grow(pages - have); !ok {
+	if pages > 1<<32/program.PageSize || pages > have && !i.mem.grow(uint64(pages)*program.PageSize) {
 		err := i.mem.refused
 		i.mem.refused = nil
 		return fmt.Errorf("%d pages of %d bytes: %w", pages, program.PageSize, cmp.Or(err, ErrMemory))
@@ -161,7 +159,7 @@ func (i *Instance) adopt(s State) error {
 		if n == program.GlobalSP || n == program.GlobalPause {
 			v = uint64(uint32(v))
 		}
-		i.globals[n].Set(v)
+		i.registers[n] = v
 	}
 	return nil
 }

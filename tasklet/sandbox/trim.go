@@ -3,10 +3,8 @@ package sandbox
 import "time"
 
 const (
-	// trimAfter is how long a guest waits before its host looks whether it
+	// trimAgain is how long a guest's host does not look again whether it
 	// needs all the memory that it has.
-	trimAfter = time.Second
-	// trimAgain is how long the host does not look again.
 	trimAgain = time.Minute
 	// maxTrim is the size of the largest memory that is looked at: above it,
 	// it would take so long that the guest might be missed.
@@ -16,27 +14,16 @@ const (
 // trimPage is the unit in which memory is given back, in bytes.
 const trimPage = 4096
 
-// untilTrim returns when a guest that has waited since then is to be trimmed; 0
-// means now.
-func (i *Instance) untilTrim(since time.Time) time.Duration {
-	now := time.Now()
-	if now.Sub(i.trimmed) < trimAgain {
-		return time.Hour
-	}
-	return max(0, trimAfter-now.Sub(since))
-}
-
 // trim gives memory back that the guest has written nothing but zeros to: the
 // Go runtime clears much that is never used. The guest's goroutine calls it
 // while it waits, at a time when nobody else looks at its memory.
 func (i *Instance) trim() {
-	defer func() {
-		i.mu.Lock()
-		i.trimmed = time.Now()
-		i.mu.Unlock()
-	}()
+	if time.Since(i.trimmed) < trimAgain {
+		return
+	}
+	i.trimmed = time.Now()
 	memory := i.mem.bytes()
-	from := (len(i.image.data) + trimPage - 1) / trimPage * trimPage
+	from := (len(i.code.image.data) + trimPage - 1) / trimPage * trimPage
 	if len(memory) > maxTrim || from > len(memory) {
 		return
 	}

@@ -41,7 +41,7 @@ func (i *Instance) yield(where uint32) (resume bool) {
 	i.computed(now)
 	i.overspent()
 	defer func() { i.lap = time.Now() }() // what the host's scheduler does in here is not the guest's time
-	g := i.globals[program.GlobalG].Get()
+	g := i.engine.globals[program.GlobalG].Get()
 	own := i.ready && g != i.g0
 	if i.attention.Load() {
 		i.mu.Lock()
@@ -53,7 +53,7 @@ func (i *Instance) yield(where uint32) (resume bool) {
 			i.leave(where == program.YieldLoop)
 			return false
 		case i.pause != nil:
-			i.globals[program.GlobalTurns].Set(hurriedTurns)
+			i.engine.globals[program.GlobalTurns].Set(hurriedTurns)
 		}
 	}
 	if own && now.Sub(i.sliced) >= timeSlice {
@@ -67,7 +67,7 @@ func (i *Instance) yield(where uint32) (resume bool) {
 // see program.AskHost. What is on its stack is its own business: a guest whose
 // stack is nowhere will fail by itself.
 func (i *Instance) enterLoop() {
-	pc, ok := i.mem.slice(uint32(i.globals[program.GlobalSP].Get())-8, 8)
+	pc, ok := i.mem.slice(uint32(i.registers[program.GlobalSP])-8, 8)
 	next, ok2 := i.mem.slice(program.NextAddr, 4)
 	if ok && ok2 {
 		binary.LittleEndian.PutUint32(next, uint32(binary.LittleEndian.Uint16(pc)))

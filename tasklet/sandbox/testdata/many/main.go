@@ -6,13 +6,19 @@ import "os"
 
 func main() {
 	switch os.Args[0] {
+	case "asks":
+		asks()
 	case "busy":
 		busy()
 	case "crunch":
 		crunch()
 	case "raw":
 		raw()
+	case "rest":
+		rest()
 	case "sleep":
 		sleep()
+	case "waits":
+		waits()
 	}
 }
