@@ -92,9 +92,9 @@ func (i *Instance) Alarmed() bool {
 	return i.alarm != nil
 }
 
-// CheckIdle reports whether the code has an engine that nobody uses, and that
-// is without memory.
-func (c *Code) CheckIdle() error {
+// SoilIdle changes the registers of the engines that nobody uses. It fails
+// unless there are some, and they have no memory.
+func (c *Code) SoilIdle() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.idle) == 0 {
@@ -103,6 +103,9 @@ func (c *Code) CheckIdle() error {
 	for _, e := range c.idle {
 		if e.memory != nil || e.module.Memory().Size() != 0 {
 			return fmt.Errorf("an idle engine has %d bytes of memory", e.module.Memory().Size())
+		}
+		for _, g := range e.globals {
+			g.Set(1)
 		}
 	}
 	return nil

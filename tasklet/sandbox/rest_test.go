@@ -84,14 +84,66 @@ func TestRestUntilReply(t *testing.T) {
 	}
 }
 
-// A wait that was interrupted by a rest has the result that it would have had.
+// A wait in which the guest rested, twice, because it was woken for nothing,
+// has the result that it would have had.
 func TestRestIsNotSeen(t *testing.T) {
 	var out output
-	i := impatient(t, sandbox.Config{Args: []string{"waits"}, Output: out.write})
+	calls := make(handler, 1)
+	i := impatient(t, sandbox.Config{Args: []string{"waits"}, Output: out.write, Calls: calls})
+	for range 3 {
+		c := <-calls
+		rests(t, i)
+		time.Sleep(20 * time.Millisecond) // of the 50 that it waits
+		i.Reply(c.ID, nil)
+	}
 	wait(t, i)
-	if got, want := out.String(), "waited 0 1 7 true\nwaited 0 1 8 true\n"; got != want {
+	if got, want := out.String(), "waited 0 1 7 true\nwaited 0 1 7 true\nwaited 0 1 8 true\n"; got != want {
 		t.Errorf("output %q; want %q", got, want)
 	}
+}
+
+// A wait in which the guest was paused ends with nothing, and those that follow
+// are as long as they should be.
+func TestRestAndPauseIsOver(t *testing.T) {
+	var out output
+	calls := make(handler, 3)
+	i := impatient(t, sandbox.Config{Args: []string{"waits"}, Output: out.write, Calls: calls})
+	<-calls
+	rests(t, i)
+	time.Sleep(20 * time.Millisecond) // of the 50 that it waits
+	if err := errors.Join(i.Pause(within(t)), i.Proceed()); err != nil {
+		t.Error(err)
+	}
+	wait(t, i)
+	if got, want := out.String(), "\nwaited 0 1 7 true\nwaited 0 1 8 true\n"; !strings.HasPrefix(got, "waited 0 0 ") || !strings.HasSuffix(got, want) {
+		t.Errorf("output %q; want ...%q", got, want)
+	}
+}
+
+// A reply that comes while the guest is about to rest wakes it, and its memory
+// is not reserved again.
+func TestNoReplyIsLost(t *testing.T) {
+	const rounds = 3000
+	calls := make(handler, 1)
+	reserved := uint64(0)
+	i := impatient(t, sandbox.Config{Args: []string{"asks"}, Calls: calls, Reserve: func(size uint64) error {
+		if size <= reserved {
+			t.Errorf("%d bytes are reserved behind %d", size, reserved)
+		}
+		reserved = size
+		return nil
+	}})
+	for n := range rounds {
+		select {
+		case c := <-calls:
+			for began := time.Now(); time.Since(began) < time.Duration(n%100)*time.Microsecond; {
+			}
+			i.Reply(c.ID, make([]byte, 8))
+		case <-time.After(time.Minute):
+			t.Fatalf("the guest did not go on after reply %d", n)
+		}
+	}
+	i.Close()
 }
 
 // A guest that rests is paused, and becomes another instance, without being
@@ -201,7 +253,7 @@ func TestEnginesAreClean(t *testing.T) {
 			if !strings.Contains(out.String(), test.want) {
 				t.Errorf("%v wrote %q", test.args, &out)
 			}
-			if err := code.CheckIdle(); err != nil {
+			if err := code.SoilIdle(); err != nil {
 				t.Error(err)
 			}
 		}

@@ -108,7 +108,11 @@ func waits() {
 		fmt.Println("waited", errno, n, events[0], time.Since(began) >= 50*time.Millisecond)
 	}
 	in[0], in[2], in[3] = 7, 1, uint64(50*time.Millisecond) // for a time
+	submit(1, 0, nil, 0)
 	call()
+	submit(2, 0, nil, 0)
+	call()
+	submit(3, 0, nil, 0)
 	in[0], in[2], in[3], in[5] = 8, 0, uint64(time.Now().Add(50*time.Millisecond).UnixNano()), 1 // until a time
 	call()
 }
