@@ -96,10 +96,11 @@ func TestSnapshotGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Update(ctx); err != nil && !errors.Is(err, sandbox.ErrBusy) {
+	early, err := s.Update(ctx) // the guest may have been faster
+	if err != nil && !errors.Is(err, sandbox.ErrBusy) {
 		t.Errorf("update: %v", err)
 	}
-	if changed, err := s.Update(within(t)); err != nil || len(changed) == 0 {
+	if changed, err := s.Update(within(t)); err != nil || len(early)+len(changed) == 0 {
 		t.Errorf("%d pages, %v", len(changed), err)
 	}
 	i.Close()
