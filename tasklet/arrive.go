@@ -442,13 +442,15 @@ func (a *arrival) run() error {
 	return p.launch()
 }
 
-// landed waits until a tasklet that is just coming here has come.
+// landed waits until a tasklet that is just coming here has come. It may have
+// left again by then.
 func (h *Host) landed(ctx context.Context, id ID) error {
 	h.mu.Lock()
 	a, p := h.arriving[id], h.processes[id]
+	_, left := h.departed[id]
 	h.mu.Unlock()
 	switch {
-	case p != nil: // it has just come
+	case p != nil, a == nil && left:
 		return nil
 	case a == nil:
 		return fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, id, h.node.ID())
