@@ -2,6 +2,7 @@ package tasklet_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -26,6 +27,7 @@ const (
 	need     = 9
 	data     = 10
 	prepared = 11
+	raw      = 17
 )
 
 // A stranger speaks the protocol of tasklets by hand.
@@ -198,16 +200,27 @@ func TestHostileSource(t *testing.T) {
 			s.refused("state")
 		},
 		"pages that are not what their hashes say": func(t *testing.T) {
-			s := arrive(t)
-			c := cont()
-			c.Memory.Size = 8 << 20
-			s.say(pages, &c.Memory)
-			if tag, body := s.hear(); tag != need || len(body) != 1 || body[0] != 1 {
-				t.Fatalf("message %d %v", tag, body)
+			for _, c := range []struct {
+				tag  byte
+				body []byte
+				says string
+			}{
+				{data, []byte("noise"), "page data"},
+				{raw, make([]byte, 4095), "page data"},
+				{raw, bytes.Repeat([]byte{1}, 4096), "not what its hash says"},
+				{prepared, nil, "where pages belong"},
+			} {
+				s := arrive(t)
+				whole := cont()
+				whole.Memory.Size = 8 << 20
+				s.say(pages, &whole.Memory)
+				if tag, body := s.hear(); tag != need || len(body) != 1 || body[0] != 1 {
+					t.Fatalf("message %d %v", tag, body)
+				}
+				s.sayBytes(c.tag, c.body)
+				s.refused(c.says)
+				s.Reset()
 			}
-			// A zstd frame of one page of zeros would be due.
-			s.sayBytes(data, []byte("noise"))
-			s.refused("page data")
 		},
 		"a page list that never ends": func(t *testing.T) {
 			s := arrive(t)

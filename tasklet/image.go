@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"runtime"
+	"sync"
 
 	"github.com/dstackless/dstackless/tasklet/program"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -124,15 +126,35 @@ func (l *ledger) all() *PageList {
 func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
 	l.resize(s.Size())
 	list := &PageList{Size: l.size}
-	for _, i := range pages {
-		page, was := s.Page(i), l.hash(i)
-		if was == (pageHash{}) && bytes.Equal(page, original(l.image, int(i))) {
-			continue
-		}
-		if hash := hashOf(page); hash != was {
+	for n, hash := range l.look(s, pages) {
+		if i := pages[n]; hash != l.hash(i) {
 			l.set(i, hash)
 			list.add(i, hash)
 		}
 	}
 	return list
 }
+
+// look returns the hashes of pages of s, or zero for those that always were as
+// in the image. Each processor takes its part.
+func (l *ledger) look(s *sandbox.Snapshot, pages []uint32) []pageHash {
+	hashes := make([]pageHash, len(pages))
+	part := max((len(pages)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), minPart)
+	var looking sync.WaitGroup
+	for lo := 0; lo < len(pages); lo += part {
+		hi := min(lo+part, len(pages))
+		looking.Go(func() {
+			for n, i := range pages[lo:hi] {
+				page := s.Page(i)
+				if l.hash(i) != (pageHash{}) || !bytes.Equal(page, original(l.image, int(i))) {
+					hashes[lo+n] = hashOf(page)
+				}
+			}
+		})
+	}
+	looking.Wait()
+	return hashes
+}
+
+// minPart is how many pages are worth a goroutine.
+const minPart = 128

@@ -2,15 +2,11 @@ package tasklet
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/klauspost/compress/zstd"
-
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
-	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // Protocol is the libp2p protocol between hosts of tasklets.
@@ -33,7 +29,7 @@ const (
 	tagPages    // PageList: a round while the tasklet still runs
 	tagFrozen   // Continuation: the last round
 	tagNeed     // bit map: of the pages listed, those that are missing
-	tagData     // pages, compressed
+	tagData     // pages, compressed; or tagRaw
 	tagPrepared // empty: the continuation is whole
 	tagCommit   // commit: the source has given the tasklet up
 	tagRunning  // empty
@@ -41,6 +37,8 @@ const (
 	tagEvent // event
 	tagHeard // position in the output up to which it was heard
 	tagReply // reply to a control
+
+	tagRaw // pages that do not compress, as they are
 )
 
 // An offer asks to move a tasklet.
@@ -204,71 +202,3 @@ func (c *conn) receive(want tag, v any) error {
 
 // within gives the peer until then for what follows.
 func (c *conn) within(d time.Duration) { c.stream.SetDeadline(time.Now().Add(d)) }
-
-// batch is how many pages travel in one message.
-const batch = 256
-
-// sendPages sends the pages of a list that need names, as snap has them.
-func (c *conn) sendPages(list *PageList, snap *sandbox.Snapshot, need []byte) (sent uint64, err error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1))
-	if err != nil {
-		return 0, err
-	}
-	defer encoder.Close()
-	raw, packed := make([]byte, 0, batch*pageSize), []byte(nil)
-	flush := func() error {
-		if len(raw) == 0 {
-			return nil
-		}
-		c.within(stepTimeout)
-		packed = encoder.EncodeAll(raw, append(packed[:0], byte(tagData)))
-		raw = raw[:0]
-		return c.sendFrame(packed)
-	}
-	for n, i := range list.Index {
-		if !bit(need, n) {
-			continue
-		}
-		raw = append(raw, snap.Page(i)...)
-		sent += pageSize
-		if len(raw) == cap(raw) {
-			if err := flush(); err != nil {
-				return sent, err
-			}
-		}
-	}
-	return sent, flush()
-}
-
-func bit(bits []byte, i int) bool { return bits[i/8]&(1<<(i%8)) != 0 }
-
-// receivePages receives count pages and hands them to take, in order. A page is
-// valid during the call.
-func (c *conn) receivePages(count int, take func(page []byte) error) error {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(batch*pageSize))
-	if err != nil {
-		return err
-	}
-	defer decoder.Close()
-	var buf []byte
-	for count > 0 {
-		want := min(count, batch) * pageSize
-		c.within(stepTimeout)
-		body, err := c.expect(tagData, 2*batch*pageSize)
-		if err != nil {
-			return err
-		}
-		raw, err := decoder.DecodeAll(body, buf[:0])
-		buf = raw
-		if err != nil || len(raw) != want {
-			return errors.Join(fmt.Errorf("tasklet: page data: %w", codec.ErrMalformed), err)
-		}
-		for ; len(raw) > 0; raw = raw[pageSize:] {
-			if err := take(raw[:pageSize:pageSize]); err != nil {
-				return err
-			}
-			count--
-		}
-	}
-	return nil
-}
