@@ -90,6 +90,7 @@ func FuzzClaim(f *testing.F) {
 		}
 		f.Add(b)
 		f.Add(b[:len(b)-1])
+		f.Add(append(b, make([]byte, dht.MaxClaim)...))
 	}
 	f.Add([]byte{})
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\xffalice"))
