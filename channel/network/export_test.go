@@ -34,6 +34,8 @@ const (
 
 	MaxFrame    = maxFrame
 	MaxSessions = maxSessions
+
+	ProbeTime = probeTime
 )
 
 // A Frame is a frame whose fields the tests may set.

@@ -33,10 +33,17 @@ func (s *Space) Select(ctx context.Context, alternatives []channel.Alternative, 
 		}
 	}
 	if !wait && sel.idle(ctx) {
-		sel.end(nil)
+		sel.end(errIdle)
 	}
-	return sel.await(ctx)
+	n, err := sel.await(ctx)
+	if err == errIdle {
+		return -1, nil
+	}
+	return n, err
 }
+
+// errIdle ends a select that does not wait.
+var errIdle = errors.New("nothing can be done now")
 
 // A selection is a select under way.
 type selection struct {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/channel/history"
+	"github.com/dstackless/dstackless/channel/network"
 )
 
 // homed returns n peers of which the first is the home of the named channels.
@@ -260,6 +261,38 @@ func TestSelectDefault(t *testing.T) {
 		}
 	}
 	empty(ctx, t, peers, "d", "e")
+}
+
+// A value that a select with a default has offered comes back late: then nothing
+// else is waited for.
+func TestSelectDefaultIsRefused(t *testing.T) {
+	ctx := within(t, 30*time.Second)
+	home := startPeer(t)
+	const name = channel.Name("refused")
+	out := open[string](t, home, name)
+	agree(ctx, t, name, home)
+	h := attack(ctx, t, startNode(t), home, true)
+	h.join(name)
+	h.say(network.Frame{Kind: network.Receive, Number: 1, Receive: 7})
+	h.ping()
+	chosen := make(chan error, 1)
+	go func() {
+		n, err := channel.Select(ctx, out.Sending("x"), channel.Default())
+		if err == nil && n != 1 {
+			err = fmt.Errorf("case %d was chosen", n)
+		}
+		chosen <- err
+	}()
+	f := h.await(func(f network.Frame) bool { return f.Kind == network.Deliver })
+	select {
+	case err := <-chosen:
+		t.Fatalf("the value is on its way, and the select has returned: %v", err)
+	case <-time.After(network.ProbeTime + 100*time.Millisecond):
+	}
+	h.say(network.Frame{Kind: network.Refuse, Number: 1, Send: f.Send})
+	if err := <-chosen; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestSelectEnds(t *testing.T) {
