@@ -55,8 +55,10 @@ func Default() Case { return Case{isDefault: true} }
 // Select waits until one of the cases can be done, does exactly that one, and
 // returns its index and outcome. The channels may be on any peers, and others
 // may select among them at the same time. Of several cases that can be done at
-// once it chooses by chance. A case on a closed channel can be done: its
-// outcome is [ErrClosed].
+// once it chooses by chance, though what can be done on this peer is often done
+// before another peer has answered: a case that was passed over 16 times is the
+// first to be tried, for a second at most. A case on a closed channel can be
+// done: its outcome is [ErrClosed].
 //
 // When ctx ends first nothing is done, and Select returns -1 and ctx's error;
 // if a peer is just taking the value of a case, Select waits for the outcome

@@ -16,6 +16,8 @@ type endpoint struct {
 	member *member
 	left   bool
 	async  int // sends of the lane on their way
+
+	neglected int // in so many selects in a row another end was chosen
 }
 
 // operation returns one that is not in use. Each space has its own, so that the

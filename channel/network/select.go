@@ -25,17 +25,21 @@ func (s *Space) Select(ctx context.Context, alternatives []channel.Alternative, 
 		}
 		sel.ops[i] = &operation{payload: a.Payload, sink: a.Sink, end: e, choice: &sel.choice}
 	}
-	defer sel.clean()
+	if op := sel.neglected(); op != nil {
+		sel.begin(op)
+		sel.idle(ctx, op)
+	}
 	for _, i := range rand.Perm(len(sel.ops)) {
-		sel.begin(sel.ops[i])
 		if state, _ := sel.look(); state == decided {
 			break
 		}
+		sel.begin(sel.ops[i])
 	}
-	if !wait && sel.idle(ctx) {
+	if !wait && sel.idle(ctx, sel.ops...) {
 		sel.end(errIdle)
 	}
 	n, err := sel.await(ctx)
+	sel.clean(n)
 	if err == errIdle {
 		return -1, nil
 	}
@@ -51,11 +55,37 @@ type selection struct {
 	ops []*operation
 }
 
-// begin submits an alternative.
+// neglect is how many selects in a row may choose another alternative before
+// one is the first to be tried: 16.
+const neglect = 16
+
+// neglected returns an alternative that others have been chosen before for long,
+// or nil. What can be done on this peer is done before a distant home has
+// answered: without this, it might always be.
+func (s *selection) neglected() *operation {
+	for _, op := range s.ops {
+		m := op.end.member
+		m.mu.Lock()
+		is := op.end.neglected >= neglect
+		if is {
+			op.end.neglected = 0
+		}
+		m.mu.Unlock()
+		if is {
+			return op
+		}
+	}
+	return nil
+}
+
+// begin submits an alternative, once.
 func (s *selection) begin(op *operation) {
 	m := op.end.member
 	m.mu.Lock()
 	defer m.unlock()
+	if op.id != 0 || op.over {
+		return
+	}
 	err := op.end.ready()
 	if err == nil && m.closed && op.sink == nil {
 		err = channel.ErrClosed
@@ -128,12 +158,12 @@ func (s *selection) retry() {
 	}
 }
 
-// retry submits an alternative again, if it waits for nothing.
+// retry submits an alternative that has begun again, if it waits for nothing.
 func (m *member) retry(op *operation) {
 	switch {
 	case op.over:
 		op.choice.concluded(op)
-	case op.offered || !op.choice.isOpen():
+	case op.id == 0 || op.offered || !op.choice.isOpen():
 	case op.kept != nil:
 		if commit(op, nil) {
 			k := op.kept
@@ -145,11 +175,17 @@ func (m *member) retry(op *operation) {
 	}
 }
 
-// clean withdraws what was not chosen.
-func (s *selection) clean() {
-	for _, op := range s.ops {
+// clean withdraws all but the chosen alternative.
+func (s *selection) clean(chosen int) {
+	for i, op := range s.ops {
 		m := op.end.member
 		m.mu.Lock()
+		switch {
+		case i == chosen:
+			op.end.neglected = 0
+		case chosen >= 0:
+			op.end.neglected++
+		}
 		if op.id != 0 && !op.over {
 			m.conclude(op, nil)
 		}
@@ -158,22 +194,22 @@ func (s *selection) clean() {
 }
 
 const (
-	// probeTime is how long a select with a default waits at most to know
-	// whether another case can be done: a second.
+	// probeTime is how long a select waits at most to know whether an
+	// alternative can be done at once: a second.
 	probeTime = time.Second
 	// probeAgain is how long it waits for a match that was made to come
 	// here, before it asks again.
 	probeAgain = 5 * time.Millisecond
 )
 
-// idle reports whether nothing waits that one of the alternatives could meet.
-// It asks the homes. It reports false when the choice was made meanwhile.
-func (s *selection) idle(ctx context.Context) bool {
+// idle reports whether nothing waits that one of ops, which have begun, could
+// meet. It asks the homes. It reports false when the choice was made meanwhile.
+func (s *selection) idle(ctx context.Context, ops ...*operation) bool {
 	ctx, cancel := context.WithTimeout(ctx, probeTime)
 	defer cancel()
 	for ctx.Err() == nil {
 		met := false // an alternative is being done
-		for _, op := range s.ops {
+		for _, op := range ops {
 			if state, _ := s.look(); state != open {
 				met = true
 				break

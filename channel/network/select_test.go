@@ -372,3 +372,48 @@ func TestSelectIsFair(t *testing.T) {
 		t.Errorf("chosen %v", chosen)
 	}
 }
+
+// A case that needs an answer of another peer is chosen from time to time though
+// one that needs none can always be done.
+func TestSelectFarIsFair(t *testing.T) {
+	ctx := within(t, 30*time.Second)
+	peers := homed(ctx, t, 2, "far")
+	here := peers[1]
+	near := open[int](t, here, "near")
+	agree(ctx, t, "near", here)
+	far := open[int](t, here, "far")
+	stop, finish := context.WithCancel(ctx)
+	var receivers sync.WaitGroup
+	for _, in := range []*channel.Channel[int]{near, open[int](t, peers[0], "far")} {
+		for range 4 {
+			receivers.Go(func() {
+				for {
+					if _, err := in.Receive(stop); err != nil {
+						return
+					}
+				}
+			})
+		}
+	}
+	chosen := [2]int{}
+	for range 400 {
+		for {
+			if n, err := near.Balance(ctx); err != nil {
+				t.Fatal(err)
+			} else if n < 0 {
+				break
+			}
+		}
+		n, err := channel.Select(ctx, near.Sending(1), far.Sending(2))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen[n]++
+	}
+	finish()
+	receivers.Wait()
+	t.Logf("chosen %v", chosen)
+	if chosen[0] < 20 || chosen[1] < 20 {
+		t.Errorf("chosen %v", chosen)
+	}
+}
