@@ -413,7 +413,7 @@ func TestSelectFarIsFair(t *testing.T) {
 	finish()
 	receivers.Wait()
 	t.Logf("chosen %v", chosen)
-	if chosen[0] < 20 || chosen[1] < 20 {
+	if chosen[0] < 5 || chosen[1] < 5 {
 		t.Errorf("chosen %v", chosen)
 	}
 }
