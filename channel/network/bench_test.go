@@ -13,8 +13,10 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// The rendezvous of goroutines, beside that over an unbuffered Go channel.
+// The rendezvous of goroutines, beside that over an unbuffered Go channel of the
+// same process: its timers cost every switch from goroutine to goroutine.
 func BenchmarkLocal(b *testing.B) {
+	p := startPeer(b)
 	for _, pairs := range []int{1, 8} {
 		each := func(b *testing.B, send func(int), receive func()) {
 			b.ReportAllocs()
@@ -44,7 +46,6 @@ func BenchmarkLocal(b *testing.B) {
 			each(b, func(i int) { c <- i }, func() { <-c })
 		})
 		b.Run(name+"/channel", func(b *testing.B) {
-			p := startPeer(b)
 			from, to := open[int](b, p, "local"), open[int](b, p, "local")
 			ctx := context.Background()
 			each(b, func(i int) { from.Send(ctx, i) }, func() { to.Receive(ctx) })
