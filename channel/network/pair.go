@@ -1,0 +1,73 @@
+package network
+
+// pairUp tells the owner of a remote send where to deliver. The receive is
+// another peer's or, set aside but still free for senders here, this peer's.
+func (m *member) pairUp(op, r *operation) {
+	m.forget(op)
+	f := frame{kind: match, number: m.number, send: op.id, receive: r.id, at: op.at}
+	if r.owner == nil {
+		m.expose(r)
+		r.promised = true
+		f.peer, f.run = m.self(), m.space.run
+	} else {
+		r.remove()
+		f.peer, f.run = r.owner.peer, r.owner.run
+		f.addrs = m.space.node.AddrsOf(f.peer)
+	}
+	if op.ordered {
+		m.ties[op.owner].blocked = op.id
+	}
+	m.credit(r.owner)
+	m.pairs[remoteID{op.owner, op.id}] = remoteID{r.owner, r.id}
+	op.owner.send(f)
+}
+
+// onSettle: the owner of a send tells what became of a match.
+func (m *member) onSettle(s *session, t *tie, f *frame) {
+	id := remoteID{s, f.send}
+	r, ok := m.pairs[id]
+	if !ok || r.id != f.receive {
+		return // made by this peer before it stopped being home
+	}
+	delete(m.pairs, id)
+	if f.outcome == gone || f.outcome == later {
+		m.release(r)
+	} else {
+		m.spent(r, f.outcome)
+	}
+	// A send of a lane that was refused comes again, before those behind it.
+	if t.blocked == f.send && (f.outcome == accepted || f.outcome == gone) {
+		t.blocked = 0
+		m.rematch()
+	}
+}
+
+// spent notes what became of the receive of a match. One that refused may have
+// said meanwhile that it waits again.
+func (m *member) spent(id remoteID, what outcome) {
+	if t := m.ties[id.owner]; t != nil {
+		if r := t.ops[id.id]; r != nil && (what == accepted || r.in == nil) {
+			m.forget(r)
+		}
+	}
+}
+
+// release puts the receive of a match back that came to nothing.
+func (m *member) release(id remoteID) {
+	if id.owner == nil {
+		r := m.exposed[id.id]
+		if r == nil || !r.promised {
+			return
+		}
+		r.promised = false
+		if s := m.remoteSend(nil); s != nil && r.in != nil && r.free() {
+			m.pairUp(s, r)
+		}
+		return
+	}
+	if t := m.ties[id.owner]; t != nil {
+		if r := t.ops[id.id]; r != nil && r.in == nil {
+			m.serve(r)
+		}
+	}
+}
