@@ -143,7 +143,7 @@ func (m *member) onDeliver(s *session, t *tie, f *frame) {
 		}
 		m.refuse(s, f)
 		return
-	case f.peer != "" && s != m.home:
+	case f.peer != "" && s.peer != m.claim.home:
 		m.refuse(s, f) // only the home passes on
 		return
 	case f.peer != "":
@@ -155,21 +155,23 @@ func (m *member) onDeliver(s *session, t *tie, f *frame) {
 		s.send(frame{kind: accept, number: m.number, send: f.send, peer: f.peer})
 		return
 	}
-	if f.peer != "" && m.space.isVoid(origin, f.send) {
-		m.refuse(s, f)
-		return
+	r := m.exposed[f.receive]
+	waits := r != nil && r.sink != nil && r.in != nil
+	if waits { // whoever made the match has struck it out
+		r.registered, r.promised = false, false
 	}
+	void := f.peer != "" && m.space.isVoid(origin, f.send)
 	if f.again { // what is passed on late does not count
 		m.space.keepVoid(origin, f.send)
 	}
-	r := m.exposed[f.receive]
-	if r == nil || r.sink == nil || r.in == nil {
-		m.refuse(s, f)
-		return
-	}
-	// Whoever made the match has struck it out.
-	r.registered, r.promised = false, false
 	switch {
+	case !waits:
+		m.refuse(s, f)
+	case void:
+		m.refuse(s, f)
+		if r.free() {
+			m.submit(r)
+		}
 	case commit(r, nil):
 		m.accept(s, f, r)
 	case r.choice.isTentative() && !r.choice.yields(origin, f.choice) && (r.kept == nil || r.kept.is(origin, f.send)):

@@ -23,9 +23,9 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 		return nil
 	}
 	// Its owner asks again: nothing comes of an earlier match.
-	if r, ok := m.pairs[remoteID{s, f.send}]; ok {
+	if p, ok := m.pairs[remoteID{s, f.send}]; ok {
 		delete(m.pairs, remoteID{s, f.send})
-		m.release(r)
+		m.release(p)
 	}
 	if t.blocked == f.send {
 		t.blocked = 0
@@ -253,10 +253,10 @@ func (m *member) dissolve(s *session, t *tie) {
 	}
 	t.joins, t.blocked, t.lane, t.heir = false, 0, nil, ""
 	m.heirless = true
-	for id, r := range m.pairs {
+	for id, p := range m.pairs {
 		if id.owner == s {
 			delete(m.pairs, id)
-			m.release(r)
+			m.release(p)
 		}
 	}
 }

@@ -63,13 +63,13 @@ type member struct {
 	// As home.
 	remoteSends    queue
 	remoteReceives queue
-	pairs          map[remoteID]remoteID // the receive of each match under way, by send
-	withdrawKey    func()                // ends the announcement of the key
-	held           int                   // bytes of values in remoteSends
-	heirless       bool                  // the members have changed
-	matches        int                   // since the home looked for a better place
-	drifting       *session              // to the member that is one
-	stay           time.Duration         // how long this peer keeps the home once it came back
+	pairs          map[remoteID]pair // the receive of each match under way, by send
+	withdrawKey    func()            // ends the announcement of the key
+	held           int               // bytes of values in remoteSends
+	heirless       bool              // the members have changed
+	matches        int               // since the home looked for a better place
+	drifting       *session          // to the member that is one
+	stay           time.Duration     // how long this peer keeps the home once it came back
 	stayUntil      time.Time
 	takes          uint64      // values of other peers that were received here
 	waitPlain      *time.Timer // ends the time of held values
@@ -153,7 +153,7 @@ func (m *member) tie(s *session) *tie {
 		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}, passing: map[remoteID]bool{}}
 		if m.ties == nil {
 			m.ties = map[*session]*tie{}
-			m.pairs = map[remoteID]remoteID{}
+			m.pairs = map[remoteID]pair{}
 			m.resumes = map[p2p.ID]bool{}
 			m.questions = map[uint64]chan<- census{}
 		}

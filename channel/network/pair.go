@@ -1,5 +1,12 @@
 package network
 
+// A pair is the receive of a match whose outcome is not known yet.
+type pair struct {
+	owner *session   // nil: this peer
+	id    uint64     // of the receive
+	noted *operation // another peer's, as it was said: it may be said again
+}
+
 // pairUp tells the owner of a remote send where to deliver. The receive is
 // another peer's or, set aside but still free for senders here, this peer's.
 func (m *member) pairUp(op, r *operation) {
@@ -18,22 +25,22 @@ func (m *member) pairUp(op, r *operation) {
 		m.ties[op.owner].blocked = op.id
 	}
 	m.credit(r.owner)
-	m.pairs[remoteID{op.owner, op.id}] = remoteID{r.owner, r.id}
+	m.pairs[remoteID{op.owner, op.id}] = pair{owner: r.owner, id: r.id, noted: r}
 	op.owner.send(f)
 }
 
 // onSettle: the owner of a send tells what became of a match.
 func (m *member) onSettle(s *session, t *tie, f *frame) {
 	id := remoteID{s, f.send}
-	r, ok := m.pairs[id]
-	if !ok || r.id != f.receive {
+	p, ok := m.pairs[id]
+	if !ok || p.id != f.receive {
 		return // made by this peer before it stopped being home
 	}
 	delete(m.pairs, id)
 	if f.outcome == gone || f.outcome == later {
-		m.release(r)
+		m.release(p)
 	} else {
-		m.spent(r, f.outcome)
+		m.spent(p, f.outcome)
 	}
 	// A send of a lane that was refused comes again, before those behind it.
 	if t.blocked == f.send && (f.outcome == accepted || f.outcome == gone) {
@@ -43,19 +50,19 @@ func (m *member) onSettle(s *session, t *tie, f *frame) {
 }
 
 // spent notes what became of the receive of a match. One that refused may have
-// said meanwhile that it waits again.
-func (m *member) spent(id remoteID, what outcome) {
-	if t := m.ties[id.owner]; t != nil {
-		if r := t.ops[id.id]; r != nil && (what == accepted || r.in == nil) {
+// been said since to wait again.
+func (m *member) spent(p pair, what outcome) {
+	if t := m.ties[p.owner]; t != nil {
+		if r := t.ops[p.id]; r != nil && (what == accepted || r == p.noted) {
 			m.forget(r)
 		}
 	}
 }
 
 // release puts the receive of a match back that came to nothing.
-func (m *member) release(id remoteID) {
-	if id.owner == nil {
-		r := m.exposed[id.id]
+func (m *member) release(p pair) {
+	if p.owner == nil {
+		r := m.exposed[p.id]
 		if r == nil || !r.promised {
 			return
 		}
@@ -65,9 +72,7 @@ func (m *member) release(id remoteID) {
 		}
 		return
 	}
-	if t := m.ties[id.owner]; t != nil {
-		if r := t.ops[id.id]; r != nil && r.in == nil {
-			m.serve(r)
-		}
+	if t := m.ties[p.owner]; t != nil && t.ops[p.id] == p.noted {
+		m.serve(p.noted)
 	}
 }
