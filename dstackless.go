@@ -318,9 +318,15 @@ func (p *Peer) Go(ctx context.Context, call tasklet.Call) (*tasklet.Tasklet, err
 func (p *Peer) Tasklet(prefix string) (*tasklet.Tasklet, error) { return p.tasklets.Find(prefix) }
 
 // OpenTasklet returns a handle on the tasklet with that ID, wherever it is, and
-// whoever started it: see tasklet.Host.Open.
+// whoever started it: see tasklet.Host.Open. A [tasklet.Ref] opens one with
+// which everything can be done.
 func (p *Peer) OpenTasklet(ctx context.Context, id tasklet.ID) (*tasklet.Tasklet, error) {
 	return p.tasklets.Open(ctx, id)
+}
+
+// OpenRef implements [tasklet.Opener]; use [tasklet.Ref.Open].
+func (p *Peer) OpenRef(ctx context.Context, r tasklet.Ref) (*tasklet.Tasklet, error) {
+	return p.tasklets.OpenRef(ctx, r)
 }
 
 // Tasklets lists the tasklets that this peer started or hosts.

@@ -337,7 +337,7 @@ func (a *arrival) restore(c *Continuation) error {
 // adopt takes over what a continuation says of any tasklet.
 func (a *arrival) adopt(c *Continuation) {
 	p := a.process
-	p.started, p.moves, p.moveID = c.Started, c.Moves, a.offer.Move
+	p.started, p.moves, p.moveID, p.key = c.Started, c.Moves, a.offer.Move, c.Key
 	p.out.base, p.out.data = c.UnreadAt, c.Unread
 }
 

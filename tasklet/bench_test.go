@@ -68,7 +68,7 @@ func moves(b *testing.B, peers []*peer, warm int, args ...string) {
 			b.Fatal(err)
 		}
 		for { // the peer that started it hears of the move a little later
-			moves := t.Info().Moves
+			moves := must[tasklet.Info](b)(t.Info(b.Context())).Moves
 			if len(moves) > 0 && moves[len(moves)-1] != last {
 				last = moves[len(moves)-1]
 				return

@@ -55,6 +55,9 @@ func (g *guest) Call(c sandbox.Call) {
 		g.answer(c.ID, []byte(g.host.node.ID().String()), nil)
 	case abi.KindSelf:
 		g.answer(c.ID, []byte(g.id), nil)
+	case abi.KindRef:
+		r, err := refOf(g.id, g.origin, g.key)
+		g.answer(c.ID, abi.AppendRef(nil, abi.Ref{ID: string(r.ID), Origin: r.Origin, Key: r.Key}), err)
 	default:
 		g.answer(c.ID, nil, errors.New("this host does not know the request; is it older than the program?"))
 	}

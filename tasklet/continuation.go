@@ -48,6 +48,10 @@ type Continuation struct {
 	// Claim says that the peer which gives the tasklet away has it.
 	Claim Claim
 
+	// Key is what a [Ref] of the tasklet shows that it has. There is none if the
+	// tasklet was started by a peer of an older version: it has no Ref.
+	Key Key
+
 	// Moves are the latest moves before this one.
 	Moves []Hop
 }

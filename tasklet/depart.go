@@ -57,6 +57,9 @@ const (
 // dial opens a stream to another host of tasklets.
 func (h *Host) dial(ctx context.Context, to p2p.ID) (*conn, error) {
 	s, err := h.node.OpenLasting(ctx, to, Protocol)
+	if errors.Is(err, p2p.ErrUnknownPeer) && h.table.FindPeer(ctx, to) == nil {
+		s, err = h.node.OpenLasting(ctx, to, Protocol)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,7 @@ type savedRecord struct {
 	Program  string
 	Args     []string
 	Function string // in place of a program
+	Key      Key    // none if an older version made the record
 	Started  time.Time
 	Where    string
 	Moves    []Hop

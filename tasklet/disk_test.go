@@ -54,7 +54,7 @@ func TestDamagedLog(t *testing.T) {
 	if err := tl.Resume(ctx); !errors.Is(err, journal.ErrDamaged) {
 		t.Errorf("resume: %v", err)
 	}
-	if i := tl.Info(); i.State != tasklet.Suspended || i.Error == "" {
+	if i := look(t, tl); i.State != tasklet.Suspended || i.Error == "" {
 		t.Errorf("it is %+v", i)
 	}
 	if logs := must[[]string](t)(filepath.Glob(filepath.Join(dir, "tasklets", "pages", "*"))); len(logs) != 1 {

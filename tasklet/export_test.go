@@ -3,6 +3,7 @@ package tasklet
 import (
 	"time"
 
+	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
 )
 
@@ -103,4 +104,25 @@ func (h *Host) Ends(id ID) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return len(r.self.ends)
+}
+
+// Proof is what the peer from shows the peer at to prove that it has the Ref.
+func Proof(r Ref, from, at p2p.ID) []byte { return r.Key.proof(r.ID, from, at) }
+
+// ValidRef is validate.
+func ValidRef(r Ref) error { return r.validate() }
+
+// DropKey makes a tasklet that is here, and was started here, one that a peer of
+// an older version started.
+func (h *Host) DropKey(id ID) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.processes[id].key, h.started[id].key = Key{}, Key{}
+}
+
+// DecodeRequest decodes a request of each kind, and an answer.
+func DecodeRequest(data []byte) {
+	for _, v := range []any{new(control), new(read), new(watch), new(reply), new(event)} {
+		codec.Unmarshal(data, v)
+	}
 }

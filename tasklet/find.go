@@ -3,6 +3,8 @@ package tasklet
 import (
 	"context"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
@@ -22,15 +24,16 @@ type sighting struct {
 // that only it can have, see [Claim].
 //
 // With such a handle the tasklet can be found ([Tasklet.Where]) and waited for.
-// To move, suspend or kill it is for the peer that started it and for those
-// where it is.
+// To do more, open a [Ref] of it. A function that was never moved is not in the
+// DHT: by its ID alone only the peer that started it finds it, and by its Ref any
+// peer.
 //
 // The error wraps [ErrNotFound] if nobody who can be reached has it.
 func (h *Host) Open(ctx context.Context, id ID) (*Tasklet, error) {
 	if err := id.validate(); err != nil {
 		return nil, fmt.Errorf("tasklet: open: %w: %w", ErrNotFound, err)
 	}
-	t := &Tasklet{id, h}
+	t := &Tasklet{id: id, host: h}
 	if p, r := t.lookup(); p != nil || r != nil {
 		return t, nil
 	}
@@ -47,25 +50,52 @@ func (h *Host) Open(ctx context.Context, id ID) (*Tasklet, error) {
 // key is what the host of a tasklet announces itself under.
 func (id ID) key() dht.Key { return dht.KeyOf("tasklet/" + string(id)) }
 
+const (
+	// maxSeeking is how many peers are asked at a time that are announced as the
+	// host of a tasklet. Those that are gone stay announced for a while.
+	maxSeeking = 16
+	// settling is how long others may still show a newer claim, when one that
+	// has the tasklet by its own claim was found.
+	settling = 300 * time.Millisecond
+)
+
 // seek finds the host of a tasklet in the DHT.
 func (h *Host) seek(ctx context.Context, id ID) (p2p.ID, error) {
-	var best sighting
-	for peer := range h.table.Find(ctx, id.key()) {
-		asking, cancel := context.WithTimeout(ctx, confirmTimeout)
+	searching, stop := context.WithCancel(ctx)
+	defer stop()
+	var (
+		mu     sync.Mutex
+		best   sighting
+		asking sync.WaitGroup
+		room   = make(chan struct{}, maxSeeking)
+	)
+	ask := func(peer p2p.ID) {
+		defer func() { <-room }()
+		asking, cancel := context.WithTimeout(searching, confirmTimeout)
+		defer cancel()
 		reply, err := h.ask(asking, peer, &control{ID: id, Claim: true})
-		cancel()
 		if err != nil || reply.Claim == nil {
-			continue
+			return
 		}
 		host, seq, err := reply.Claim.holder(id)
+		mu.Lock()
+		defer mu.Unlock()
 		if err != nil || best.at != "" && seq <= best.seq {
-			continue
+			return
 		}
 		best = sighting{host, seq}
 		if host == peer {
-			break // it has it now
+			time.AfterFunc(settling, stop)
 		}
 	}
+	for peer := range h.table.Find(searching, id.key()) {
+		select {
+		case room <- struct{}{}:
+			asking.Go(func() { ask(peer) })
+		case <-searching.Done():
+		}
+	}
+	asking.Wait()
 	if best.at == "" {
 		if err := ctx.Err(); err != nil {
 			return "", err
@@ -78,24 +108,6 @@ func (h *Host) seek(ctx context.Context, id ID) (p2p.ID, error) {
 		h.sighted[id] = best
 	}
 	return h.sighted[id].at, nil
-}
-
-// await waits for the end of a tasklet that this peer neither started nor hosts.
-func (h *Host) await(ctx context.Context, id ID) (*exit, error) {
-	for range maxForwards {
-		where, err := h.seek(ctx, id)
-		if err != nil {
-			return nil, err
-		}
-		reply, err := h.ask(ctx, where, &control{ID: id, Wait: true})
-		if err != nil {
-			return nil, err
-		}
-		if reply.Exited != nil {
-			return reply.Exited, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: it moves faster than it can be followed", ErrNotFound)
 }
 
 // announce tells the network that this peer has the tasklet, if it has a claim

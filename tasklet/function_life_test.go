@@ -55,7 +55,7 @@ func TestFunctionOnDisk(t *testing.T) {
 		if err := tl.Suspend(ctx); err != nil {
 			t.Fatal(err)
 		}
-		eventually(ctx, t, "the word of it", func() bool { return tl.Info().State == tasklet.Suspended })
+		eventually(ctx, t, "the word of it", func() bool { return look(t, tl).State == tasklet.Suspended })
 		short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 		if got, err := numbers.Receive(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("a suspended tasklet sent %d, %v", got, err)
@@ -87,7 +87,7 @@ func TestFunctionOnDisk(t *testing.T) {
 	}
 	tl = must[*tasklet.Tasklet](t)(a.Find(string(tl.ID())))
 	wantExit(ctx, t, tl)
-	if i := tl.Info(); i.Function != "count" || len(i.Moves) != 2 || output(t, tl) != "counted to 200\n" {
+	if i := look(t, tl); i.Function != "count" || len(i.Moves) != 2 || output(t, tl) != "counted to 200\n" {
 		t.Errorf("%+v, output %q", i, output(t, tl))
 	}
 }

@@ -94,7 +94,7 @@ var travels = tasklet.Func("travels", func(ctx context.Context, self *tasklet.Se
 	return nil
 })
 
-var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives, waits}
+var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives, waits, selves}
 
 // functionPeers starts n connected peers that have the functions.
 func functionPeers(t testing.TB, n int) (peers []*peer) {
@@ -128,7 +128,7 @@ func TestFunction(t *testing.T) {
 	if got := output(t, tl); got != "counted to 300\n" {
 		t.Errorf("output %q", got)
 	}
-	i := tl.Info()
+	i := look(t, tl)
 	if i.Function != "count" || i.Program != "" || len(i.Moves) != 16 || i.Host != peers[0].id() {
 		t.Errorf("%+v", i)
 	}

@@ -260,22 +260,24 @@ func (h *Host) List() []Info {
 	h.mu.Lock()
 	var tasklets []*Tasklet
 	for id := range h.started {
-		tasklets = append(tasklets, &Tasklet{id, h})
+		tasklets = append(tasklets, &Tasklet{id: id, host: h})
 	}
 	for id := range h.processes {
 		if h.started[id] == nil {
-			tasklets = append(tasklets, &Tasklet{id, h})
+			tasklets = append(tasklets, &Tasklet{id: id, host: h})
 		}
 	}
 	for id, a := range h.arriving {
 		if a.prepared && h.started[id] == nil && h.processes[id] == nil {
-			tasklets = append(tasklets, &Tasklet{id, h})
+			tasklets = append(tasklets, &Tasklet{id: id, host: h})
 		}
 	}
 	h.mu.Unlock()
-	infos := make([]Info, len(tasklets))
-	for i, t := range tasklets {
-		infos[i] = t.Info()
+	infos := make([]Info, 0, len(tasklets))
+	for _, t := range tasklets {
+		if i, ok := t.known(); ok {
+			infos = append(infos, i)
+		}
 	}
 	slices.SortFunc(infos, func(a, b Info) int {
 		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(string(a.ID), string(b.ID)))

@@ -28,6 +28,7 @@ const (
 	data     = 10
 	prepared = 11
 	raw      = 17
+	reads    = 18
 )
 
 // A stranger speaks the protocol of tasklets by hand.
@@ -94,7 +95,7 @@ func TestHostileSource(t *testing.T) {
 	ctx := within(t, 2*time.Minute)
 	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 16 << 20}})
 	tl := spawn(ctx, t, victim, "zoo", "forever")
-	program := tl.Info().Program
+	program := look(t, tl).Program
 	from := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
 	defer from.Close()
 	must[p2p.ID](t)(from.Connect(ctx, victim.node.Addrs()[0]))
@@ -309,8 +310,8 @@ func TestHostileDestination(t *testing.T) {
 				t.Errorf("move: %v", err)
 			}
 			t.Log(err)
-			if !source.Here(tl.ID()) || tl.Info().State != tasklet.Running {
-				t.Errorf("the tasklet is %+v", tl.Info())
+			if !source.Here(tl.ID()) || look(t, tl).State != tasklet.Running {
+				t.Errorf("the tasklet is %+v", look(t, tl))
 			}
 		})
 	}
@@ -325,7 +326,7 @@ func TestOfferLies(t *testing.T) {
 	must[p2p.ID](t)(source.node.Connect(ctx, victim.node.Addrs()[0]))
 	tl := spawn(ctx, t, source, "zoo", "forever")
 	s := knock(t, source.node, victim)
-	s.say(offered, offer{ID: good().ID, Move: [16]byte{1}, Program: tl.Info().Program, Origin: source.id(), Memory: 1})
+	s.say(offered, offer{ID: good().ID, Move: [16]byte{1}, Program: look(t, tl).Program, Origin: source.id(), Memory: 1})
 	if tag, _ := s.hear(); tag != welcome {
 		t.Fatalf("message %d", tag)
 	}

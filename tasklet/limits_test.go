@@ -42,7 +42,7 @@ func TestLimits(t *testing.T) {
 			if status != c.status || !errors.Is(err, tasklet.ErrLimit) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%d, %v", status, err)
 			}
-			if i := tl.Info(); i.Host != host.id() || !strings.Contains(i.Error, c.says) {
+			if i := look(t, tl); i.Host != host.id() || !strings.Contains(i.Error, c.says) {
 				t.Errorf("it ended as %+v", i)
 			}
 			t.Log(err)

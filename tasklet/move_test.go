@@ -53,7 +53,7 @@ func plainMoves(ctx context.Context, t *testing.T, peers []*peer, n int) (made i
 	if string(got) != want.String() {
 		t.Errorf("output is wrong:\n%.2000s", got)
 	}
-	if moves := tl.Info().Moves; len(moves) != made {
+	if moves := look(t, tl).Moves; len(moves) != made {
 		t.Errorf("%d moves are told of, %d were made", len(moves), made)
 	}
 	return made

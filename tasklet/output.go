@@ -1,9 +1,7 @@
 package tasklet
 
 import (
-	"context"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/dstackless/dstackless/tasklet/journal"
@@ -160,52 +158,3 @@ func (o *output) read(from int64) (at int64, data []byte, over bool) {
 
 // lostNote stands in an output for n bytes that nobody kept.
 func lostNote(n int64) []byte { return fmt.Appendf(nil, "[%d bytes of output are lost]\n", n) }
-
-// A reader reads an output from its start.
-type reader struct {
-	ctx    context.Context
-	cancel context.CancelFunc
-	out    *output
-	follow bool
-	at     int64
-	rest   []byte
-}
-
-func (o *output) reader(ctx context.Context, follow bool) *reader {
-	ctx, cancel := context.WithCancel(ctx)
-	return &reader{ctx: ctx, cancel: cancel, out: o, follow: follow}
-}
-
-func (r *reader) Read(p []byte) (int, error) {
-	for len(r.rest) == 0 {
-		var changes <-chan struct{}
-		if r.follow {
-			changes = r.out.changes()
-		}
-		at, data, over := r.out.read(r.at)
-		if len(data) == 0 {
-			if over || !r.follow {
-				return 0, io.EOF
-			}
-			select {
-			case <-changes:
-			case <-r.ctx.Done():
-				return 0, r.ctx.Err()
-			}
-			continue
-		}
-		if lost := at - r.at; lost > 0 {
-			r.rest = lostNote(lost)
-		}
-		r.rest = append(r.rest, data...)
-		r.at = at + int64(len(data))
-	}
-	n := copy(p, r.rest)
-	r.rest = r.rest[n:]
-	return n, nil
-}
-
-func (r *reader) Close() error {
-	r.cancel()
-	return nil
-}

@@ -162,3 +162,9 @@ func open(t testing.TB, p *peer, name channel.Name) *channel.Channel[int] {
 	t.Helper()
 	return must[*channel.Channel[int]](t)(channel.Open[int](t.Context(), p.space, name))
 }
+
+// look returns what this peer knows of a tasklet.
+func look(t testing.TB, tl *tasklet.Tasklet) tasklet.Info {
+	t.Helper()
+	return must[tasklet.Info](t)(tl.Info(t.Context()))
+}

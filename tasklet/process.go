@@ -27,6 +27,7 @@ type process struct {
 	over latch         // closed when it is no longer here
 
 	claim    Claim        // who has it
+	key      Key          // who may do what with it
 	silence  func()       // ends the announcement that it is here
 	account  *account     // of its origin
 	reserved atomic.Int64 // bytes charged to it
@@ -289,7 +290,7 @@ func (c *Continuation) work() work {
 
 // outline returns the part of a continuation that each tasklet has.
 func (p *process) outline() *Continuation {
-	c := &Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, Claim: p.claim}
+	c := &Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, Claim: p.claim, Key: p.key}
 	c.State.Args = p.args
 	if p.function != "" {
 		c.Function = &FunctionState{Name: p.function, Shape: p.shape}

@@ -139,8 +139,8 @@ func (p *peer) do(what string, args []string) (string, *tasklet.Info, error) {
 	case "checkpoint":
 		err = t.Checkpoint(ctx)
 	case "info":
-		i := t.Info()
-		return "", &i, nil
+		i, err := t.Info(ctx)
+		return "", &i, err
 	case "live":
 		return fmt.Sprint(p.Live(t.ID())), nil, nil
 	case "output":

@@ -3,6 +3,7 @@ package tasklet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -16,6 +17,7 @@ type record struct {
 	host *Host
 	id   ID
 	work
+	key     Key
 	started time.Time
 	out     *output
 
@@ -51,7 +53,7 @@ func (r *record) save(tx *journal.Tx) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return put(tx, tableStarted, string(r.id), &savedRecord{
-		r.program, r.args, r.function, r.started, r.where.String(), r.moves, r.exit, r.exitedAt,
+		r.program, r.args, r.function, r.key, r.started, r.where.String(), r.moves, r.exit, r.exitedAt,
 	})
 }
 
@@ -88,10 +90,15 @@ func (r *record) rest() bool {
 // happens next wakes the record.
 var errQuiet = errors.New("nothing has happened")
 
+// A tasklet whose host does not answer for so long is looked for in the DHT, and
+// again after a pause.
+const seekAfter, seekPause = 800 * time.Millisecond, time.Minute
+
 // follow collects output and moves until the tasklet has exited, or is here and
 // quiet: then it needs no goroutine.
 func (r *record) follow() {
 	h := r.host
+	var sought time.Time
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		where := r.at()
 		before := r.heard()
@@ -122,6 +129,13 @@ func (r *record) follow() {
 			continue
 		}
 		h.log.Debug("tasklet's host is not answering", "tasklet", r.id, "host", where, "reason", err)
+		if wait >= seekAfter && time.Since(sought) > seekPause {
+			sought = time.Now()
+			if at, err := h.seek(h.ctx, r.id); err == nil && at != where {
+				r.sight(at)
+				continue
+			}
+		}
 		select {
 		case <-time.After(wait):
 		case <-h.ctx.Done():
@@ -256,6 +270,41 @@ func (r *record) learn(e event) {
 func appendHop(moves []Hop, hop Hop) []Hop {
 	moves = append(moves[:len(moves):len(moves)], hop)
 	return moves[max(0, len(moves)-maxMoves):]
+}
+
+// answer answers who asks this peer for a tasklet that it started and that is
+// elsewhere.
+func (r *record) answer(q *control, from p2p.ID) (*reply, error) {
+	exited, where := r.exited(), r.host.lastSeen(r)
+	switch {
+	case exited == nil && where != r.host.node.ID():
+		return &reply{Moved: &forward{To: where.String(), Addrs: r.host.node.AddrsOf(where)}}, nil
+	case exited != nil && q.Wait:
+		return &reply{Exited: exited}, nil
+	case !r.key.proves(q.Proof, r.id, from, r.host.node.ID()):
+		return nil, refused(r.id)
+	case exited == nil: // it is just coming
+		return nil, fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, r.id, where)
+	case q.Info:
+		i := r.info()
+		return &reply{Info: &i}, nil
+	}
+	return nil, ErrExited
+}
+
+// sight notes where the tasklet was found in the DHT, because those who were to
+// tell where it went are gone.
+func (r *record) sight(at p2p.ID) {
+	r.mu.Lock()
+	moved := r.where != at
+	r.where = at
+	r.mu.Unlock()
+	if !moved {
+		return
+	}
+	if err := r.host.update(r.save); err != nil {
+		r.host.log.Error("where a tasklet went could not be recorded", "tasklet", r.id, "error", err)
+	}
 }
 
 // exited returns how it exited, or nil.

@@ -136,7 +136,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
 	}
 	r := &record{
-		host: h, id: ID(key), work: work{program: s.Program, args: s.Args, function: s.Function}, started: s.Started,
+		host: h, id: ID(key), work: work{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
 		out: newOutput(MaxOutput), where: where, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
 	if err := r.id.validate(); err != nil {
@@ -160,7 +160,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	c := &s.Cont
 	p := h.newProcess(c.ID, c.work(), c.Origin, c.Started)
-	p.saved, p.moveID, p.moves, p.claim = s, s.Move, c.Moves, c.Claim
+	p.saved, p.moveID, p.moves, p.claim, p.key = s, s.Move, c.Moves, c.Claim, c.Key
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
 	if s.Standing != ended {
 		p.enter()

@@ -33,7 +33,7 @@ func TestTransferResumes(t *testing.T) {
 		}
 		var hop tasklet.Hop
 		eventually(ctx, t, "the word of the move", func() bool {
-			moves := tl.Info().Moves
+			moves := look(t, tl).Moves
 			if len(moves) > 0 {
 				hop = moves[0]
 			}

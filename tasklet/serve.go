@@ -31,6 +31,8 @@ func (h *Host) serve(s p2p.Stream) {
 			err = decode(body, func(w *watch) error { return h.watched(c, w) })
 		case tagControl:
 			err = decode(body, func(q *control) error { return h.controlled(c, q) })
+		case tagRead:
+			err = decode(body, func(r *read) error { return h.tell(c, r) })
 		default:
 			err = fmt.Errorf("tasklet: message %d begins nothing: %w", t, codec.ErrMalformed)
 			c.fail(err)
@@ -53,36 +55,44 @@ func decode[T any](body []byte, serve func(*T) error) error {
 	return serve(&v)
 }
 
-// here returns the process that a request of the peer from is for. Only the
-// peer that started a tasklet may ask for more than its end.
-func (h *Host) here(id ID, from p2p.ID, anybody bool) (*process, *forward, error) {
+// here returns the process that a request of the peer from is for, or else the
+// reply. Only the peer that started a tasklet, and those who prove that they have
+// its key, may ask for more than its end.
+func (h *Host) here(q *control, from p2p.ID) (*process, *reply, error) {
 	h.mu.Lock()
-	p := h.processes[id]
-	d, left := h.departed[id]
-	waits := h.arriving[id] != nil && h.arriving[id].prepared
+	p, r := h.processes[q.ID], h.started[q.ID]
+	d, left := h.departed[q.ID]
+	waits := h.arriving[q.ID] != nil && h.arriving[q.ID].prepared
 	h.mu.Unlock()
 	switch {
 	case p == nil && waits:
-		return nil, nil, fmt.Errorf("%w: %s, at peer %s", ErrPrepared, id, h.node.ID())
+		return nil, nil, fmt.Errorf("%w: %s, at peer %s", ErrPrepared, q.ID, h.self)
+	case p == nil && r != nil:
+		reply, err := r.answer(q, from)
+		return nil, reply, err
 	case p == nil && left:
-		return nil, d.forward(h), nil
+		return nil, &reply{Moved: d.forward(h)}, nil
 	case p == nil:
-		return nil, nil, fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, id, h.node.ID())
-	case p.origin != from.String() && !anybody:
-		return nil, nil, fmt.Errorf("%w: only the peer that started tasklet %s may ask", ErrRefused, id)
+		return nil, nil, fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, q.ID, h.self)
+	case !q.Wait && p.origin != from.String() && !p.key.proves(q.Proof, q.ID, from, h.node.ID()):
+		return nil, nil, refused(q.ID)
 	}
 	return p, nil, nil
 }
 
+func refused(id ID) error {
+	return fmt.Errorf("%w: only the peer that started tasklet %s may ask, and who has a Ref of it", ErrRefused, id)
+}
+
 // watched serves a watch.
 func (h *Host) watched(c *conn, w *watch) error {
-	p, moved, err := h.here(w.ID, c.peer(), false)
-	if err != nil {
+	p, r, err := h.here(&control{ID: w.ID}, c.peer())
+	switch {
+	case err != nil:
 		c.fail(err)
 		return err
-	}
-	if moved != nil {
-		return c.send(tagEvent, &event{Moved: moved})
+	case p == nil:
+		return c.send(tagEvent, &event{Moved: r.Moved})
 	}
 	c.stream.SetDeadline(time.Time{})
 	ctx, cancel := context.WithCancel(h.ctx)
@@ -169,36 +179,35 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 	if q.Claim {
 		return h.claimOf(q.ID)
 	}
-	p, moved, err := h.here(q.ID, c.peer(), q.Wait)
-	if err != nil || moved != nil {
-		return &reply{Moved: moved}, err
+	p, r, err := h.here(q, c.peer())
+	if p == nil {
+		return r, err
 	}
-	ctx, cancel := context.WithCancel(h.ctx)
-	defer cancel()
-	listened := make(chan struct{})
-	go func() { // the other end gives up by ending the stream
-		defer close(listened)
-		defer cancel()
-		c.stream.SetReadDeadline(time.Time{})
-		c.next(0)
-	}()
-	defer func() {
-		c.stream.CloseRead()
-		<-listened
-	}()
-	if q.Wait {
+	ctx, leave := c.attend(h.ctx) // the other end gives up by ending the stream
+	defer leave()
+	return h.act(ctx, p, q)
+}
+
+// act does what a control asks for, or says where the tasklet went.
+func (h *Host) act(ctx context.Context, p *process, q *control) (*reply, error) {
+	err := p.gone()
+	switch {
+	case q.Wait:
 		return p.awaited(ctx)
+	case q.Info && !errors.As(err, new(*movedError)):
+		i := p.info()
+		return &reply{Info: &i}, nil
+	case err == nil:
+		err = h.do(ctx, p, q)
 	}
-	err = h.act(ctx, p, q)
-	var elsewhere *movedError
-	if errors.As(err, &elsewhere) {
-		return &reply{Moved: elsewhere.forward(h)}, nil
+	var moved *movedError
+	if errors.As(err, &moved) {
+		return &reply{Moved: moved.forward(h)}, nil
 	}
 	return &reply{}, err
 }
 
-// act does what a control asks.
-func (h *Host) act(ctx context.Context, p *process, q *control) error {
+func (h *Host) do(ctx context.Context, p *process, q *control) error {
 	switch {
 	case q.Kill:
 		return p.kill(ctx, ErrKilled)
@@ -212,24 +221,6 @@ func (h *Host) act(ctx context.Context, p *process, q *control) error {
 		return err
 	}
 	return h.depart(ctx, p, to, 0)
-}
-
-// ask asks another host for something.
-func (h *Host) ask(ctx context.Context, of p2p.ID, q *control) (*reply, error) {
-	c, err := h.dial(ctx, of)
-	if err != nil {
-		return nil, err
-	}
-	defer c.stream.Reset()
-	defer context.AfterFunc(ctx, func() { c.stream.Reset() })()
-	if err := c.send(tagControl, q); err != nil {
-		return nil, errors.Join(ctx.Err(), err)
-	}
-	var r reply
-	if err := c.receive(tagReply, &r); err != nil {
-		return nil, errors.Join(ctx.Err(), err)
-	}
-	return &r, nil
 }
 
 // claimOf returns this peer's claim on a tasklet.

@@ -86,7 +86,7 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 	}
 	claim := newClaim(h.self)
 	p := h.newProcess(claim.id(), w, claim.Origin, time.Now().Round(0))
-	p.claim = *claim
+	p.claim, p.key = *claim, newKey()
 	h.mu.Lock()
 	p.enter()
 	h.mu.Unlock()
@@ -99,7 +99,7 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 		return nil, err
 	}
 	r := &record{
-		host: h, id: p.id, work: w, started: p.started,
+		host: h, id: p.id, work: w, key: p.key, started: p.started,
 		out: newOutput(MaxOutput), where: h.node.ID(), reachable: true,
 	}
 	if err := p.born(ctx, s, r); err != nil {
@@ -122,7 +122,7 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 		return nil, err
 	}
 	h.log.Info("tasklet started", "tasklet", p.id, "program", w.program+w.function)
-	return &Tasklet{p.id, h}, nil
+	return &Tasklet{id: p.id, host: h}, nil
 }
 
 // born records a tasklet that is about to start, unless ctx has ended.

@@ -17,6 +17,7 @@ var messageNames = [...]string{
 	tagEvent:    "event",
 	tagHeard:    "heard",
 	tagReply:    "reply",
+	tagRead:     "read",
 }
 
 // MessageName names the messages of [Protocol] whose first byte is first, for

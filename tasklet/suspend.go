@@ -17,7 +17,7 @@ import (
 // Suspending a suspended tasklet does nothing. The error wraps [ErrNoDisk] if
 // the peer that hosts it has no data folder, and [ErrExited] if it has exited.
 func (t *Tasklet) Suspend(ctx context.Context) error {
-	if err := t.control(ctx, control{ID: t.id, Suspend: true}); err != nil {
+	if _, err := t.control(ctx, control{Suspend: true}); err != nil {
 		return fmt.Errorf("tasklet: suspend %s: %w", t.id, err)
 	}
 	return nil
@@ -27,7 +27,7 @@ func (t *Tasklet) Suspend(ctx context.Context) error {
 // it does. Resuming a tasklet that runs does nothing. The error wraps
 // [ErrExited] if it has exited.
 func (t *Tasklet) Resume(ctx context.Context) error {
-	if err := t.control(ctx, control{ID: t.id, Resume: true}); err != nil {
+	if _, err := t.control(ctx, control{Resume: true}); err != nil {
 		return fmt.Errorf("tasklet: resume %s: %w", t.id, err)
 	}
 	return nil

@@ -46,7 +46,7 @@ func TestSuspend(t *testing.T) {
 		if host.Live(tl.ID()) {
 			t.Error("it runs")
 		}
-		eventually(ctx, t, "the word of it", func() bool { return tl.Info().State == tasklet.Suspended })
+		eventually(ctx, t, "the word of it", func() bool { return look(t, tl).State == tasklet.Suspended })
 		if err := tl.Move(ctx, b.id()); host == a && !errors.Is(err, tasklet.ErrSuspended) {
 			t.Errorf("move of a suspended tasklet: %v", err)
 		}
@@ -100,8 +100,8 @@ func TestRestart(t *testing.T) {
 		return must[*tasklet.Tasklet](t)(a.Find(string(tl.ID())))
 	}
 	home, away, asleep, busy = find(home), find(away), find(asleep), find(busy)
-	if asleep.Info().State != tasklet.Suspended {
-		t.Errorf("what was suspended is %+v", asleep.Info())
+	if look(t, asleep).State != tasklet.Suspended {
+		t.Errorf("what was suspended is %+v", look(t, asleep))
 	}
 	if err := asleep.Resume(ctx); err != nil {
 		t.Fatal(err)
@@ -232,7 +232,7 @@ func TestDrain(t *testing.T) {
 	}
 	at := map[string]int{}
 	for _, tl := range all {
-		at[tl.Info().Host]++
+		at[look(t, tl).Host]++
 		if peers[0].Here(tl.ID()) {
 			t.Error("it is still here")
 		}

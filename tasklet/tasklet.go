@@ -13,12 +13,13 @@ import (
 // A Tasklet is a handle on a running program, wherever it runs. It survives
 // any number of moves. It is safe for concurrent use.
 //
-// The peer that started a tasklet can do everything with it, wherever it is, and
-// its host while it is there. Any other peer can find it and wait for it, see
-// [Host.Open].
+// The peer that started a tasklet can do everything with it, wherever it is, its
+// host while it is there, and whoever has a [Ref] of it. Any other peer can find
+// it and wait for it, see [Host.Open].
 type Tasklet struct {
 	id   ID
 	host *Host
+	ref  *Ref // of a handle that was opened with it
 }
 
 // A State says what a tasklet is doing.
@@ -80,8 +81,35 @@ func (h *Host) lastSeen(r *record) p2p.ID {
 	return where
 }
 
-// Info tells what this peer knows of the tasklet.
-func (t *Tasklet) Info() Info {
+// Info tells of the tasklet. The peer that started it and the one that hosts it
+// say what they know, and nobody is asked; with a handle of a [Ref] the host is
+// asked. Any other handle tells no more than where it is.
+func (t *Tasklet) Info(ctx context.Context) (Info, error) {
+	if err := ctx.Err(); err != nil {
+		return Info{}, err
+	}
+	if i, ok := t.known(); ok {
+		return i, nil
+	}
+	if t.ref == nil {
+		where, err := t.host.seek(ctx, t.id)
+		if err != nil {
+			return Info{}, fmt.Errorf("tasklet: info of %s: %w", t.id, err)
+		}
+		return Info{ID: t.id, Host: where.String(), State: Unknown}, nil
+	}
+	r, err := t.control(ctx, control{Info: true})
+	if err == nil && r.Info == nil {
+		err = errors.New("its host is of an older version, which does not tell")
+	}
+	if err != nil {
+		return Info{}, fmt.Errorf("tasklet: info of %s: %w", t.id, err)
+	}
+	return *r.Info, nil
+}
+
+// known is what this peer knows of the tasklet, if it started or hosts it.
+func (t *Tasklet) known() (Info, bool) {
 	p, r := t.lookup()
 	switch {
 	case r != nil:
@@ -90,32 +118,18 @@ func (t *Tasklet) Info() Info {
 		if p != nil && (i.State == Running || i.State == Suspended) && i.Host == t.host.self {
 			i.State, i.Error = p.info().State, p.info().Error
 		}
-		return i
+		return i, true
 	case p != nil:
-		return p.info()
+		return p.info(), true
 	}
-	if i, ok := t.host.waiting(t.id); ok {
-		return i
-	}
-	return Info{ID: t.id, State: Unknown}
+	return t.host.waiting(t.id)
 }
 
 // Where returns the ID of the peer that hosts the tasklet, or that hosted it
 // when it exited.
 func (t *Tasklet) Where(ctx context.Context) (string, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	i := t.Info()
-	if p, r := t.lookup(); p == nil && r == nil && i.Host == "" {
-		if where, err := t.host.seek(ctx, t.id); err == nil {
-			return where.String(), nil
-		}
-	}
-	if i.Host == "" {
-		return "", fmt.Errorf("tasklet: where is %s: %w: it has left this peer", t.id, ErrNotFound)
-	}
-	return i.Host, nil
+	i, err := t.Info(ctx)
+	return i.Host, err
 }
 
 // Move moves the tasklet to a peer, and returns when it runs there. The peer is
@@ -134,7 +148,7 @@ func (t *Tasklet) Move(ctx context.Context, peer string) error {
 	if err != nil {
 		return fmt.Errorf("tasklet: move %s: %w", t.id, err)
 	}
-	if err := t.control(ctx, control{ID: t.id, Move: to.String()}); err != nil {
+	if _, err := t.control(ctx, control{Move: to.String()}); err != nil {
 		return fmt.Errorf("tasklet: move %s to peer %s: %w", t.id, to, err)
 	}
 	return nil
@@ -143,62 +157,10 @@ func (t *Tasklet) Move(ctx context.Context, peer string) error {
 // Kill ends the tasklet, wherever it runs, and returns when it has ended. The
 // error wraps [ErrExited] if it ended before.
 func (t *Tasklet) Kill(ctx context.Context) error {
-	if err := t.control(ctx, control{ID: t.id, Kill: true}); err != nil {
+	if _, err := t.control(ctx, control{Kill: true}); err != nil {
 		return fmt.Errorf("tasklet: kill %s: %w", t.id, err)
 	}
 	return nil
-}
-
-// maxForwards bounds how often a tasklet is followed from host to host.
-const maxForwards = 64
-
-// control asks the tasklet's host, here or elsewhere.
-func (t *Tasklet) control(ctx context.Context, q control) error {
-	h := t.host
-	if !h.enter() {
-		return ErrClosed
-	}
-	defer h.wg.Done()
-	var where p2p.ID
-	for range maxForwards {
-		p, r := t.lookup()
-		if p != nil && (where == "" || where == h.node.ID()) {
-			err := h.act(ctx, p, &q)
-			var moved *movedError
-			if !errors.As(err, &moved) {
-				return err
-			}
-			where = moved.to
-			continue
-		}
-		switch {
-		case r == nil:
-			return fmt.Errorf("%w: it has left this peer; ask the peer that started it", ErrNotFound)
-		case r.exited() != nil:
-			return ErrExited
-		case where == "":
-			where = h.lastSeen(r)
-		}
-		if where == h.node.ID() { // it is just coming
-			if err := h.landed(ctx, t.id); err != nil {
-				return err
-			}
-			where = ""
-			continue
-		}
-		reply, err := h.ask(ctx, where, &q)
-		if err != nil {
-			return err
-		}
-		if reply.Moved == nil {
-			return nil
-		}
-		if where, err = p2p.ParseID(reply.Moved.To); err != nil {
-			return err
-		}
-		h.node.AddAddrs(where, reply.Moved.Addrs)
-	}
-	return fmt.Errorf("%w: it moves faster than it can be followed", ErrNotFound)
 }
 
 // Wait waits until the tasklet has exited and returns its exit status. The
@@ -207,30 +169,19 @@ func (t *Tasklet) control(ctx context.Context, q control) error {
 // [*CrashError] for one that crashed, with the stack trace, wraps [ErrLimit] for
 // one that exceeded a limit, and [ErrKilled] for one that was killed.
 func (t *Tasklet) Wait(ctx context.Context) (status int, err error) {
-	p, r := t.lookup()
-	switch {
-	case r != nil:
+	if _, r := t.lookup(); r != nil {
 		select {
 		case <-r.done.done():
 		case <-ctx.Done():
 			return -1, ctx.Err()
 		}
 		return r.exited().result()
-	case p != nil:
-		select {
-		case <-p.over.done():
-		case <-ctx.Done():
-			return -1, ctx.Err()
-		}
-		if exited, _ := p.status(); exited != nil {
-			return exited.result()
-		}
 	}
-	exited, err := t.host.await(ctx, t.id)
+	reply, err := t.control(ctx, control{Wait: true})
 	if err != nil {
 		return -1, fmt.Errorf("tasklet: wait for %s: %w", t.id, err)
 	}
-	return exited.result()
+	return reply.Exited.result()
 }
 
 func (e *exit) result() (int, error) { return e.Status, e.Failure.err() }
@@ -241,16 +192,21 @@ func (e *exit) result() (int, error) { return e.Status, e.Failure.err() }
 // the tasklet has exited. Closing the reader, or the end of ctx, ends a Read
 // that waits.
 //
-// The peer that started a tasklet keeps its output, up to [MaxOutput]. On other
-// peers the error wraps [ErrNotFound].
+// The peer that started a tasklet keeps its output, up to [MaxOutput], and is
+// asked for it if this handle is that of a [Ref]. When it is gone, so is the
+// output, and the error says so. With any other handle the error wraps
+// [ErrNotFound].
 func (t *Tasklet) Output(ctx context.Context, follow bool) (io.ReadCloser, error) {
 	p, r := t.lookup()
 	if r != nil {
-		return r.out.reader(ctx, follow), nil
+		return newReader(ctx, local{r.out, follow}), nil
+	}
+	if t.ref != nil {
+		return t.remoteOutput(ctx, follow)
 	}
 	who := "the peer that started it"
 	if p != nil {
 		who = "peer " + p.origin + ", which started it"
 	}
-	return nil, fmt.Errorf("tasklet: output of %s: %w: ask %s", t.id, ErrNotFound, who)
+	return nil, fmt.Errorf("tasklet: output of %s: %w: ask %s, or open a Ref of it", t.id, ErrNotFound, who)
 }

@@ -2,6 +2,7 @@ package tasklet
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"time"
 
@@ -39,6 +40,9 @@ const (
 	tagReply // reply to a control
 
 	tagRaw // pages that do not compress, as they are
+
+	// Another first message of a stream.
+	tagRead // read
 )
 
 // An offer asks to move a tasklet.
@@ -91,12 +95,17 @@ type control struct {
 	Resume  bool
 	Claim   bool   // asks for the host's claim; anybody may
 	Wait    bool   // asks for the end of the tasklet; anybody may
+	Info    bool   // asks what the host knows of the tasklet
 	Move    string // peer to move to
 	// Outcome asks what became of a move: the destination asks the source.
 	Outcome moveID
 	// Confirm asks whether a tasklet that was handed over runs: the source
 	// asks the destination.
 	Confirm moveID
+
+	// Proof shows that who asks has the tasklet's key. The peer that started it
+	// needs none.
+	Proof []byte
 }
 
 // A reply answers a control.
@@ -106,6 +115,16 @@ type reply struct {
 	Hop     Hop // of a move that was committed
 	Claim   *Claim
 	Exited  *exit
+	Info    *Info
+}
+
+// A read asks the peer that started a tasklet for its output. It is answered with
+// tagWelcome and then, one by one, events with output, until the stream ends.
+type read struct {
+	ID     ID
+	From   int64
+	Follow bool // wait for more, until the tasklet has exited
+	Proof  []byte
 }
 
 // A commit gives a tasklet up.
@@ -202,3 +221,21 @@ func (c *conn) receive(want tag, v any) error {
 
 // within gives the peer until then for what follows.
 func (c *conn) within(d time.Duration) { c.stream.SetDeadline(time.Now().Add(d)) }
+
+// attend returns a context that ends when the other end ends the stream, from
+// which nothing more is to come, and a function that ends the attention.
+func (c *conn) attend(ctx context.Context) (_ context.Context, leave func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	c.stream.SetReadDeadline(time.Time{})
+	go func() {
+		defer close(done)
+		defer cancel()
+		c.next(0)
+	}()
+	return ctx, func() {
+		cancel()
+		c.stream.CloseRead()
+		<-done
+	}
+}

@@ -103,7 +103,11 @@ func home(ctx context.Context, file string) error {
 	if err := errors.Join(receiveErr, feedErr); err != nil {
 		return err
 	}
-	moves := t.Info().Moves
+	info, err := t.Info(ctx)
+	if err != nil {
+		return err
+	}
+	moves := info.Moves
 	tell(moves)
 	switch {
 	case received != report.Sent:

@@ -43,6 +43,10 @@ func TestPayloads(t *testing.T) {
 	if n, err := abi.ParseBalance(abi.AppendBalance(nil, -7)); n != -7 || err != nil {
 		t.Errorf("balance: %d %v", n, err)
 	}
+	ref := abi.Ref{ID: "id", Origin: "origin", Key: [32]byte{1, 31: 2}}
+	if got, err := abi.ParseRef(abi.AppendRef(nil, ref)); got != ref || err != nil {
+		t.Errorf("ref: %v %v", got, err)
+	}
 	code, body, err := abi.ParseReply(abi.AppendReply(nil, 3, []byte("body")))
 	if code != 3 || string(body) != "body" || err != nil {
 		t.Errorf("reply: %d %q %v", code, body, err)
@@ -76,6 +80,7 @@ func FuzzPayloads(f *testing.F) {
 	f.Add(abi.AppendSelect(nil, []abi.Alternative{{Name: "a"}, {Name: "b", Sends: true, Value: []byte("v")}}, true))
 	f.Add(abi.AppendChosen(nil, -1, 0, nil))
 	f.Add(abi.AppendBalance(nil, -3))
+	f.Add(abi.AppendRef(nil, abi.Ref{ID: "id", Origin: "origin"}))
 	f.Add(abi.AppendRecord(nil, 1, abi.AppendReply(nil, 0, []byte("x"))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		same := func(what string, again []byte) {
@@ -100,6 +105,9 @@ func FuzzPayloads(f *testing.F) {
 		}
 		if balance, err := abi.ParseBalance(b); err == nil {
 			same("balance", abi.AppendBalance(nil, balance))
+		}
+		if ref, err := abi.ParseRef(b); err == nil {
+			same("ref", abi.AppendRef(nil, ref))
 		}
 		if code, body, err := abi.ParseReply(b); err == nil {
 			same("reply", abi.AppendReply(nil, code, body))

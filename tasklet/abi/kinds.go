@@ -50,4 +50,7 @@ const (
 	// KindClosed asks whether a channel is closed. Payload: AppendString, the
 	// channel's name. Reply: one byte, 1 if it is, else 0.
 	KindClosed
+	// KindRef asks for a handle on the tasklet that the program is. Payload:
+	// none. Reply: AppendRef.
+	KindRef
 )

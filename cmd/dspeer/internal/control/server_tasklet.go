@@ -27,7 +27,16 @@ func (s *Server) spawn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return answer(w, t.Info())
+	return tell(w, r, t)
+}
+
+// tell answers with what is known of a tasklet to which something was done.
+func tell(w http.ResponseWriter, r *http.Request, t *tasklet.Tasklet) error {
+	i, err := t.Info(r.Context())
+	if err != nil { // it was done all the same
+		i = tasklet.Info{ID: t.ID(), State: tasklet.Unknown, Error: err.Error()}
+	}
+	return answer(w, i)
 }
 
 // tasklet reads a request about a tasklet and finds that.
@@ -67,7 +76,10 @@ func (s *Server) move(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	before := t.Info()
+	before, err := t.Info(r.Context())
+	if err != nil {
+		return err
+	}
 	if err := t.Move(r.Context(), to); err != nil {
 		return err
 	}
@@ -83,10 +95,10 @@ func moved(ctx context.Context, t *tasklet.Tasklet, before tasklet.Info, peer st
 	ctx, cancel := context.WithTimeout(ctx, hearsay)
 	defer cancel()
 	for {
-		info := t.Info()
+		info, err := t.Info(ctx)
 		n := len(info.Moves)
 		switch {
-		case info.State == tasklet.Unknown && info.Host == "":
+		case err != nil, info.State == tasklet.Unknown:
 			// It was a guest here, and only its origin follows it further.
 			before.Host = peer
 			return before
@@ -111,7 +123,7 @@ func (s *Server) kill(w http.ResponseWriter, r *http.Request) error {
 	if err := t.Kill(r.Context()); err != nil {
 		return err
 	}
-	return answer(w, t.Info())
+	return tell(w, r, t)
 }
 
 func (s *Server) suspend(w http.ResponseWriter, r *http.Request) error {
@@ -122,7 +134,7 @@ func (s *Server) suspend(w http.ResponseWriter, r *http.Request) error {
 	if err := t.Suspend(r.Context()); err != nil {
 		return err
 	}
-	return answer(w, t.Info())
+	return tell(w, r, t)
 }
 
 func (s *Server) resume(w http.ResponseWriter, r *http.Request) error {
@@ -133,7 +145,7 @@ func (s *Server) resume(w http.ResponseWriter, r *http.Request) error {
 	if err := t.Resume(r.Context()); err != nil {
 		return err
 	}
-	return answer(w, t.Info())
+	return tell(w, r, t)
 }
 
 func (s *Server) decide(w http.ResponseWriter, r *http.Request) error {
@@ -144,7 +156,7 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request) error {
 	if err := t.Decide(r.Context(), req.Run); err != nil {
 		return err
 	}
-	return answer(w, t.Info())
+	return tell(w, r, t)
 }
 
 func (s *Server) drain(w http.ResponseWriter, r *http.Request) error {

@@ -1,0 +1,181 @@
+package tasklet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+)
+
+const (
+	// maxForwards bounds how often a tasklet is followed from host to host.
+	maxForwards = 64
+	// reachTime is how long it may take to reach a peer that may have the
+	// tasklet, until others are asked.
+	reachTime = 15 * time.Second
+)
+
+// A pursuit is the search for the host of a tasklet, to ask it for something.
+type pursuit struct {
+	*Tasklet
+	q      control
+	failed map[p2p.ID]bool // who do not answer, or do not have it
+}
+
+// control asks the tasklet's host, here or elsewhere, and returns its answer,
+// which is never that the tasklet has moved.
+func (t *Tasklet) control(ctx context.Context, q control) (*reply, error) {
+	h := t.host
+	if !h.enter() {
+		return nil, ErrClosed
+	}
+	defer h.wg.Done()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(h.ctx, cancel)()
+	q.ID = t.id
+	s := &pursuit{t, q, map[p2p.ID]bool{}}
+	r, err := s.run(ctx)
+	if err != nil && h.ctx.Err() != nil {
+		err = ErrClosed
+	}
+	return r, err
+}
+
+func (s *pursuit) run(ctx context.Context) (*reply, error) {
+	h := s.host
+	var where p2p.ID
+	var last error
+	for n := 0; ; n++ {
+		if n >= maxForwards {
+			if !s.q.Wait {
+				return nil, fmt.Errorf("%w: it moves faster than it can be followed", ErrNotFound)
+			}
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+		if where == "" || s.failed[where] {
+			var err error
+			if where, err = s.next(ctx); err != nil {
+				if last == nil || errors.Is(err, ErrExited) || errors.Is(err, ErrRefused) {
+					last = err
+				}
+				return nil, last
+			}
+		}
+		r, err := s.ask(ctx, where)
+		switch {
+		case err == nil && r == nil: // it has just come here, or left
+			where = ""
+		case err == nil && r.Moved != nil:
+			to, err := p2p.ParseID(r.Moved.To)
+			if err != nil {
+				return nil, err
+			}
+			h.node.AddAddrs(to, r.Moved.Addrs)
+			s.failed[where] = s.failed[to] // who knows no better is of no use
+			where = to
+		case err == nil:
+			s.met(where)
+			return r, nil
+		case ctx.Err() != nil, !errors.Is(err, ErrNotFound) && (where == h.node.ID() || errors.As(err, new(*remoteError))):
+			return nil, err
+		default:
+			s.failed[where], last = true, err
+		}
+	}
+}
+
+// next returns who is to be asked, the most likely first.
+func (s *pursuit) next(ctx context.Context) (p2p.ID, error) {
+	h := s.host
+	p, r := s.lookup()
+	switch {
+	case p != nil:
+		return h.node.ID(), nil
+	case r != nil && r.exited() != nil:
+		return "", ErrExited
+	case r == nil && s.ref == nil && !s.q.Wait && !s.q.Info:
+		return "", fmt.Errorf("%w: it is not at this peer, which did not start it; open a Ref of it, or ask the peer that started it", ErrRefused)
+	}
+	var known []p2p.ID
+	if r != nil {
+		known = append(known, h.lastSeen(r))
+	}
+	h.mu.Lock()
+	known = append(known, h.departed[s.id].to, h.sighted[s.id].at)
+	h.mu.Unlock()
+	if s.ref != nil {
+		origin, err := p2p.ParseID(s.ref.Origin)
+		if err != nil {
+			return "", err
+		}
+		known = append(known, origin)
+	}
+	for _, id := range known {
+		if id != "" && !s.failed[id] {
+			return id, nil
+		}
+	}
+	id, err := h.seek(ctx, s.id)
+	if err == nil && s.failed[id] {
+		err = fmt.Errorf("%w: peer %s, which had it last, does not answer", ErrNotFound, id)
+	}
+	if err == nil && r != nil {
+		r.sight(id)
+	}
+	return id, err
+}
+
+// ask asks one peer. There is neither an answer nor an error if what this peer
+// knows of the tasklet has changed.
+func (s *pursuit) ask(ctx context.Context, where p2p.ID) (*reply, error) {
+	h := s.host
+	if where != h.node.ID() {
+		q := s.q
+		if s.ref != nil {
+			q.Proof = s.ref.Key.proof(s.id, h.node.ID(), where)
+		}
+		return h.ask(ctx, where, &q)
+	}
+	p, _ := s.lookup()
+	if p == nil { // it is just coming
+		return nil, h.landed(ctx, s.id)
+	}
+	return h.act(ctx, p, &s.q)
+}
+
+// met notes where the tasklet answered, for the next time.
+func (s *pursuit) met(at p2p.ID) {
+	h := s.host
+	if _, r := s.lookup(); r != nil || at == h.node.ID() {
+		return
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sighted[s.id] = sighting{at, h.sighted[s.id].seq}
+}
+
+// ask asks another host for something.
+func (h *Host) ask(ctx context.Context, of p2p.ID, q *control) (*reply, error) {
+	reaching, cancel := context.WithTimeout(ctx, reachTime)
+	defer cancel()
+	c, err := h.dial(reaching, of)
+	if err != nil {
+		return nil, err
+	}
+	defer c.stream.Reset()
+	defer context.AfterFunc(ctx, func() { c.stream.Reset() })()
+	if err := c.send(tagControl, q); err != nil {
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	var r reply
+	if err := c.receive(tagReply, &r); err != nil {
+		return nil, errors.Join(ctx.Err(), err)
+	}
+	return &r, nil
+}
