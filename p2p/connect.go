@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -93,7 +94,28 @@ func (n *Node) reason(ctx context.Context, err error) error {
 	case errors.Is(err, swarm.ErrNoAddresses), errors.Is(err, network.ErrNoRemoteAddrs):
 		return ErrUnknownPeer
 	}
+	if refused(err) {
+		return fmt.Errorf("%w: %s", errNobody, oneLine(err))
+	}
 	return fmt.Errorf("%w: %s", ErrUnreachable, oneLine(err))
+}
+
+// errNobody is ErrUnreachable of a peer at each of whose addresses a machine
+// answers and says that nobody listens.
+var errNobody = fmt.Errorf("%w", ErrUnreachable)
+
+// refused reports whether all addresses were dialed, and refused the connection.
+func refused(err error) bool {
+	var dial *swarm.DialError
+	if !errors.As(err, &dial) || len(dial.DialErrors) == 0 || dial.Skipped > 0 {
+		return false
+	}
+	for _, e := range dial.DialErrors {
+		if !errors.Is(e.Cause, syscall.ECONNREFUSED) {
+			return false
+		}
+	}
+	return true
 }
 
 // oneLine says what went wrong in a dial, without what libp2p's several lines

@@ -2,6 +2,7 @@ package p2p_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"testing"
@@ -98,10 +99,25 @@ func TestOpenLastingToOneThatComesBack(t *testing.T) {
 	select {
 	case err := <-opened:
 		t.Fatalf("it is not tried again: %v", err)
-	case <-time.After(300 * time.Millisecond):
+	case <-time.After(100 * time.Millisecond):
 	}
 	start(listen)
 	if err := <-opened; err != nil {
 		t.Error(err)
+	}
+}
+
+// Where nobody listens any more, nobody is waited for as long as where nobody
+// answers.
+func TestOpenLastingToOneThatHasEnded(t *testing.T) {
+	a, b := start(t, "/ip4/127.0.0.1/tcp/0"), start(t, "/ip4/127.0.0.1/tcp/0")
+	connect(t, a, b)
+	b.Close()
+	begun := time.Now()
+	if _, err := a.OpenLasting(within(t), b.ID(), "/test"); !errors.Is(err, p2p.ErrUnreachable) {
+		t.Error(err)
+	}
+	if d := time.Since(begun); d > 4*time.Second {
+		t.Errorf("that took %s", d)
 	}
 }

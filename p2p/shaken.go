@@ -14,6 +14,9 @@ const (
 	// lostTime is the same after a connection was lost. Most of those who are
 	// not back then do not come back.
 	lostTime = 5 * time.Second
+	// restartTime is the same if nobody listens where the peer was, see
+	// errNobody: it has ended, and may be started again.
+	restartTime = time.Second
 )
 
 // shocks are what was lost a moment ago.
@@ -41,9 +44,14 @@ func (s *shocks) moved() {
 	s.all = time.Now()
 }
 
-// felt reports whether the way to the peer was lost a moment ago.
-func (s *shocks) felt(id ID) bool {
+// felt reports whether the way to the peer was lost a moment ago, so that it may
+// come back.
+func (s *shocks) felt(id ID, nobody bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Since(s.all) < movedTime || time.Since(s.peers[id]) < lostTime
+	soon := lostTime
+	if nobody {
+		soon = restartTime
+	}
+	return time.Since(s.all) < movedTime || time.Since(s.peers[id]) < soon
 }

@@ -45,7 +45,8 @@ func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, 
 // connection appears beside a relayed one, the stream leaves the relay for it.
 // It fails when there was no connection for 30 seconds or the peer was started
 // anew. To open it may take 15 seconds when the connection to the peer is dead, and
-// 5 when it was lost a moment ago: so long another way is sought.
+// 5 when it was lost a moment ago: so long another way is sought. It is one second
+// when machines answer at all of its addresses and say that nobody listens there.
 //
 // Of what was written, 256 KiB may be on the way: Write blocks when so much was
 // not taken by the other side's reader. A peer that speaks the protocol but
@@ -77,7 +78,7 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bo
 	start := time.Now()
 	for wait := firstReopen; ; wait = min(2*wait, lastReopen) {
 		s, err := n.openOnce(ctx, to, protocols, lasting)
-		hope := n.shocks.felt(to) || n.host.Network().Connectedness(to) != network.NotConnected
+		hope := n.shocks.felt(to, errors.Is(err, errNobody)) || n.host.Network().Connectedness(to) != network.NotConnected
 		switch {
 		case err == nil, !lasting, !hope, time.Since(start) > movedTime:
 			return s, err
