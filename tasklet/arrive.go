@@ -26,6 +26,8 @@ type arrival struct {
 	done   chan struct{} // closed when the attempt is over
 	listed bool          // a list of pages has come
 
+	unpacker unpacker
+
 	// With the host's lock.
 	prepared bool
 	since    time.Time // when it was
@@ -189,9 +191,10 @@ func (g *guest) take(a *arrival) error {
 	if err := a.open(code); err != nil {
 		return err
 	}
-	if err := c.send(tagReady, nil); err != nil {
+	if err := c.sendBytes(tagReady, a.asks()); err != nil {
 		return err
 	}
+	defer a.unpacker.close()
 	limit := maxEncoded(h.opts.Limits.Memory)
 	for {
 		c.within(stepTimeout + freezeTimeout)
@@ -238,8 +241,17 @@ func (a *arrival) ready() {
 	a.prepared, a.since = true, time.Now()
 }
 
-// receive takes over a list of pages. It gets those that are neither here from
-// an earlier round or attempt nor in the cache.
+// asks returns what is asked of the source: one byte, if some of the memory may be
+// here, so that it is worth while to be told by hashes what it is. That is so if
+// an earlier attempt brought some, or the cache has as much as a quarter of it.
+func (a *arrival) asks() []byte {
+	if a.guest().book.differ > 0 || a.offer.Memory/4 < uint64(a.host.pages.Len())*pageSize {
+		return []byte{1}
+	}
+	return nil
+}
+
+// receive takes over a list of pages.
 func (a *arrival) receive(list *PageList) error {
 	p := a.guest()
 	if err := p.inst.Grow(uint32(list.Size / program.PageSize)); err != nil {
@@ -250,68 +262,96 @@ func (a *arrival) receive(list *PageList) error {
 		return fmt.Errorf("%w: its memory is smaller than the program's own", ErrContinuation)
 	}
 	p.book.resize(list.Size)
+	if len(list.Hashes) == 0 {
+		if !a.listed && p.book.differ > 0 {
+			return fmt.Errorf("%w: a first list without hashes, which were asked for", ErrContinuation)
+		}
+		a.listed = true
+		return a.fill(memory, list)
+	}
+	missing, err := a.miss(memory, list)
+	if err != nil {
+		return err
+	}
+	return a.fill(memory, missing)
+}
+
+// miss tells the source which pages of a list are missing: those that are neither
+// here from an earlier attempt nor in the cache. It returns a list of them.
+func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
+	p := a.guest()
 	if !a.listed {
 		if err := a.reset(memory, list); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	here := slices.DeleteFunc(slices.Clone(list.Index), func(i uint32) bool { return !p.book.differs[i] })
+	p.book.name(here, pageOf(memory))
+	missing := &PageList{Size: list.Size}
 	need := make([]byte, (len(list.Index)+7)/8)
-	var missing []int
 	for n, i := range list.Index {
 		hash := list.hash(n)
-		if p.book.hash(i) == hash {
+		if p.book.differs[i] && p.book.hashes[i] == hash {
 			continue
 		}
 		if page, ok := a.host.pages.Get(hash); ok {
 			if err := a.place(memory, i, hash, page); err != nil {
-				return err
+				return nil, err
 			}
 			continue
 		}
 		need[n/8] |= 1 << (n % 8)
-		missing = append(missing, n)
+		missing.Index = append(missing.Index, i)
+		missing.Hashes = append(missing.Hashes, hash[:]...)
 	}
-	if err := a.conn.sendBytes(tagNeed, need); err != nil {
-		return err
-	}
-	cached := len(missing) <= pageCache/4
-	return a.conn.receivePages(len(missing), func(page []byte) error {
-		n := missing[0]
-		missing = missing[1:]
-		hash := hashOf(page)
-		if hash != list.hash(n) {
+	return missing, a.conn.sendBytes(tagNeed, need)
+}
+
+// fill takes in the pages of a list, which follow. The memory of small tasklets is
+// kept in the cache, too.
+func (a *arrival) fill(memory []byte, list *PageList) error {
+	keeps, n := list.Size <= maxKept*pageSize, 0
+	return a.unpacker.receive(a.conn, len(list.Index), func(page []byte) error {
+		i, said := list.Index[n], list.hash(n)
+		n++
+		var hash pageHash
+		if said != (pageHash{}) || keeps {
+			hash = hashOf(page)
+		}
+		if said != (pageHash{}) && said != hash {
 			return fmt.Errorf("%w: a page is not what its hash says", ErrContinuation)
 		}
-		if cached {
+		if keeps {
 			a.host.pages.Add(hash, slices.Clone(page))
 		}
-		return a.place(memory, list.Index[n], hash, page)
+		return a.place(memory, i, hash, page)
 	})
+}
+
+// pageOf returns what returns the pages of a memory.
+func pageOf(memory []byte) func(i uint32) []byte {
+	return func(i uint32) []byte { return memory[int(i)*pageSize:][:pageSize] }
 }
 
 // reset makes the pages that an earlier attempt brought, and that the first list
 // does not have, those of the program's own memory.
 func (a *arrival) reset(memory []byte, list *PageList) error {
 	a.listed = true
-	p, rest := a.guest(), list.Index
-	for i, hash := range p.book.hashes {
-		for len(rest) > 0 && rest[0] < uint32(i) {
-			rest = rest[1:]
-		}
-		if hash == (pageHash{}) || len(rest) > 0 && rest[0] == uint32(i) {
-			continue
-		}
-		page := original(p.book.image, i)
-		if err := a.place(memory, uint32(i), hashOf(page), page); err != nil {
+	p := a.guest()
+	for _, i := range without(p.book.all(), list.Index) {
+		if err := a.place(memory, i, pageHash{}, original(p.book.image, int(i))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// place puts a page where it belongs.
+// place puts a page where it belongs. Its hash is zero if it is not known.
 func (a *arrival) place(memory []byte, i uint32, hash pageHash, page []byte) error {
 	p := a.guest()
+	if hash == (pageHash{}) && p.pages != nil {
+		hash = hashOf(page)
+	}
 	copy(memory[int(i)*pageSize:], page)
 	p.book.set(i, hash)
 	if p.pages == nil {

@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/dstackless/dstackless/tasklet/journal"
@@ -12,23 +14,38 @@ import (
 )
 
 // refresh takes over what changed in the memory of a tasklet since the last
-// time, and lists it. The caller has the turn.
-func (g *guest) refresh(ctx context.Context) (*PageList, *sandbox.Snapshot, error) {
+// time, and calls tell with lists of it, without hashes, in parts. What it lists
+// can be looked at in the snapshot while it goes on. The caller has the turn.
+func (g *guest) refresh(ctx context.Context, tell func(*PageList) error) (*sandbox.Snapshot, error) {
 	snap, err := g.inst.Snapshot()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	pages, err := snap.Update(ctx)
+	return snap, snap.Update(ctx, func(pages []uint32) error {
+		list := g.book.update(snap, pages)
+		if g.host.disk != nil {
+			for _, i := range list.Index {
+				g.unsaved[i] = struct{}{}
+			}
+		}
+		return tell(list)
+	})
+}
+
+// changes is refresh, with one list of all.
+func (g *guest) changes(ctx context.Context) (*PageList, *sandbox.Snapshot, error) {
+	all := new(PageList)
+	snap, err := g.refresh(ctx, func(list *PageList) error {
+		all.Index = append(all.Index, list.Index...)
+		return nil
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	list := g.book.update(snap, pages)
-	if g.host.disk != nil {
-		for _, i := range list.Index {
-			g.unsaved[i] = struct{}{}
-		}
-	}
-	return list, snap, nil
+	g.book.resize(snap.Size())
+	slices.Sort(all.Index)
+	all.Index, all.Size = slices.Compact(all.Index), g.book.size // twice, if an update had failed
+	return all, snap, nil
 }
 
 // logged adds to the tasklet's log on disk what changed since it was last added
@@ -42,14 +59,14 @@ func (g *guest) logged(snap *sandbox.Snapshot) error {
 		}
 		g.closePages()
 		g.pages = fresh
-		for i, hash := range g.book.hashes {
-			if hash != (pageHash{}) {
-				g.unsaved[uint32(i)] = struct{}{}
-			}
+		for _, i := range g.book.all() {
+			g.unsaved[i] = struct{}{}
 		}
 	}
-	for i := range g.unsaved {
-		if err := g.pages.Append(i, g.book.hash(i), snap.Page(i)); err != nil {
+	pages := slices.Sorted(maps.Keys(g.unsaved))
+	g.book.name(pages, snap.Page)
+	for _, i := range pages {
+		if err := g.pages.Append(i, g.book.hashes[i], snap.Page(i)); err != nil {
 			return err
 		}
 	}
@@ -93,7 +110,7 @@ func (p *process) checkpoint(ctx context.Context) error {
 func (g *guest) approach(ctx context.Context) error {
 	last := uint64(1 << 63)
 	for range maxRounds {
-		list, snap, err := g.refresh(ctx)
+		list, snap, err := g.changes(ctx)
 		if err != nil {
 			return err
 		}
@@ -126,7 +143,7 @@ func (g *guest) snapshot(ctx context.Context, as standing) (*hosted, error) {
 // continuation describes a tasklet that stands still, but for its memory, of
 // which it lists what changed.
 func (g *guest) continuation(ctx context.Context) (*Continuation, *PageList, *sandbox.Snapshot, error) {
-	list, snap, err := g.refresh(ctx)
+	list, snap, err := g.changes(ctx)
 	if err != nil {
 		return nil, nil, nil, err
 	}

@@ -87,7 +87,7 @@ func TestContinuation(t *testing.T) {
 		"memory differs":  func(c *tasklet.Continuation) { c.State.Pages = 2 },
 		"page outside":    func(c *tasklet.Continuation) { c.Memory.Index = []uint32{16} },
 		"page twice":      func(c *tasklet.Continuation) { c.Memory.Index, c.Memory.Hashes = []uint32{3, 3}, make([]byte, 64) },
-		"hashes missing":  func(c *tasklet.Continuation) { c.Memory.Hashes = nil },
+		"hashes missing":  func(c *tasklet.Continuation) { c.Memory.Hashes = c.Memory.Hashes[:8] },
 		"hashes too many": func(c *tasklet.Continuation) { c.Memory.Hashes = make([]byte, 64) },
 		"too many moves":  func(c *tasklet.Continuation) { c.Moves = make([]tasklet.Hop, 1000) },
 		"position":        func(c *tasklet.Continuation) { c.UnreadAt = -1 },

@@ -5,7 +5,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
@@ -48,6 +51,8 @@ const (
 	// confirmTimeout is how long the source asks whether a tasklet that it
 	// gave up runs, when the link broke.
 	confirmTimeout = 10 * time.Second
+	// listed is how many pages are listed at a time when they follow at once.
+	listed = 1024
 	// maxAttempts is how often a move is begun again when the link breaks. The
 	// destination keeps what it got, so that each attempt goes on where the
 	// one before stopped.
@@ -127,6 +132,7 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 func (h *Host) attempt(ctx context.Context, p *process, to p2p.ID, mover uint64, first bool) (again bool, err error) {
 	m := &move{host: h, process: p, to: to, mover: mover}
 	rand.Read(m.id[:])
+	defer m.packer.close()
 	if m.conn, err = h.dial(ctx, to); err != nil {
 		return !first && ctx.Err() == nil, err
 	}
@@ -185,6 +191,7 @@ type move struct {
 	id      moveID
 	to      p2p.ID
 	mover   uint64
+	packer  packer
 	paused  bool
 	froze   time.Time
 	hop     Hop
@@ -206,11 +213,12 @@ func (g *guest) give(ctx context.Context, m *move) error {
 	}
 	h.reached("offer")
 	c.within(fetchTimeout + stepTimeout)
-	if _, err := c.expect(tagReady, 0); err != nil {
+	asks, err := c.expect(tagReady, 1)
+	if err != nil {
 		return err
 	}
 	h.reached("prefetch")
-	if err := g.precopy(ctx, m); err != nil {
+	if err := g.precopy(ctx, m, len(asks) > 0); err != nil {
 		return err
 	}
 	h.reached("freeze")
@@ -218,26 +226,25 @@ func (g *guest) give(ctx context.Context, m *move) error {
 }
 
 // precopy sends memory while the tasklet runs, until little is new or it does
-// not get less.
-func (g *guest) precopy(ctx context.Context, m *move) error {
+// not get less. The destination may have asked what the pages are.
+func (g *guest) precopy(ctx context.Context, m *move, asked bool) error {
 	last, stalls := uint64(1<<63), 0
 	for round := range maxRounds {
-		list, snap, err := g.refresh(ctx)
-		if err != nil {
-			return err
+		before := m.hop.New
+		var err error
+		switch {
+		case round > 0:
+			err = g.flow(ctx, m, nil)
+		case asked:
+			err = g.compare(ctx, m)
+		default:
+			err = g.flow(ctx, m, g.book.all())
 		}
-		if round == 0 {
-			list = g.book.all()
-		}
-		m.conn.within(stepTimeout)
-		if err := m.conn.send(tagPages, list); err != nil {
-			return err
-		}
-		sent, err := m.transfer(list, snap)
 		if err != nil {
 			return err
 		}
 		m.host.reached("pages")
+		sent := m.hop.New - before
 		if sent > last/10*9 {
 			stalls++
 		}
@@ -249,18 +256,97 @@ func (g *guest) precopy(ctx context.Context, m *move) error {
 	return nil
 }
 
-// transfer sends what the destination lacks of a list that it got.
-func (m *move) transfer(list *PageList, snap *sandbox.Snapshot) (uint64, error) {
+// compare sends what the destination does not have, after it was told what there
+// is.
+func (g *guest) compare(ctx context.Context, m *move) error {
+	_, snap, err := g.changes(ctx)
+	if err != nil {
+		return err
+	}
+	list := g.book.list(g.book.all(), snap.Page)
+	m.conn.within(stepTimeout)
+	if err := m.conn.send(tagPages, list); err != nil {
+		return err
+	}
 	need, err := m.conn.expect(tagNeed, len(list.Index)/8+1)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if len(need) != (len(list.Index)+7)/8 {
-		return 0, fmt.Errorf("tasklet: list of missing pages: %w", codec.ErrMalformed)
+		return fmt.Errorf("tasklet: list of missing pages: %w", codec.ErrMalformed)
 	}
-	n, err := m.conn.sendPages(list, snap, need)
-	m.hop.New += n
-	return n, err
+	var missing []uint32
+	for n, i := range list.Index {
+		if bit(need, n) {
+			missing = append(missing, i)
+		}
+	}
+	return m.sendPages(missing, snap)
+}
+
+// flow sends what changed while it is being found, and at last what is left of
+// other pages.
+func (g *guest) flow(ctx context.Context, m *move, others []uint32) error {
+	snap, err := g.inst.Snapshot()
+	if err != nil {
+		return err
+	}
+	lists := make(chan *PageList, ahead)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(lists)
+		tell := func(list *PageList) error {
+			select {
+			case lists <- list:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		var told []uint32
+		_, err := g.refresh(ctx, func(list *PageList) error {
+			if len(others) > 0 {
+				told = append(told, list.Index...)
+			}
+			return tell(list)
+		})
+		if err != nil {
+			return err
+		}
+		slices.Sort(told)
+		for some := range slices.Chunk(without(others, told), listed) {
+			if err := tell(&PageList{Size: g.book.size, Index: some}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	both.Go(func() error {
+		for list := range lists {
+			m.conn.within(stepTimeout)
+			if err := m.conn.send(tagPages, list); err != nil {
+				return err
+			}
+			if err := m.sendPages(list.Index, snap); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return both.Wait()
+}
+
+// without returns all but some, both of which are in order.
+func without(all, some []uint32) (left []uint32) {
+	for _, i := range all {
+		for len(some) > 0 && some[0] < i {
+			some = some[1:]
+		}
+		if len(some) == 0 || some[0] != i {
+			left = append(left, i)
+		}
+	}
+	return left
 }
 
 // freeze stops the tasklet and sends what is left.
@@ -283,7 +369,7 @@ func (g *guest) freeze(ctx context.Context, m *move) error {
 	if err := c.send(tagFrozen, cont); err != nil {
 		return err
 	}
-	if _, err := m.transfer(list, snap); err != nil {
+	if err := m.sendPages(list.Index, snap); err != nil {
 		return err
 	}
 	h.reached("prepare")
@@ -301,14 +387,12 @@ func (g *guest) given() {
 	if err != nil {
 		return
 	}
-	kept := 0
-	for i, hash := range g.book.hashes {
-		if hash == (pageHash{}) || g.host.pages.Contains(hash) {
-			continue
-		}
-		g.host.pages.Add(hash, append([]byte(nil), snap.Page(uint32(i))...))
-		if kept++; kept == pageCache/4 {
-			return
+	pages := g.book.all()
+	pages = pages[:min(len(pages), maxKept)]
+	g.book.name(pages, snap.Page)
+	for _, i := range pages {
+		if hash := g.book.hashes[i]; !g.host.pages.Contains(hash) {
+			g.host.pages.Add(hash, slices.Clone(snap.Page(i)))
 		}
 	}
 }

@@ -122,6 +122,9 @@ type Host struct {
 // kept for their return: 64 MiB.
 const pageCache = 16 << 10
 
+// maxKept is how many pages of one tasklet are put there: 16 MiB.
+const maxKept = pageCache / 4
+
 // Start makes node a host of tasklets, which use the channels of space.
 // Programs come from store, and the tasklets of others are found in table.
 func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.Space, opts *Options) (*Host, error) {

@@ -188,8 +188,7 @@ func TestHostileSource(t *testing.T) {
 			c := cont()
 			c.Memory.Index, c.Memory.Hashes = nil, nil
 			s.say(frozen, &c)
-			s.hear()
-			s.refused("")
+			s.refused("the program starts with")
 		},
 		"registers of no program": func(t *testing.T) {
 			s := arrive(t)
@@ -197,7 +196,6 @@ func TestHostileSource(t *testing.T) {
 			c.Memory = tasklet.PageList{Size: 8 << 20}
 			c.State.Pages, c.State.G0 = 8<<4, 0
 			s.say(frozen, &c)
-			s.hear()
 			s.refused("state")
 		},
 		"pages that are not what their hashes say": func(t *testing.T) {
@@ -269,13 +267,13 @@ func TestHostileDestination(t *testing.T) {
 		"ready before welcome":    func(s *stranger) { s.sayBytes(ready, nil) },
 		"a need of pages that are not there": func(s *stranger) {
 			s.sayBytes(welcome, nil)
-			s.sayBytes(ready, nil)
+			s.sayBytes(ready, []byte{1})
 			s.hear()
 			s.sayBytes(need, make([]byte, 100_000))
 		},
 		"prepared without the pages": func(s *stranger) {
 			s.sayBytes(welcome, nil)
-			s.sayBytes(ready, nil)
+			s.sayBytes(ready, []byte{1})
 			s.sayBytes(prepared, nil)
 		},
 		"a failure in the end": func(s *stranger) {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/dstackless/dstackless/tasklet/program"
@@ -17,13 +18,14 @@ const pageSize = sandbox.SnapshotPage
 type pageHash = [sha256.Size]byte
 
 // A PageList says what a memory is, or what has become of it: it has Size
-// bytes, of which the pages listed have contents with these hashes (SHA-256).
-// Those that are not listed are as in the list before, and in the first list of
-// a move as in the program's own initial memory, or zero behind it.
+// bytes, of which the pages listed have contents with these hashes (SHA-256), or
+// follow, if there are no hashes. Those that are not listed are as in the list
+// before, and in the first list of a move as in the program's own initial memory,
+// or zero behind it.
 type PageList struct {
 	Size   uint64   // of the memory, in bytes
 	Index  []uint32 // of pages, ascending
-	Hashes []byte   // of these pages, one behind the other
+	Hashes []byte   // of these pages, one behind the other, or none
 }
 
 // zeros is a page of new memory.
@@ -45,17 +47,16 @@ func original(image []byte, i int) []byte {
 
 func hashOf(page []byte) pageHash { return sha256.Sum256(page) }
 
+// hash returns the hash of the n-th page listed, or zero if it is not told.
 func (l *PageList) hash(n int) pageHash {
+	if len(l.Hashes) == 0 {
+		return pageHash{}
+	}
 	return pageHash(l.Hashes[n*sha256.Size:])
 }
 
 // bytes is the size of the pages listed.
 func (l *PageList) bytes() uint64 { return uint64(len(l.Index)) * pageSize }
-
-func (l *PageList) add(i uint32, hash pageHash) {
-	l.Index = append(l.Index, i)
-	l.Hashes = append(l.Hashes, hash[:]...)
-}
 
 // validate checks a list that came from elsewhere. The memory may have limit
 // bytes.
@@ -65,7 +66,7 @@ func (l *PageList) validate(limit uint64) error {
 		return fmt.Errorf("%w: its memory of %d bytes is over the limit of %d", ErrContinuation, l.Size, limit)
 	case l.Size%program.PageSize != 0:
 		return fmt.Errorf("%w: its memory of %d bytes is no whole number of pages", ErrContinuation, l.Size)
-	case uint64(len(l.Index)) > l.Size/pageSize, len(l.Hashes) != len(l.Index)*sha256.Size:
+	case uint64(len(l.Index)) > l.Size/pageSize, len(l.Hashes) > 0 && len(l.Hashes) != len(l.Index)*sha256.Size:
 		return fmt.Errorf("%w: it lists %d pages and %d bytes of hashes for a memory of %d bytes", ErrContinuation, len(l.Index), len(l.Hashes), l.Size)
 	}
 	for n, i := range l.Index {
@@ -76,84 +77,87 @@ func (l *PageList) validate(limit uint64) error {
 	return nil
 }
 
-// A ledger knows what each page of a memory is.
+// A ledger knows which pages of a memory differ from the program's own, and of
+// some what they are.
 type ledger struct {
-	image  []byte     // the program's own memory
-	size   uint64     // of the memory, in bytes
-	hashes []pageHash // by page; zero: as in the image
-	differ int        // how many are not
-}
-
-// hash returns the hash of a page, or zero if it is as in the image.
-func (l *ledger) hash(i uint32) pageHash {
-	if int(i) >= len(l.hashes) {
-		return pageHash{}
-	}
-	return l.hashes[i]
+	image   []byte     // the program's own memory
+	size    uint64     // of the memory, in bytes
+	differs []bool     // by page
+	differ  int        // how many do
+	hashes  []pageHash // by page; zero: not known
 }
 
 // resize notes how large the memory is.
 func (l *ledger) resize(size uint64) {
 	l.size = size
-	if n := int(size / pageSize); n > len(l.hashes) {
+	if n := int(size / pageSize); n > len(l.differs) {
+		l.differs = append(l.differs, make([]bool, n-len(l.differs))...)
 		l.hashes = append(l.hashes, make([]pageHash, n-len(l.hashes))...)
 	}
 }
 
-// set notes that page i has a hash.
+// set notes that page i differs from the image. Its hash is zero if it is not
+// known.
 func (l *ledger) set(i uint32, hash pageHash) {
-	if end := (uint64(i) + 1) * pageSize; end > uint64(len(l.hashes))*pageSize {
+	if end := (uint64(i) + 1) * pageSize; end > uint64(len(l.differs))*pageSize {
 		l.resize(max(end, l.size))
 	}
-	if l.hashes[i] == (pageHash{}) {
+	if !l.differs[i] {
+		l.differs[i] = true
 		l.differ++
 	}
 	l.hashes[i] = hash
 }
 
-// all lists all pages that differ from the image.
-func (l *ledger) all() *PageList {
-	list := &PageList{Size: l.size, Index: make([]uint32, 0, l.differ), Hashes: make([]byte, 0, l.differ*sha256.Size)}
-	for i, hash := range l.hashes {
-		if hash != (pageHash{}) {
-			list.add(uint32(i), hash)
+// all returns all pages that differ from the image.
+func (l *ledger) all() []uint32 {
+	pages := make([]uint32, 0, l.differ)
+	for i, differs := range l.differs {
+		if differs {
+			pages = append(pages, uint32(i))
 		}
 	}
-	return list
+	return pages
 }
 
-// update takes over what s says may have changed, and lists what has.
+// update takes over what s says may have changed, and lists what has, or may
+// have, without hashes.
 func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
 	l.resize(s.Size())
 	list := &PageList{Size: l.size}
-	for n, hash := range l.look(s, pages) {
-		if i := pages[n]; hash != l.hash(i) {
-			l.set(i, hash)
-			list.add(i, hash)
+	for _, i := range pages {
+		if l.differs[i] || !bytes.Equal(s.Page(i), original(l.image, int(i))) {
+			l.set(i, pageHash{})
+			list.Index = append(list.Index, i)
 		}
 	}
 	return list
 }
 
-// look returns the hashes of pages of s, or zero for those that always were as
-// in the image. Each processor takes its part.
-func (l *ledger) look(s *sandbox.Snapshot, pages []uint32) []pageHash {
-	hashes := make([]pageHash, len(pages))
+// list lists pages that differ, with their hashes. What they are, page returns.
+func (l *ledger) list(pages []uint32, page func(i uint32) []byte) *PageList {
+	l.name(pages, page)
+	list := &PageList{Size: l.size, Index: pages, Hashes: make([]byte, 0, len(pages)*sha256.Size)}
+	for _, i := range pages {
+		list.Hashes = append(list.Hashes, l.hashes[i][:]...)
+	}
+	return list
+}
+
+// name finds out the hashes of pages that differ. Each processor takes its part.
+func (l *ledger) name(pages []uint32, page func(i uint32) []byte) {
 	part := max((len(pages)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), minPart)
-	var looking sync.WaitGroup
-	for lo := 0; lo < len(pages); lo += part {
-		hi := min(lo+part, len(pages))
-		looking.Go(func() {
-			for n, i := range pages[lo:hi] {
-				page := s.Page(i)
-				if l.hash(i) != (pageHash{}) || !bytes.Equal(page, original(l.image, int(i))) {
-					hashes[lo+n] = hashOf(page)
+	var naming sync.WaitGroup
+	for some := range slices.Chunk(pages, part) {
+		naming.Go(func() {
+			for _, i := range some {
+				if l.hashes[i] == (pageHash{}) {
+					l.hashes[i] = hashOf(page(i))
 				}
 			}
 		})
 	}
-	looking.Wait()
-	return hashes
+	naming.Wait()
 }
 
 // minPart is how many pages are worth a goroutine.

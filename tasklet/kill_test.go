@@ -21,8 +21,8 @@ func TestKilledAtStep(t *testing.T) {
 		{"prepared", true, "source", "waits"},
 		{"commit", true, "destination", "waits"},
 		{"forward", true, "destination", "destination"},
-		{"received", false, "source", "source"},
-		{"restored", false, "source", "source"},
+		{"received", false, "either", "source"}, // the move is begun again
+		{"restored", false, "either", "source"},
 		{"arrived", false, "destination", "nowhere"},
 		{"running", false, "destination", "nowhere"},
 	} {
@@ -38,7 +38,7 @@ func TestFunctionKilledAtStep(t *testing.T) {
 		{"offer", true, "source", "waits"},
 		{"prepared", true, "source", "waits"},
 		{"commit", true, "destination", "waits"},
-		{"restored", false, "either", "source"}, // the move is begun again
+		{"restored", false, "either", "source"},
 		{"arrived", false, "destination", "nowhere"},
 		{"running", false, "destination", "nowhere"},
 	} {

@@ -1,9 +1,11 @@
 package tasklet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
+	"io"
+	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -14,126 +16,95 @@ import (
 const (
 	// batch is how many pages travel in one message: 240 KiB.
 	batch = 60
-	// ahead is how many messages are being made, or taken in, while another is
-	// on its way.
+	// ahead is how many messages, or lists of pages, are being made, or taken
+	// in, while another is on its way.
 	ahead = 2
 )
 
-// sendPages sends the pages of a list that need names, as snap has them. While
-// one message is written, the next are made. It returns how many bytes of pages
-// were sent, if all were.
-func (c *conn) sendPages(list *PageList, snap *sandbox.Snapshot, need []byte) (sent uint64, err error) {
-	p, err := newPacker()
-	if err != nil {
-		return 0, err
-	}
-	defer p.close()
-	made, free, stop := make(chan []byte), make(chan []byte, ahead+1), make(chan struct{})
-	for range ahead + 1 {
-		free <- nil
-	}
-	var making sync.WaitGroup
-	defer making.Wait()
-	defer close(stop)
-	making.Go(func() {
-		defer close(made)
-		for pages := range batches(list, need) {
-			select {
-			case frame := <-free:
-				sent += uint64(len(pages)) * pageSize
-				select {
-				case made <- p.pack(frame, snap, pages):
-				case <-stop:
-					return
-				}
-			case <-stop:
-				return
-			}
-		}
-	})
-	for frame := range made {
-		c.within(stepTimeout)
-		n, err := c.stream.Write(frame)
-		c.sent += uint64(n)
+// sendPages sends pages, as snap has them.
+func (m *move) sendPages(pages []uint32, snap *sandbox.Snapshot) error {
+	for some := range slices.Chunk(pages, batch) {
+		frame, err := m.packer.pack(snap, some)
 		if err != nil {
-			return 0, err
+			return err
 		}
-		free <- frame
+		m.conn.within(stepTimeout)
+		n, err := m.conn.stream.Write(frame)
+		m.conn.sent += uint64(n)
+		if err != nil {
+			return m.conn.told(err)
+		}
+		m.hop.New += uint64(len(some)) * pageSize
 	}
-	return sent, nil
-}
-
-// batches yields the pages of a list that need names, a message's worth each
-// time, which is valid until the next.
-func batches(list *PageList, need []byte) func(yield func([]uint32) bool) {
-	return func(yield func([]uint32) bool) {
-		pages := make([]uint32, 0, batch)
-		for n, i := range list.Index {
-			if !bit(need, n) {
-				continue
-			}
-			if pages = append(pages, i); len(pages) == batch {
-				if !yield(pages) {
-					return
-				}
-				pages = pages[:0]
-			}
-		}
-		if len(pages) > 0 {
-			yield(pages)
-		}
-	}
+	return nil
 }
 
 func bit(bits []byte, i int) bool { return bits[i/8]&(1<<(i%8)) != 0 }
 
-// A packer makes messages of pages.
+// A packer makes messages of pages. The zero value is one.
 type packer struct {
-	zstd          *zstd.Encoder
+	zstd          *zstd.Encoder // nil until it is needed
 	plain, packed []byte
+	shrank        bool // the message before did
 }
 
-func newPacker() (*packer, error) {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
-	return &packer{zstd: e}, err
+func (p *packer) close() {
+	if p.zstd != nil {
+		p.zstd.Close()
+	}
 }
 
-func (p *packer) close() { p.zstd.Close() }
-
-// pack makes the frame of a message, in the memory of frame if that suffices.
-func (p *packer) pack(frame []byte, snap *sandbox.Snapshot, pages []uint32) []byte {
-	p.plain = append(p.plain[:0], byte(tagRaw))
+// pack makes the frame of a message, which is valid until the next.
+func (p *packer) pack(snap *sandbox.Snapshot, pages []uint32) (frame []byte, err error) {
+	if p.zstd == nil {
+		p.zstd, err = zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithEncoderCRC(false))
+		if err != nil {
+			return nil, err
+		}
+	}
+	size := len(pages) * pageSize
+	p.plain = append(binary.AppendUvarint(p.plain[:0], uint64(1+size)), byte(tagRaw))
 	for _, i := range pages {
 		p.plain = append(p.plain, snap.Page(i)...)
 	}
-	message := p.plain
-	if raw := p.plain[1:]; p.shrinks(raw) {
-		p.packed = p.zstd.EncodeAll(raw, append(p.packed[:0], byte(tagData)))
-		message = p.packed
+	raw := p.plain[len(p.plain)-size:]
+	if p.shrank = p.shrinks(raw); !p.shrank {
+		return p.plain, nil
 	}
-	return codec.AppendFrame(frame[:0], message)
+	p.packed = p.zstd.EncodeAll(raw, append(p.packed[:0], byte(tagData)))
+	return codec.AppendFrame(p.plain[:0], p.packed), nil
 }
 
 // shrinks reports whether pages are worth compressing, by a sample of them: one
-// in sixteen.
+// in sixteen, or the first alone if those before were not.
 func (p *packer) shrinks(raw []byte) bool {
-	const each = 16 * pageSize
-	size := 0
+	each := batch * pageSize
+	if p.shrank {
+		each = 16 * pageSize
+	}
+	saved, looked := 0, 0
 	for at := 0; at < len(raw); at += each {
 		p.packed = p.zstd.EncodeAll(raw[at:at+pageSize], p.packed[:0])
-		size += pageSize - len(p.packed)
+		saved, looked = saved+pageSize-len(p.packed), looked+pageSize
 	}
-	return size > len(raw)/each*pageSize/16
+	return saved > looked/16
 }
 
-// receivePages receives count pages and hands them to take, in order. A page is
-// valid during the call. While take is called, the next messages come in.
-func (c *conn) receivePages(count int, take func(page []byte) error) error {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(batch*pageSize))
-	if err != nil {
-		return err
+// An unpacker takes messages of pages in. The zero value is one.
+type unpacker struct {
+	zstd *zstd.Decoder     // nil until it is needed
+	ring [ahead + 2][]byte // memory of messages: one comes, some wait, and one is looked at
+}
+
+func (u *unpacker) close() {
+	if u.zstd != nil {
+		u.zstd.Close()
 	}
-	defer decoder.Close()
+}
+
+// receive receives count pages and hands them to take, in order. A page is valid
+// during the call. While take is called, the next messages come in.
+func (u *unpacker) receive(c *conn, count int, take func(page []byte) error) (err error) {
 	came, failed := make(chan []byte, ahead), make(chan error, 1)
 	go func() {
 		defer close(failed)
@@ -146,9 +117,9 @@ func (c *conn) receivePages(count int, take func(page []byte) error) error {
 			}
 		}
 	}()
-	for count > 0 && err == nil {
+	for n := 0; count > 0 && err == nil; n++ {
 		var pages []byte
-		if pages, err = c.nextPages(decoder, min(count, batch)); err != nil {
+		if pages, err = u.next(c, min(count, batch), &u.ring[n%len(u.ring)]); err != nil {
 			break
 		}
 		count -= len(pages) / pageSize
@@ -161,20 +132,46 @@ func (c *conn) receivePages(count int, take func(page []byte) error) error {
 	return errors.Join(err, <-failed)
 }
 
-// nextPages returns what is in the next message, which has count pages.
-func (c *conn) nextPages(decoder *zstd.Decoder, count int) ([]byte, error) {
+// next returns what is in the next message, which has count pages, in buf if that
+// suffices.
+func (u *unpacker) next(c *conn, count int, buf *[]byte) (pages []byte, err error) {
+	if *buf == nil {
+		*buf = make([]byte, 1+batch*pageSize)
+	}
 	c.within(stepTimeout)
-	t, body, err := c.next(2 * batch * pageSize)
+	size, err := codec.NextFrame(c.r, 2*batch*pageSize)
+	if err != nil {
+		return nil, err
+	}
+	message := (*buf)[:min(size, len(*buf))]
+	if size > len(message) {
+		message, err = codec.ReadBody(c.r, size)
+	} else {
+		_, err = io.ReadFull(c.r, message)
+	}
+	if err != nil {
+		return nil, err
+	}
+	t, pages, err := parse(message, size)
 	switch {
 	case err != nil:
 		return nil, err
 	case t == tagData:
-		body, err = decoder.DecodeAll(body, make([]byte, 0, count*pageSize))
+		pages, err = u.unpack(pages, count)
 	case t != tagRaw:
 		return nil, fmt.Errorf("tasklet: message %d where pages belong: %w", t, codec.ErrMalformed)
 	}
-	if err != nil || len(body) != count*pageSize {
+	if err != nil || len(pages) != count*pageSize {
 		return nil, errors.Join(fmt.Errorf("tasklet: page data: %w", codec.ErrMalformed), err)
 	}
-	return body, nil
+	return pages, nil
+}
+
+func (u *unpacker) unpack(packed []byte, count int) (pages []byte, err error) {
+	if u.zstd == nil {
+		if u.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(batch*pageSize)); err != nil {
+			return nil, err
+		}
+	}
+	return u.zstd.DecodeAll(packed, make([]byte, 0, count*pageSize))
 }

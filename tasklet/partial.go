@@ -79,7 +79,8 @@ func (a *arrival) open(code *sandbox.Code) (err error) {
 		return nil
 	}
 	if p.saved != nil && p.saved.Pages != "" {
-		if err := a.replay(); err == nil {
+		err := a.replay()
+		if err == nil {
 			return nil
 		}
 		h.log.Warn("what came of a tasklet before cannot be used", "tasklet", p.id, "error", err)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,7 +30,7 @@ type processSettings struct {
 	Data   string // for its records, if it has any
 	Cache  string
 	Listen []string
-	Stop   string // step of a move at which it stands still
+	Stop   string // step of a move at which it stands still; "step 4": when that comes for the fourth time
 	Checks time.Duration
 }
 
@@ -70,9 +71,16 @@ func serveProcess() int {
 		say(answer{Error: err.Error()})
 		return 1
 	}
+	stop, nth, _ := strings.Cut(s.Stop, " ")
+	left, _ := strconv.Atoi(nth)
 	p.OnStep(func(step string) {
-		say(answer{Step: step})
-		if step == s.Stop {
+		if step == stop {
+			left--
+		}
+		if step != stop || left > 0 {
+			say(answer{Step: step})
+		} else {
+			say(answer{Step: s.Stop})
 			select {} // until it is killed
 		}
 	})

@@ -3,6 +3,7 @@ package tasklet
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -11,7 +12,7 @@ import (
 )
 
 // Protocol is the libp2p protocol between hosts of tasklets.
-const Protocol p2p.Protocol = "/dstackless/tasklet/2.0.0"
+const Protocol p2p.Protocol = "/dstackless/tasklet/3.0.0"
 
 // A tag says what a message is. Numbers are never reused.
 type tag uint8
@@ -26,10 +27,10 @@ const (
 
 	// Answers to an offer and what follows, in this order.
 	tagWelcome  // empty: the tasklet is accepted, the program is being fetched
-	tagReady    // empty: the program can run
-	tagPages    // PageList: a round while the tasklet still runs
+	tagReady    // the program can run; empty, or one byte: the first list shall have hashes
+	tagPages    // PageList: a round while the tasklet still runs, or a part of one
 	tagFrozen   // Continuation: the last round
-	tagNeed     // bit map: of the pages listed, those that are missing
+	tagNeed     // bit map: of the pages listed with hashes, those that are missing
 	tagData     // pages, compressed; or tagRaw
 	tagPrepared // empty: the continuation is whole
 	tagCommit   // commit: the source has given the tasklet up
@@ -183,9 +184,15 @@ func (c *conn) fail(err error) {
 // as the error that it stands for.
 func (c *conn) next(limit int) (tag, []byte, error) {
 	b, err := codec.ReadFrame(c.r, max(limit, smallMessage)+1)
-	switch {
-	case err != nil:
+	if err != nil {
 		return 0, nil, err
+	}
+	return parse(b, limit)
+}
+
+// parse is next for a message that has been read.
+func parse(b []byte, limit int) (tag, []byte, error) {
+	switch {
 	case len(b) == 0:
 		return 0, nil, fmt.Errorf("tasklet: empty message: %w", codec.ErrMalformed)
 	case tag(b[0]) != tagFailure && len(b) > limit+1:
@@ -199,6 +206,16 @@ func (c *conn) next(limit int) (tag, []byte, error) {
 		return 0, nil, f.err()
 	}
 	return tag(b[0]), b[1:], nil
+}
+
+// told returns why the other end stopped listening, if it has said so, or else
+// err, which came of sending.
+func (c *conn) told(err error) error {
+	c.within(time.Second)
+	if _, _, said := c.next(0); errors.As(said, new(*remoteError)) {
+		return said
+	}
+	return err
 }
 
 // expect returns the next message, which must be of the tag.

@@ -197,7 +197,7 @@ func TestRestAndVisit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if changed, err := s.Update(within(t)); err != nil || len(changed) == 0 {
+	if changed, err := update(within(t), s); err != nil || len(changed) == 0 {
 		t.Errorf("%d pages, %v", len(changed), err)
 	}
 	if !i.Rests() {
@@ -336,7 +336,7 @@ func TestRestAtRandomMoments(t *testing.T) {
 				case 1:
 					var s *sandbox.Snapshot
 					if s, err = i.Snapshot(); err == nil {
-						_, err = s.Update(within(t))
+						_, err = update(within(t), s)
 					}
 				case 2:
 					if err = i.Pause(within(t)); err == nil {

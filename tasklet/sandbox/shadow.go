@@ -3,18 +3,27 @@ package sandbox
 import (
 	"bytes"
 	"slices"
+	"sync"
 )
 
 // A copied shadow is a copy, and what changed is found by comparing.
-type copied struct{ data []byte }
+type copied struct {
+	have uint64 // bytes
+
+	mu    sync.Mutex // guards parts, not what is in them
+	parts []*[copyPart]byte
+}
+
+// copyPart is how many bytes of a copy are allocated at a time.
+const copyPart = 256 * SnapshotPage
 
 // newCopied returns a shadow of a memory that begins with the image.
 func newCopied() *copied { return &copied{} }
 
-func (c *copied) taken() uint64 { return uint64(len(c.data)) }
+func (c *copied) taken() uint64 { return c.have }
 
 func (c *copied) dirty() ([]uint32, error) {
-	pages := make([]uint32, len(c.data)/SnapshotPage)
+	pages := make([]uint32, c.have/SnapshotPage)
 	for n := range pages {
 		pages[n] = uint32(n)
 	}
@@ -24,8 +33,8 @@ func (c *copied) dirty() ([]uint32, error) {
 func (c *copied) take(memory []byte, pages []uint32) (changed []uint32, err error) {
 	for _, n := range pages {
 		start := int(n) * SnapshotPage
-		if now := memory[start : start+SnapshotPage]; !bytes.Equal(now, c.page(n)) {
-			copy(c.page(n), now)
+		if now, was := memory[start:start+SnapshotPage], c.page(n); !bytes.Equal(now, was) {
+			copy(was, now)
 			changed = append(changed, n)
 		}
 	}
@@ -33,15 +42,24 @@ func (c *copied) take(memory []byte, pages []uint32) (changed []uint32, err erro
 }
 
 func (c *copied) extend(memory []byte, to uint64) (changed []uint32, err error) {
-	for at := c.taken(); at < to; at += SnapshotPage {
-		changed = append(changed, uint32(at/SnapshotPage))
+	for ; c.have < to; c.have += SnapshotPage {
+		if c.have%copyPart == 0 {
+			c.mu.Lock()
+			c.parts = append(c.parts, new([copyPart]byte))
+			c.mu.Unlock()
+		}
+		n := uint32(c.have / SnapshotPage)
+		copy(c.page(n), memory[c.have:])
+		changed = append(changed, n)
 	}
-	c.data = append(c.data, memory[len(c.data):to]...)
 	return changed, nil
 }
 
 func (c *copied) page(n uint32) []byte {
-	return c.data[int(n)*SnapshotPage:][:SnapshotPage]
+	c.mu.Lock()
+	part := c.parts[n/(copyPart/SnapshotPage)]
+	c.mu.Unlock()
+	return part[n%(copyPart/SnapshotPage)*SnapshotPage:][:SnapshotPage]
 }
 
 func (c *copied) close() {}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"iter"
 	"os"
 	"unsafe"
 
@@ -101,23 +102,18 @@ func (s *mapped) copies(lo, hi uint64) (pages []uint32, err error) {
 	return pages, nil
 }
 
-func (s *mapped) take(memory []byte, pages []uint32) ([]uint32, error) {
-	for rest := pages; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n] == rest[0]+uint32(n) {
-			n++
+func (s *mapped) take(memory []byte, pages []uint32) (changed []uint32, err error) {
+	for run := range runs(pages) {
+		part := memory[int(run[0])*SnapshotPage:][:len(run)*SnapshotPage]
+		if err := s.write(part, int64(run[0])*SnapshotPage); err != nil {
+			return changed, err
 		}
-		start := int(rest[0]) * SnapshotPage
-		run := memory[start : start+n*SnapshotPage]
-		if err := s.write(run, int64(start)); err != nil {
-			return nil, err
+		if err := unix.Madvise(part, unix.MADV_DONTNEED); err != nil {
+			return changed, err
 		}
-		if err := unix.Madvise(run, unix.MADV_DONTNEED); err != nil {
-			return nil, err
-		}
-		rest = rest[n:]
+		changed = append(changed, run...)
 	}
-	return pages, nil
+	return changed, nil
 }
 
 func (s *mapped) extend(memory []byte, to uint64) ([]uint32, error) {
@@ -125,9 +121,9 @@ func (s *mapped) extend(memory []byte, to uint64) ([]uint32, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, n := range pages {
-		start := int(n) * SnapshotPage
-		if err := s.write(memory[start:start+SnapshotPage], int64(start)); err != nil {
+	for run := range runs(pages) {
+		start := int(run[0]) * SnapshotPage
+		if err := s.write(memory[start:start+len(run)*SnapshotPage], int64(start)); err != nil {
 			return nil, err
 		}
 	}
@@ -138,6 +134,22 @@ func (s *mapped) extend(memory []byte, to uint64) ([]uint32, error) {
 	}
 	s.have = to
 	return pages, nil
+}
+
+// runs yields pages, which are in order, in parts that lie side by side.
+func runs(pages []uint32) iter.Seq[[]uint32] {
+	return func(yield func([]uint32) bool) {
+		for len(pages) > 0 {
+			n := 1
+			for n < len(pages) && pages[n] == pages[0]+uint32(n) {
+				n++
+			}
+			if !yield(pages[:n]) {
+				return
+			}
+			pages = pages[n:]
+		}
+	}
 }
 
 func (s *mapped) page(n uint32) []byte {

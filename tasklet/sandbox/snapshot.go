@@ -20,20 +20,22 @@ const stopPages = 1024
 // a plain copy, and an update compares.
 //
 // It belongs to its instance, with which it is closed, and may be used by one
-// goroutine at a time.
+// goroutine at a time; but that Page may be called meanwhile for pages that the
+// update under way has told of.
 type Snapshot struct {
 	i       *Instance
 	shadow  shadow
-	size    uint64   // of the memory at the last stop
-	changed []uint32 // taken over, and not told of yet
+	size    uint64    // of the memory at the last stop
+	again   time.Time // when it may be stopped again
+	changed []uint32  // taken over, and not told of yet
 }
 
 // A shadow is how a snapshot is kept.
 type shadow interface {
 	// taken is how many bytes of memory were taken over before.
 	taken() uint64
-	// dirty returns the pages taken over before that may have changed. The
-	// guest may run meanwhile; what it changes then may be missed.
+	// dirty returns the pages taken over before that may have changed, in
+	// order. The guest may run meanwhile; what it changes then may be missed.
 	dirty() ([]uint32, error)
 	// take takes over pages, which are in order, and returns those that
 	// changed. The guest is stopped.
@@ -41,6 +43,7 @@ type shadow interface {
 	// extend takes over memory[taken():to], and returns the pages of it that
 	// may differ from the program's own memory. The guest is stopped.
 	extend(memory []byte, to uint64) ([]uint32, error)
+	// page may be called while other pages are taken over.
 	page(n uint32) []byte
 	close()
 }
@@ -59,62 +62,80 @@ func (i *Instance) Snapshot() (*Snapshot, error) {
 	return i.snap, nil
 }
 
-// Update brings the snapshot up to date and returns the numbers of the pages
-// that may have changed since the last successful update, each once and in
-// order; at first, those that may differ from what the program starts with.
+// Update brings the snapshot up to date and tells of the pages that may have
+// changed since the last successful update, each once: tell is called with the
+// numbers of some, in order, and then with those of others; at first, all in all
+// with those that may differ from what the program starts with.
 //
 // A guest that runs is stopped for a millisecond or so at a time, and runs as
-// long in between. What results is then not its memory at any one moment, but
-// each page as it was at some moment of the update. Of a guest that is paused
-// it is the memory as it is.
+// long in between, and while tell is called. What results is then not its memory
+// at any one moment, but each page as it was at some moment of the update. Of a
+// guest that is paused it is the memory as it is.
 //
-// The error is ErrExited, ErrClosed, wraps ErrBusy and the context's, or is the
-// operating system's. What was taken over then is told by the next Update.
-func (s *Snapshot) Update(ctx context.Context) ([]uint32, error) {
+// The error is ErrExited, ErrClosed, wraps ErrBusy and the context's, is that of
+// tell or the operating system's. What was taken over then, and not told of, is
+// told by the next Update.
+func (s *Snapshot) Update(ctx context.Context, tell func(pages []uint32) error) error {
 	dirty, err := s.shadow.dirty()
 	if err != nil {
 		if s.i.AtSafePoint(ctx, func([]byte) {}) == ErrClosed {
-			return nil, ErrClosed
+			return ErrClosed
 		}
-		return nil, fmt.Errorf("sandbox: snapshot: %w", err)
-	}
-	for len(dirty) > 0 {
-		now := dirty[:min(len(dirty), stopPages)]
-		dirty = dirty[len(now):]
-		err := s.stop(ctx, len(dirty) > 0, func(memory []byte) ([]uint32, error) { return s.shadow.take(memory, now) })
-		if err != nil {
-			return nil, err
-		}
+		return fmt.Errorf("sandbox: snapshot: %w", err)
 	}
 	for more := true; more; {
-		err := s.stop(ctx, true, func(memory []byte) ([]uint32, error) {
-			to := min(uint64(len(memory)), s.shadow.taken()+stopPages*SnapshotPage)
-			more = to < uint64(len(memory))
-			if to == s.shadow.taken() {
-				return nil, nil
+		if err := s.tell(tell); err != nil {
+			return err
+		}
+		now := dirty[:min(len(dirty), stopPages)]
+		dirty = dirty[len(now):]
+		err := s.stop(ctx, func(memory []byte) (changed []uint32, err error) {
+			have := s.shadow.taken()
+			to := min(uint64(len(memory)), have+uint64(stopPages-len(now))*SnapshotPage)
+			more = len(dirty) > 0 || to < uint64(len(memory))
+			if len(now) > 0 {
+				changed, err = s.shadow.take(memory, now)
 			}
-			return s.shadow.extend(memory, to)
+			if err != nil || to == have {
+				return changed, err
+			}
+			fresh, err := s.shadow.extend(memory, to)
+			return append(changed, fresh...), err
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	changed := s.changed
-	s.changed = nil
-	return sorted(changed), nil
+	return s.tell(tell)
 }
 
-// stop stops the guest for f, and then lets it run as long again if there is
-// more to come.
-func (s *Snapshot) stop(ctx context.Context, more bool, f func(memory []byte) ([]uint32, error)) error {
+// tell calls f with the pages that were taken over and not told of, if any.
+func (s *Snapshot) tell(f func(pages []uint32) error) error {
+	pages := sorted(s.changed)
+	s.changed = nil
+	if len(pages) == 0 {
+		return nil
+	}
+	return f(pages)
+}
+
+// stop stops the guest for f, when it has run as long as the last time.
+func (s *Snapshot) stop(ctx context.Context, f func(memory []byte) ([]uint32, error)) error {
+	if wait := time.Until(s.again); wait > 0 && s.i.running() {
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done(): // the stop will say so
+		}
+	}
 	var failed error
-	var took time.Duration
 	err := s.i.AtSafePoint(ctx, func(memory []byte) {
 		began := time.Now()
 		s.size = uint64(len(memory))
 		changed, err := f(memory)
 		s.changed = append(s.changed, changed...)
-		failed, took = err, time.Since(began)
+		failed = err
+		now := time.Now()
+		s.again = now.Add(now.Sub(began))
 	})
 	if err != nil {
 		return err
@@ -122,20 +143,15 @@ func (s *Snapshot) stop(ctx context.Context, more bool, f func(memory []byte) ([
 	if failed != nil {
 		return fmt.Errorf("sandbox: snapshot: %w", failed)
 	}
-	if more && s.i.running() {
-		select {
-		case <-time.After(took):
-		case <-ctx.Done(): // the next stop will say so
-		}
-	}
 	return nil
 }
 
 // Size returns how large the memory was at the last update, in bytes.
 func (s *Snapshot) Size() uint64 { return s.size }
 
-// Page returns the contents of page n as of the last update. They are valid, and
-// must not be changed, until the next update or the end of the instance.
+// Page returns the contents of page n as of the last update, or of the one under
+// way that has told of it. They are valid, and must not be changed, until the
+// next update or the end of the instance.
 func (s *Snapshot) Page(n uint32) []byte { return s.shadow.page(n) }
 
 // running reports whether the guest runs.

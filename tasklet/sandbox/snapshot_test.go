@@ -27,17 +27,23 @@ func TestSnapshot(t *testing.T) {
 				}
 				mirror := map[uint32][]byte{}
 				update := func() (n int) {
-					changed, err := s.Update(within(t))
+					told := map[uint32]bool{}
+					err := s.Update(within(t), func(pages []uint32) error {
+						if !slices.IsSorted(pages) {
+							t.Error("pages are out of order")
+						}
+						for _, n := range pages {
+							if told[n] {
+								t.Errorf("page %d is told of twice", n)
+							}
+							told[n], mirror[n] = true, bytes.Clone(s.Page(n))
+						}
+						return nil
+					})
 					if err != nil {
 						t.Fatal(err)
 					}
-					if !slices.IsSorted(changed) {
-						t.Error("pages are out of order")
-					}
-					for _, n := range changed {
-						mirror[n] = bytes.Clone(s.Page(n))
-					}
-					return len(changed)
+					return len(told)
 				}
 				out.until(t, "s")
 				for range 10 {
@@ -96,18 +102,27 @@ func TestSnapshotGivenUp(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	early, err := s.Update(ctx) // the guest may have been faster
+	early, err := update(ctx, s) // the guest may have been faster
 	if err != nil && !errors.Is(err, sandbox.ErrBusy) {
 		t.Errorf("update: %v", err)
 	}
-	if changed, err := s.Update(within(t)); err != nil || len(early)+len(changed) == 0 {
+	if changed, err := update(within(t), s); err != nil || len(early)+len(changed) == 0 {
 		t.Errorf("%d pages, %v", len(changed), err)
 	}
 	i.Close()
-	if _, err := s.Update(within(t)); !errors.Is(err, sandbox.ErrClosed) {
+	if _, err := update(within(t), s); !errors.Is(err, sandbox.ErrClosed) {
 		t.Errorf("update of a closed instance: %v", err)
 	}
 	if _, err := i.Snapshot(); !errors.Is(err, sandbox.ErrClosed) {
 		t.Errorf("snapshot of a closed instance: %v", err)
 	}
+}
+
+// update is Update, which tells of all at once.
+func update(ctx context.Context, s *sandbox.Snapshot) (changed []uint32, err error) {
+	err = s.Update(ctx, func(pages []uint32) error {
+		changed = append(changed, pages...)
+		return nil
+	})
+	return changed, err
 }
