@@ -3,6 +3,7 @@ package p2p
 import (
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,6 +58,8 @@ func machineAddrs() []string {
 	return ips
 }
 
+func isIPv6(ip string) bool { return strings.Contains(ip, ":") }
+
 // followChanges looks at the machine's addresses until the node closes.
 func (n *Node) followChanges() {
 	ticker := time.NewTicker(glance)
@@ -78,6 +81,9 @@ func (n *Node) followChanges() {
 		}
 		n.log.Info("the addresses of this machine changed", "before", before, "now", now)
 		n.freshen(now, before)
+		if n.ports != nil && !slices.Equal(slices.DeleteFunc(slices.Clone(before), isIPv6), slices.DeleteFunc(slices.Clone(now), isIPv6)) {
+			n.ports.again()
+		}
 		n.punches.again()
 		n.shocks.moved()
 		for _, f := range calls {

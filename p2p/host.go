@@ -68,9 +68,10 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 			libp2p.ForceReachabilityPublic(),
 			libp2p.EnableRelayService(relay.WithResources(limits)),
 			libp2p.AutoNATServiceRateLimit(answers, answersEach, time.Minute),
-			// Else it would not dial by QUIC to tell others that they can be
-			// reached, having dialed nobody by QUIC itself.
+			// Else it would not dial by QUIC or IPv6 to tell others that they
+			// can be reached, having dialed nobody so itself.
 			libp2p.UDPBlackHoleSuccessCounter(nil),
+			libp2p.IPv6BlackHoleSuccessCounter(nil),
 		)
 	}
 	if o.Lab != nil {
@@ -80,7 +81,9 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		return options, nil
 	}
 	options = append(options,
-		libp2p.AddrsFactory(n.changes.advertised),
+		libp2p.AddrsFactory(func(addrs []ma.Multiaddr) []ma.Multiaddr {
+			return n.reach.advertised(n.changes.advertised(addrs))
+		}),
 		libp2p.EnableNATService(),
 		libp2p.EnableAutoNATv2(),
 	)
@@ -90,7 +93,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 			autorelay.WithBootDelay(0), autorelay.WithMinInterval(relaySearch), autorelay.WithBackoff(relayPause)))
 	}
 	if !o.NoPortMapping {
-		options = append(options, libp2p.NATPortMap())
+		options = append(options, libp2p.NATManager(n.mapPorts))
 	}
 	return options, nil
 }
@@ -152,13 +155,14 @@ func (n *Node) follow(o *Options, l *listening) error {
 	}
 	n.handle(lastingProtocol, n.acceptCarrier)
 	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.connected, DisconnectedF: n.disconnected})
-	n.reach.now.State = "unknown"
+	n.reach.asked = "unknown"
 	if o.Relay != nil {
-		n.reach.now.State = "public"
+		n.reach.asked = "public"
 	}
 	if l.local {
-		n.reach.now.State = "local"
+		n.reach.asked = "local"
 	}
+	n.reach.now.State = n.reach.asked
 	n.log.Info("reachable", "how", n.reach.now.String())
 	if l.local {
 		return nil

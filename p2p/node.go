@@ -23,6 +23,7 @@ type Node struct {
 	finder   atomic.Pointer[Finder]
 	changes  changes
 	reach    reach
+	ports    *portMapper // or nil
 	holes    holes
 	punches  punches
 	shocks   shocks

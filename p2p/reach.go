@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
+	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
 )
 
@@ -19,25 +20,41 @@ type Reach struct {
 	// one that others can dial from anywhere, "private" for one behind a NAT
 	// or a firewall, and "unknown" as long as it is none of these.
 	State string `json:"state"`
-	// Relays are the relays through which a private node is reached.
+	// Over holds the protocols, "IPv4" and "IPv6", over which others have
+	// dialed a public node to see whether they can.
+	Over []string `json:"over,omitempty"`
+	// Mapped tells that they did at a port that a router has opened for it.
+	Mapped bool `json:"mapped,omitempty"`
+	// Relays are the relays through which a node is reached that not all can dial.
 	Relays []ID `json:"relays,omitempty"`
 }
 
 // String says it in words.
 func (r Reach) String() string {
+	relays := make([]string, len(r.Relays))
+	for i, id := range r.Relays {
+		relays[i] = id.String()
+	}
+	relayed := strings.Join(relays, " and ")
 	switch {
 	case r.State == "local":
 		return "from this machine only: it listens on loopback"
 	case r.State == "public":
-		return "public: others dial it"
-	case r.State == "private" && len(r.Relays) > 0:
-		relays := make([]string, len(r.Relays))
-		for i, id := range r.Relays {
-			relays[i] = id.String()
+		said := "public: others dial it"
+		if len(r.Over) > 0 {
+			said += " over " + strings.Join(r.Over, " and ")
 		}
-		return "behind NAT, relayed by " + strings.Join(relays, " and ")
+		if r.Mapped {
+			said += ", at a port that the router has opened"
+		}
+		if relayed != "" {
+			said += "; relayed by " + relayed + " to those who cannot"
+		}
+		return said
+	case r.State == "private" && relayed != "":
+		return "behind a NAT or firewall, relayed by " + relayed
 	case r.State == "private":
-		return "behind NAT, and no relay is found yet"
+		return "behind a NAT or firewall, and no relay is found yet"
 	}
 	return "not known yet: nobody outside has tried"
 }
@@ -46,7 +63,10 @@ func (r Reach) String() string {
 type reach struct {
 	mu       sync.Mutex
 	now      Reach
-	searched time.Time // when the network was searched for relays
+	asked    string         // the state that those have found who were asked about the node
+	guessed  bool           // and that it is public was guessed
+	relayed  []ma.Multiaddr // the node's addresses that name relays
+	searched time.Time      // when the network was searched for relays
 	pause    time.Duration
 }
 
@@ -55,7 +75,7 @@ func (n *Node) Reach() Reach {
 	n.reach.mu.Lock()
 	defer n.reach.mu.Unlock()
 	r := n.reach.now
-	r.Relays = slices.Clone(r.Relays)
+	r.Over, r.Relays = slices.Clone(r.Over), slices.Clone(r.Relays)
 	return r
 }
 
@@ -72,11 +92,12 @@ func (n *Node) followReach(sub event.Subscription, guess event.Emitter) {
 		}
 		switch e := e.(type) {
 		case event.EvtLocalReachabilityChanged:
-			n.reached(func(r *Reach) { r.State = stateOf(e.Reachability) })
+			n.reached(func(r *reach) { r.asked = stateOf(e.Reachability) })
 		case event.EvtHostReachableAddrsChanged:
-			if len(e.Reachable) > 0 {
-				n.reached(func(r *Reach) { r.State = "public" })
-			}
+			n.dialed(e.Reachable)
+			n.guess(guess, e)
+		case event.EvtLocalAddressesUpdated:
+			n.tellOpened()
 		case event.EvtAutoRelayAddrsUpdated:
 			var relays []ID
 			for _, a := range e.RelayAddrs {
@@ -85,15 +106,57 @@ func (n *Node) followReach(sub event.Subscription, guess event.Emitter) {
 				}
 			}
 			slices.Sort(relays)
-			n.reached(func(r *Reach) { r.Relays = relays })
+			n.reached(func(r *reach) { r.now.Relays, r.relayed = relays, slices.Clone(e.RelayAddrs) })
 		case event.EvtPeerConnectednessChanged:
-			if e.Connectedness == network.Connected && n.surelyPrivate(e.Peer) {
+			switch {
+			case e.Connectedness == network.Connected && n.surelyPrivate(e.Peer):
 				// AutoNAT takes a quarter of a minute to find this out. It
 				// corrects a wrong guess then.
 				guess.Emit(event.EvtLocalReachabilityChanged{Reachability: network.ReachabilityPrivate})
+			case e.Connectedness == network.NotConnected && n.cutOff():
+				// Those that are left, on a LAN, can dial each other, and the
+				// hash table must be with one of them.
+				guess.Emit(event.EvtLocalReachabilityChanged{Reachability: network.ReachabilityUnknown})
 			}
 		}
 	}
+}
+
+// guess says what becomes of the node from what others found who dialed its
+// addresses. AutoNAT, which asks about the node as a whole, takes longer to find
+// that a router has opened a port, or that a firewall is in the way.
+func (n *Node) guess(emit event.Emitter, e event.EvtHostReachableAddrsChanged) {
+	n.reach.mu.Lock()
+	r, guessed := n.reach.asked, n.reach.guessed
+	four := slices.Contains(n.reach.now.Over, "IPv4") // all have that
+	n.reach.guessed = four && (guessed || r != "public")
+	n.reach.mu.Unlock()
+	switch {
+	case four && r != "public":
+		emit.Emit(event.EvtLocalReachabilityChanged{Reachability: network.ReachabilityPublic})
+	case !four && guessed:
+		emit.Emit(event.EvtLocalReachabilityChanged{Reachability: network.ReachabilityUnknown})
+	case r == "unknown" && len(e.Reachable)+len(e.Unknown) == 0 && len(e.Unreachable) > 0:
+		emit.Emit(event.EvtLocalReachabilityChanged{Reachability: network.ReachabilityPrivate})
+	}
+}
+
+// dialed notes at which of the node's addresses others got through: at some,
+// while others of them may not.
+func (n *Node) dialed(addrs []ma.Multiaddr) {
+	var over []string
+	for _, x := range []struct {
+		name string
+		code int
+	}{{"IPv4", ma.P_IP4}, {"IPv6", ma.P_IP6}} {
+		if slices.ContainsFunc(addrs, func(a ma.Multiaddr) bool { return a[0].Code() == x.code }) {
+			over = append(over, x.name)
+		}
+	}
+	mapped := n.ports != nil && slices.ContainsFunc(n.ports.opened(), func(a ma.Multiaddr) bool {
+		return slices.ContainsFunc(addrs, a.Equal)
+	})
+	n.reached(func(r *reach) { r.now.Over, r.now.Mapped = over, mapped })
 }
 
 func stateOf(r network.Reachability) string {
@@ -107,15 +170,30 @@ func stateOf(r network.Reachability) string {
 }
 
 // reached changes what is known, and logs it if that is news.
-func (n *Node) reached(change func(*Reach)) {
+func (n *Node) reached(change func(*reach)) {
 	n.reach.mu.Lock()
 	before := n.reach.now.String()
-	change(&n.reach.now)
+	change(&n.reach)
+	n.reach.now.State = n.reach.asked
+	if len(n.reach.now.Over) > 0 {
+		n.reach.now.State = "public"
+	}
 	now := n.reach.now.String()
 	n.reach.mu.Unlock()
 	if now != before {
 		n.log.Info("reachable", "how", now)
 	}
+}
+
+// advertised adds relayed addresses to what a node tells others that is dialed
+// over IPv6 alone: not all have that. libp2p tells either.
+func (r *reach) advertised(addrs []ma.Multiaddr) []ma.Multiaddr {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.now.Over) == 1 && r.now.Over[0] == "IPv6" {
+		return ma.Unique(append(addrs, r.relayed...))
+	}
+	return addrs
 }
 
 // surelyPrivate reports whether this node, of whose reachability nothing is
@@ -134,12 +212,21 @@ func (n *Node) surelyPrivate(peer ID) bool {
 	})
 }
 
+// cutOff reports whether a private node has lost the last of those outside who
+// could tell what it is to them.
+func (n *Node) cutOff() bool {
+	return n.Reach().State == "private" && !slices.ContainsFunc(n.host.Network().Conns(), func(c network.Conn) bool {
+		return manet.IsPublicAddr(c.RemoteMultiaddr())
+	})
+}
+
 // startReach begins to follow.
 func (n *Node) startReach() error {
 	bus := n.host.EventBus()
 	sub, err := bus.Subscribe([]any{
 		new(event.EvtLocalReachabilityChanged), new(event.EvtHostReachableAddrsChanged),
 		new(event.EvtAutoRelayAddrsUpdated), new(event.EvtPeerConnectednessChanged),
+		new(event.EvtLocalAddressesUpdated),
 	}, eventbus.BufSize(64))
 	if err != nil {
 		return fmt.Errorf("follow reachability: %w", err)

@@ -150,10 +150,10 @@ func sites(l *lab.Lab, kind lab.Kind) (hosts [3]*lab.Host, err error) {
 // meet has alice and bob find each other, and move a program.
 func meet(ctx context.Context, dir string, kind lab.Kind, relay, alice, bob *lab.Peer) error {
 	for _, p := range []*lab.Peer{alice, bob} {
-		if err := p.AwaitLog(ctx, "behind NAT, relayed by "+relay.ID); err != nil {
+		if err := p.AwaitLog(ctx, "behind a NAT or firewall, relayed by "+relay.ID); err != nil {
 			return err
 		}
-		fmt.Printf("%-5s is behind NAT, relayed by ...%s\n", p.Host.Name, relay.ID[len(relay.ID)-6:])
+		fmt.Printf("%-5s is behind a NAT, relayed by ...%s\n", p.Host.Name, relay.ID[len(relay.ID)-6:])
 	}
 	sent := make(chan error, 1)
 	go func() {

@@ -80,7 +80,7 @@ func TestPaths(t *testing.T) {
 					w.talk(b, a, "greetings", fmt.Sprint("again ", i))
 				}
 				for _, p := range []*lab.Peer{a, b} {
-					if err := p.AwaitLog(within(t, 10*time.Second), "behind NAT, relayed by "+relay.ID); err != nil {
+					if err := p.AwaitLog(within(t, 10*time.Second), "behind a NAT or firewall, relayed by "+relay.ID); err != nil {
 						t.Error(err)
 					}
 				}
