@@ -56,6 +56,26 @@ func TestLAN(t *testing.T) {
 	t.Logf("found again %v after the change", time.Since(start))
 }
 
+// Two peers on a LAN lose the world outside, by which they were told that nobody
+// can dial them: they go on with each other, and find what is new.
+func TestLANWithoutTheWorld(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, lab.Cone, lab.Cone)
+	relay := w.peer(w.hostR1, "--relay", "--no-lan")
+	addr := must[string](t)(relay.Addr(within(t, time.Minute), "/udp/"))
+	a := w.peer(w.hostA, "--bootstrap", addr)
+	b := w.peer(must[*lab.Host](t)(w.lab.Host("a2", w.lanA, w.plan.inside(1, 3))), "--bootstrap", addr)
+	for _, p := range []*lab.Peer{a, b} {
+		w.check(p.AwaitLog(within(t, time.Minute), "behind a NAT or firewall, relayed by "+relay.ID))
+	}
+	must[*lab.Path](t)(a.AwaitPath(within(t, 30*time.Second), b, direct))
+	w.talk(a, b, "greetings", "hello")
+	relay.Kill()
+	start := time.Now()
+	w.talk(b, a, "news", "nobody else is there")
+	t.Logf("another channel was found after %v", time.Since(start))
+}
+
 // Two networks with different keys on one LAN, and an open one, never meet.
 func TestKeysOnOneLAN(t *testing.T) {
 	t.Parallel()

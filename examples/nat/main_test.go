@@ -70,12 +70,46 @@ func built() string {
 type world struct {
 	*testing.T
 	lab            *lab.Lab
+	plan           plan
 	dir            string
 	public         *lab.Segment
 	lanA, lanB     *lab.Segment
 	natA, natB     *lab.Host
 	hostA, hostB   *lab.Host
 	hostR1, hostR2 *lab.Host
+}
+
+// A plan says what addresses there are: those of IPv4 on the public segment begin
+// with four, if there are any.
+type plan struct {
+	four string
+	six  bool
+}
+
+// nowhere begins addresses that libp2p takes for public ones, and that exist
+// nowhere. Those of IPv6 are for documentation (RFC 9637).
+var nowhere = plan{four: "192.0.0."}
+
+// outside returns the addresses of a host on the public segment.
+func (p plan) outside(host int) (addrs string) {
+	if p.four != "" {
+		addrs = fmt.Sprintf("%s%d/25 ", p.four, host)
+	}
+	if p.six {
+		addrs += fmt.Sprintf("3fff::%d/64", host)
+	}
+	return addrs
+}
+
+// inside returns the addresses of a host on the LAN of a site.
+func (p plan) inside(site, host int) (addrs string) {
+	if p.four != "" {
+		addrs = fmt.Sprintf("192.168.%d.%d/24 ", site, host)
+	}
+	if p.six {
+		addrs += fmt.Sprintf("3fff:%d::%d/64", site, host)
+	}
+	return addrs
 }
 
 func must[V any](t testing.TB) func(V, error) V {
@@ -94,30 +128,33 @@ func within(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-func newWorld(t *testing.T, a, b lab.Kind) *world {
+func newWorld(t *testing.T, a, b lab.Kind) *world { return nowhere.world(t, a, b) }
+
+func (p plan) world(t *testing.T, a, b lab.Kind) *world {
 	t.Helper()
 	l := must[*lab.Lab](t)(lab.New())
 	t.Cleanup(func() { l.Close() })
-	w := &world{T: t, lab: l, dir: t.TempDir()}
-	check := func(err error) {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	w := &world{T: t, lab: l, plan: p, dir: t.TempDir()}
 	var err error
 	w.public, err = l.Segment("public")
-	check(err)
-	w.hostR1 = must[*lab.Host](t)(l.Host("relay1", w.public, "192.0.0.131/25"))
-	w.hostR2 = must[*lab.Host](t)(l.Host("relay2", w.public, "192.0.0.132/25"))
-	w.lanA, w.natA, err = l.Site("a", a, w.public, "192.0.0.141/25", "192.168.1.1/24")
-	check(err)
-	w.lanB, w.natB, err = l.Site("b", b, w.public, "192.0.0.142/25", "192.168.2.1/24")
-	check(err)
-	w.hostA = must[*lab.Host](t)(l.Host("a", w.lanA, "192.168.1.2/24"))
-	w.hostB = must[*lab.Host](t)(l.Host("b", w.lanB, "192.168.2.2/24"))
-	check(l.Sealed())
+	w.check(err)
+	w.hostR1 = must[*lab.Host](t)(l.Host("relay1", w.public, p.outside(131)))
+	w.hostR2 = must[*lab.Host](t)(l.Host("relay2", w.public, p.outside(132)))
+	w.lanA, w.natA, err = l.Site("a", a, w.public, p.outside(141), p.inside(1, 1))
+	w.check(err)
+	w.lanB, w.natB, err = l.Site("b", b, w.public, p.outside(142), p.inside(2, 1))
+	w.check(err)
+	w.hostA = must[*lab.Host](t)(l.Host("a", w.lanA, p.inside(1, 2)))
+	w.hostB = must[*lab.Host](t)(l.Host("b", w.lanB, p.inside(2, 2)))
+	w.check(l.Sealed())
 	return w
+}
+
+func (w *world) check(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
 }
 
 // key returns a file with a new network key.

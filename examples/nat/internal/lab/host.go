@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,7 +25,7 @@ type Host struct {
 type wire struct {
 	space, dev string
 	at         *Segment
-	addr       netip.Prefix
+	addrs      []netip.Prefix
 }
 
 // naming is held while a namespace gets or loses its name, and while all names
@@ -45,14 +46,31 @@ func (l *Lab) host(name string) (*Host, error) {
 		return nil, err
 	}
 	l.hosts = append(l.hosts, h)
-	return h, run("ip", "-n", h.space, "link", "set", "lo", "up")
+	return h, errors.Join(
+		run("ip", "-n", h.space, "link", "set", "lo", "up"),
+		// That nobody else has an address of IPv6 is known, and need not be waited for.
+		h.set("net/ipv6/conf/default/accept_dad", "0"),
+	)
+}
+
+// set sets one of the host's variables in /proc/sys.
+func (h *Host) set(name, value string) error {
+	return run("ip", "netns", "exec", h.space, "sh", "-c", "echo "+value+" > /proc/sys/"+name)
 }
 
 // A Segment is a network on which all hear each other, a LAN or the public one.
 type Segment struct {
 	host  *Host // the namespace with the bridge
 	ports int
-	gate  netip.Addr // of the NAT, on a LAN
+	gates []netip.Addr // of the router, on a LAN
+	wires []*wire
+	ways  []way
+}
+
+// A way leads from a segment to a LAN whose hosts have addresses of their own.
+type way struct {
+	net netip.Prefix
+	via netip.Addr
 }
 
 // Segment makes a segment.
@@ -67,14 +85,15 @@ func (l *Lab) Segment(name string) (*Segment, error) {
 	)
 }
 
-// Host makes a host on a segment. The address has the length of its network's
-// prefix behind it, such as 192.168.1.2/24.
-func (l *Lab) Host(name string, at *Segment, addr string) (*Host, error) {
+// Host makes a host on a segment. Each of its addresses, between which there are
+// spaces, has the length of its network's prefix behind it, such as
+// "192.168.1.2/24 3fff:1::2/64".
+func (l *Lab) Host(name string, at *Segment, addrs string) (*Host, error) {
 	h, err := l.host(name)
 	if err != nil {
 		return nil, err
 	}
-	h.wire, err = h.plug("eth0", at, addr)
+	h.wire, err = h.plug("eth0", at, addrs)
 	if err != nil {
 		return nil, err
 	}
@@ -82,54 +101,92 @@ func (l *Lab) Host(name string, at *Segment, addr string) (*Host, error) {
 }
 
 // plug lays a cable to a segment.
-func (h *Host) plug(dev string, at *Segment, addr string) (*wire, error) {
-	p, err := netip.ParsePrefix(addr)
-	if err != nil {
-		return nil, fmt.Errorf("lab: %w", err)
-	}
+func (h *Host) plug(dev string, at *Segment, addrs string) (*wire, error) {
 	at.ports++
 	port := fmt.Sprintf("port%d", at.ports)
-	return &wire{h.space, dev, at, p}, errors.Join(
+	w := &wire{space: h.space, dev: dev, at: at}
+	at.wires = append(at.wires, w)
+	return w, errors.Join(
 		run("ip", "-n", h.space, "link", "add", dev, "type", "veth", "peer", "name", port, "netns", at.host.space),
 		run("ip", "-n", at.host.space, "link", "set", port, "master", "bridge", "up"),
-		run("ip", "-n", h.space, "addr", "add", addr, "dev", dev),
 		run("ip", "-n", h.space, "link", "set", dev, "up"),
+		w.number(addrs),
 	)
 }
 
-// route sends what is not for the segment to its NAT, if there is one.
-func (w *wire) route() error {
-	if !w.at.gate.IsValid() {
-		return nil
+// number gives the wire addresses.
+func (w *wire) number(addrs string) error {
+	w.addrs = nil
+	for _, addr := range strings.Fields(addrs) {
+		p, err := netip.ParsePrefix(addr)
+		if err != nil {
+			return fmt.Errorf("lab: %w", err)
+		}
+		w.addrs = append(w.addrs, p)
+		if err := run("ip", "-n", w.space, "addr", "replace", addr, "dev", w.dev); err != nil {
+			return err
+		}
 	}
-	return run("ip", "-n", w.space, "route", "add", "default", "via", w.at.gate.String())
+	for _, to := range w.at.ways {
+		if err := w.lead(to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// Renumber gives a host another address, as when it joins another network of
-// the same segment: its old one is gone.
-func (h *Host) Renumber(addr string) error {
-	p, err := netip.ParsePrefix(addr)
-	if err != nil {
-		return fmt.Errorf("lab: %w", err)
+// lead has what goes to a LAN take a way.
+func (w *wire) lead(to way) error {
+	for _, p := range w.addrs {
+		if p.Contains(to.via) && p.Addr() != to.via { // not the router itself
+			return run("ip", "-n", w.space, "route", "replace", to.net.String(), "via", to.via.String())
+		}
 	}
-	h.wire.addr = p
+	return nil
+}
+
+// route sends what is not for the segment to its router, if there is one.
+func (w *wire) route() error {
+	for _, gate := range w.at.gates {
+		if err := run("ip", "-n", w.space, "route", "replace", "default", "via", gate.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Renumber gives a host other addresses, as when it joins another network of
+// the same segment: its old ones are gone.
+func (h *Host) Renumber(addrs string) error {
 	return errors.Join(
 		run("ip", "-n", h.space, "addr", "flush", "dev", h.wire.dev, "scope", "global"),
-		run("ip", "-n", h.space, "addr", "add", addr, "dev", h.wire.dev),
+		h.wire.number(addrs),
 		h.wire.route(),
 	)
 }
 
-// Cable pulls the cable of a host's interface, or plugs it in again.
-func (h *Host) Cable(in bool) error {
-	if !in {
-		return run("ip", "-n", h.space, "link", "set", h.wire.dev, "down")
+// Move takes a host to another segment, where it has other addresses.
+func (h *Host) Move(to *Segment, addrs string) error {
+	if err := run("ip", "-n", h.space, "link", "del", h.wire.dev); err != nil {
+		return err
 	}
-	return errors.Join(run("ip", "-n", h.space, "link", "set", h.wire.dev, "up"), h.wire.route())
+	from := h.wire.at
+	from.wires = slices.DeleteFunc(from.wires, func(w *wire) bool { return w == h.wire })
+	var err error
+	if h.wire, err = h.plug(h.wire.dev, to, addrs); err != nil {
+		return err
+	}
+	return h.wire.route()
 }
 
-// Addr returns the host's address.
-func (h *Host) Addr() string { return h.wire.addr.Addr().String() }
+// Addrs returns the host's addresses.
+func (h *Host) Addrs() []netip.Addr {
+	var addrs []netip.Addr
+	for _, p := range h.wire.addrs {
+		addrs = append(addrs, p.Addr())
+	}
+	return addrs
+}
 
 // Command is exec.CommandContext for a program that runs on the host.
 func (h *Host) Command(ctx context.Context, name string, args ...string) *exec.Cmd {

@@ -9,8 +9,8 @@
 // whatever cause, the kernel ends all that it started and takes the networks
 // down.
 //
-// It needs root, or a kernel that lets others make user namespaces; ip, and
-// nft for NATs.
+// It needs root, or a kernel that lets others make user namespaces; ip; nft for
+// NATs, and miniupnpd for those that open ports.
 package lab
 
 import (
@@ -75,14 +75,19 @@ func Enter(passed string) (status int, err error) {
 // A Lab is a network of its own. Make one, inside, with [New]. Labs of one
 // program do not know of each other, and may be used at the same time.
 type Lab struct {
-	number int // tells the names of its namespaces from those of other labs
-	hosts  []*Host
+	number  int // tells the names of its namespaces from those of other labs
+	hosts   []*Host
+	daemons []*exec.Cmd
 }
 
 // Close takes the lab's namespaces down. What still runs in them ends with this
-// program.
+// program, but for routers' daemons.
 func (l *Lab) Close() error {
 	var errs []error
+	for _, d := range l.daemons {
+		d.Process.Kill()
+		d.Wait()
+	}
 	for _, h := range l.hosts {
 		errs = append(errs, spaces("del", h.space))
 	}

@@ -7,7 +7,8 @@ import (
 	"fmt"
 )
 
-// A Kind is a kind of NAT.
+// A Kind is a kind of NAT. IPv6 is not translated: its addresses are those of
+// the hosts, and the router is a firewall, which drops what nobody inside asked for.
 type Kind string
 
 const (
@@ -18,6 +19,8 @@ const (
 	// networks, some offices. No hole can be punched through two of them, nor
 	// through one where the other side's filter looks at ports.
 	Symmetric Kind = "symmetric"
+	// Open is a symmetric NAT, and no firewall: IPv6 is let through.
+	Open Kind = "open"
 )
 
 // rules are those of a NAT, for nft.
@@ -27,42 +30,75 @@ table ip lab {
 		type nat hook postrouting priority srcnat
 		oifname "wan" masquerade %s
 	}
+}
+table inet lab {
 	chain through {
 		type filter hook forward priority filter; policy drop
 		iifname "lan" accept
 		ct state established,related accept
+		ct status dnat accept
+		%s
 	}
 	chain inwards {
 		type filter hook input priority filter; policy drop
 		iifname != "wan" accept
 		ct state established,related accept
+		meta l4proto ipv6-icmp accept
 	}
 }
 `
 
-// Site makes a LAN behind a NAT, whose outer address, on the public segment, is
-// outer, and whose inner is inner. A NAT's host is named after the LAN.
-func (l *Lab) Site(name string, kind Kind, public *Segment, outer, inner string) (lan *Segment, nat *Host, err error) {
+// Site makes a LAN behind a router, whose outer addresses, on the public segment,
+// are outer, and whose inner are inner, both as in [Lab.Host]. A router's host is
+// named after the LAN.
+func (l *Lab) Site(name string, kind Kind, public *Segment, outer, inner string) (lan *Segment, router *Host, err error) {
 	if lan, err = l.Segment(name + "-lan"); err != nil {
 		return nil, nil, err
 	}
-	if nat, err = l.host(name + "-nat"); err != nil {
+	if router, err = l.host(name + "-nat"); err != nil {
 		return nil, nil, err
 	}
-	if nat.wire, err = nat.plug("wan", public, outer); err != nil {
+	if router.wire, err = router.plug("wan", public, outer); err != nil {
 		return nil, nil, err
 	}
-	inside, err := nat.plug("lan", lan, inner)
+	inside, err := router.plug("lan", lan, inner)
 	if err != nil {
 		return nil, nil, err
 	}
-	lan.gate = inside.addr.Addr()
-	ports := ""
-	if kind == Symmetric {
+	for _, p := range inside.addrs {
+		lan.gates = append(lan.gates, p.Addr())
+	}
+	ports, open := "", ""
+	if kind != Cone {
 		ports = "random"
 	}
-	return lan, nat, errors.Join(
-		run("ip", "netns", "exec", nat.space, "sh", "-c", "echo 1 > /proc/sys/net/ipv4/ip_forward"),
-		feed(fmt.Sprintf(rules, ports), "ip", "netns", "exec", nat.space, "nft", "-f", "-"),
+	if kind == Open {
+		open = "meta nfproto ipv6 accept"
+	}
+	return lan, router, errors.Join(
+		router.set("net/ipv4/ip_forward", "1"),
+		router.set("net/ipv6/conf/all/forwarding", "1"),
+		public.announce(router.wire, inside),
+		feed(fmt.Sprintf(rules, ports, open), "ip", "netns", "exec", router.space, "nft", "-f", "-"),
 	)
+}
+
+// announce tells the hosts on the segment, those to come as well, the way to a
+// LAN with addresses of IPv6.
+func (s *Segment) announce(outer, inside *wire) error {
+	for _, via := range outer.addrs {
+		for _, p := range inside.addrs {
+			if via.Addr().Is4() || p.Addr().Is4() {
+				continue
+			}
+			to := way{p.Masked(), via.Addr()}
+			s.ways = append(s.ways, to)
+			for _, w := range s.wires {
+				if err := w.lead(to); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }

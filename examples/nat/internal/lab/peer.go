@@ -146,15 +146,17 @@ func (p *Peer) Feed(ctx context.Context, input string, args ...string) (string, 
 	return out.String(), nil
 }
 
-// Addr returns the peer's address with this in it, such as "/udp/".
+// Addr returns the peer's address at its host with this in it, such as "/udp/".
 func (p *Peer) Addr(ctx context.Context, part string) (string, error) {
 	out, err := p.Dspeer(ctx, "addrs")
 	if err != nil {
 		return "", err
 	}
 	for _, a := range strings.Fields(out) {
-		if strings.Contains(a, part) && strings.Contains(a, p.Host.Addr()) {
-			return a, nil
+		for _, ip := range p.Host.Addrs() {
+			if strings.Contains(a, part) && strings.Contains(a, "/"+ip.String()+"/") {
+				return a, nil
+			}
 		}
 	}
 	return "", fmt.Errorf("lab: the peer on %s has no address with %s in it: %s", p.Host.Name, part, out)
