@@ -114,3 +114,64 @@ func ExamplePeer_Go() {
 	// 2 from Bob
 	// 3 from Bob
 }
+
+// A handle is sent over a channel to a peer that has nothing to do with the
+// tasklet, which moves it then, and ends it.
+func ExamplePeer_OpenRef() {
+	ctx := context.Background()
+	options := dstackless.Options{
+		Listen:    []string{"/ip4/127.0.0.1/tcp/0"}, // an example stays on this machine
+		Accept:    []string{dstackless.AcceptAny},
+		Functions: []tasklet.AnyFunction{count},
+	}
+	alice, err := dstackless.Start(ctx, &options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer alice.Close()
+	options.Bootstrap = alice.Addrs()[:1]
+	bob, err := dstackless.Start(ctx, &options)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer bob.Close()
+
+	go func() {
+		t, err := alice.Go(ctx, count(Counter{To: channel.Ref[string]{Name: "nobody listens"}}))
+		if err != nil {
+			log.Fatal(err)
+		}
+		ref, err := t.Ref()
+		if err != nil {
+			log.Fatal(err)
+		}
+		handles, err := channel.Open[tasklet.Ref](ctx, alice, "handles")
+		if err != nil {
+			log.Fatal(err)
+		}
+		if err := handles.Send(ctx, ref); err != nil {
+			log.Fatal(err)
+		}
+	}()
+	handles, err := channel.Open[tasklet.Ref](ctx, bob, "handles")
+	if err != nil {
+		log.Fatal(err)
+	}
+	ref, err := handles.Receive(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	t, err := ref.Open(ctx, bob)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := t.Move(ctx, bob.ID()); err != nil {
+		log.Fatal(err)
+	}
+	if err := t.Kill(ctx); err != nil {
+		log.Fatal(err)
+	}
+	_, err = t.Wait(ctx)
+	fmt.Println(err)
+	// Output: killed
+}

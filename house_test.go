@@ -28,6 +28,7 @@ var house = map[string][]string{
 	"tasklet/guest":   {"channel", "codec", "tasklet/abi"},
 	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
 	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	"control":         {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
 	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
 	"peertest/guests": {},
 

@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/control"
 )
 
 // The exit statuses that are not a tasklet's.
@@ -119,7 +119,7 @@ interrupted. "wait" and "spawn --follow" exit with the tasklet's own status, or
 	c.add(root, c.runCommand(), c.keyCommand())
 	c.add(root, c.idCommand(), c.addrsCommand(), c.peersCommand(), c.lookupCommand(), c.connectCommand())
 	c.add(root, c.blockCommand(), c.unblockCommand(), c.blockedCommand())
-	c.add(root, c.spawnCommand(), c.psCommand(), c.moveCommand(), c.killCommand(), c.waitCommand(), c.logsCommand())
+	c.add(root, c.spawnCommand(), c.psCommand(), c.infoCommand(), c.moveCommand(), c.killCommand(), c.waitCommand(), c.logsCommand())
 	c.add(root, c.suspendCommand(), c.resumeCommand(), c.drainCommand(), c.decideCommand(), c.whereCommand())
 	c.add(root, c.sendCommand(), c.recvCommand(), c.channelsCommand())
 	return root

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,14 +14,14 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/control"
 )
 
 // patience is how long a script waits for what must come.
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"dspeer": main})
+	testscript.Main(m, map[string]func(){"dspeer": main, "embeds": embeds})
 }
 
 func TestScript(t *testing.T) {
@@ -50,6 +51,7 @@ func TestScript(t *testing.T) {
 			"eventually": eventually,
 			"terminate":  terminate,
 			"twins":      twins,
+			"tasklet":    nth,
 			"repeat":     repeat,
 			"data":       func(ts *testscript.TestScript, _ bool, args []string) { data(ts, compiled, args) },
 			"build":      func(ts *testscript.TestScript, neg bool, args []string) { build(ts, prog, args) },
@@ -137,6 +139,19 @@ func twins(ts *testscript.TestScript, _ bool, args []string) {
 		}
 		seen[digit] = true
 	}
+}
+
+// nth keeps the ID of the tasklet that "dspeer ps" shows in that line, from 1, in
+// a variable: tasklet NAME DIR LINE
+func nth(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("dspeer", "ps", "--data", args[1]))
+	for n, line := range strings.Split(ts.ReadFile("stdout"), "\n") {
+		if fmt.Sprint(n) == args[2] && line != "" {
+			ts.Setenv(args[0], strings.Fields(line)[0])
+			return
+		}
+	}
+	ts.Fatalf("no line %s in:\n%s", args[2], ts.ReadFile("stdout"))
 }
 
 // repeat keeps a text, so many times over, in a variable: repeat NAME TEXT COUNT

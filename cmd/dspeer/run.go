@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dstackless/dstackless"
-	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/control"
 )
 
 func (c *cli) runCommand() *cobra.Command {
@@ -128,11 +128,10 @@ func (c *cli) run(ctx context.Context, o dstackless.Options) (err error) {
 	}
 	defer func() { err = errors.Join(err, peer.Close()) }()
 
-	l, err := control.Listen(o.DataDir)
+	server, err := control.Serve(o.DataDir, peer, o.Logger)
 	if err != nil {
 		return err
 	}
-	server := control.Serve(o.DataDir, l, peer, o.Logger)
 	defer func() { err = errors.Join(err, server.Close()) }()
 
 	self := control.Self{ID: peer.ID(), Name: peer.Name(), Addrs: peer.Addrs()}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/control"
 	"github.com/dstackless/dstackless/tasklet/program"
 )
 

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/control"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -35,6 +35,44 @@ what these cost included.`,
 			return c.printTable(list, rows)
 		}),
 	})
+}
+
+func (c *cli) infoCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "info TASKLET",
+		Short: "Tell of one tasklet",
+		Long: `Info tells what the peer knows of a tasklet, named by its ID or the beginning of
+it: where it is and was, and what its latest moves cost. Of a tasklet that the
+peer neither started nor hosts, named by its whole ID, it tells where it is.`,
+		Example: "  dspeer info 3f2a\n  dspeer info 3f2a --json",
+		Args:    cobra.ExactArgs(1),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			info, err := peer.Info(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.printLines(info, infoLines(info)...)
+		}),
+	})
+}
+
+// infoLines returns what is known of a tasklet, for people.
+func infoLines(t tasklet.Info) []string {
+	lines := []string{"tasklet  " + string(t.ID), "state    " + stateText(t), "host     " + t.Host}
+	if t.Origin == "" {
+		return lines
+	}
+	if t.Program != "" {
+		lines = append(lines, "program  "+t.Program)
+	}
+	lines = append(lines, "origin   "+t.Origin, "started  "+t.Started.Local().Format(time.DateTime))
+	if work := workText(t); work != "" {
+		lines = append(lines, "runs     "+work)
+	}
+	for _, hop := range t.Moves {
+		lines = append(lines, "moved    to "+hop.To+": "+costText(hop))
+	}
+	return lines
 }
 
 // stateText returns a tasklet's state, and what came of it.
@@ -97,10 +135,15 @@ func moveText(info tasklet.Info, to string) string {
 	}
 	if n := len(info.Moves); n > 0 && info.Moves[n-1].To == info.Host {
 		hop := info.Moves[n-1]
-		return fmt.Sprintf("moved to %s: %s of memory, %s new there, %s sent, stood still for %s",
-			to, bytesText(hop.Bytes), bytesText(hop.New), bytesText(hop.Sent), hop.Frozen.Round(100*time.Microsecond))
+		return fmt.Sprintf("moved to %s: %s", to, costText(hop))
 	}
 	return "moved to " + to
+}
+
+// costText tells what a move cost.
+func costText(hop tasklet.Hop) string {
+	return fmt.Sprintf("%s of memory, %s new there, %s sent, stood still for %s",
+		bytesText(hop.Bytes), bytesText(hop.New), bytesText(hop.Sent), hop.Frozen.Round(100*time.Microsecond))
 }
 
 func (c *cli) killCommand() *cobra.Command {

@@ -17,9 +17,9 @@ const socketName = "control.sock"
 // systems allow 103 (macOS, the BSDs) to 107 (Linux, Windows).
 const maxPath = 103
 
-// Listen listens on the control socket in the data folder dir. A socket that is
-// there is replaced: the caller has made sure that no other peer uses dir.
-func Listen(dir string) (net.Listener, error) {
+// bind listens on the control socket in the data folder dir. A socket that is
+// there is replaced.
+func bind(dir string) (net.Listener, error) {
 	var l *net.UnixListener
 	err := shortened(dir, func(path string) error {
 		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -16,7 +15,7 @@ import (
 
 	"github.com/dstackless/dstackless"
 	"github.com/dstackless/dstackless/channel"
-	"github.com/dstackless/dstackless/cmd/dspeer/internal/control"
+	"github.com/dstackless/dstackless/control"
 )
 
 // A served is a peer, its control socket and a client of it.
@@ -36,11 +35,9 @@ func serve(t *testing.T) *served {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.peer.Close() })
-	l, err := control.Listen(s.dir)
-	if err != nil {
+	if s.server, err = control.Serve(s.dir, s.peer, nil); err != nil {
 		t.Fatal(err)
 	}
-	s.server = control.Serve(s.dir, l, s.peer, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() { s.server.Close() })
 	s.client = control.NewClient(s.dir)
 	t.Cleanup(s.client.Close)
@@ -345,14 +342,17 @@ func TestLongPath(t *testing.T) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	l, err := control.Listen(dir)
+	peer := serve(t).peer
+	server, err := control.Serve(dir, peer, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Close()
+	if err := server.Close(); err != nil {
+		t.Error(err)
+	}
 	// Where the folder of the link is no shorter, that is said.
 	t.Setenv("TMPDIR", dir)
-	if _, err := control.Listen(dir); err == nil || !strings.Contains(err.Error(), "choose a shorter data folder") {
+	if _, err := control.Serve(dir, peer, nil); err == nil || !strings.Contains(err.Error(), "choose a shorter data folder") {
 		t.Errorf("error is %v", err)
 	}
 	if _, err := control.NewClient(dir).Self(t.Context()); err == nil || !strings.Contains(err.Error(), "choose a shorter data folder") {

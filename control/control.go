@@ -1,5 +1,7 @@
 // Package control lets one process steer a peer that runs in another, over a
-// socket in the peer's data folder.
+// socket in the peer's data folder. A program that is a peer calls [Serve], and
+// all commands of dspeer work on it, given its data folder. A [Client] does what
+// they do.
 //
 // It speaks HTTP over a Unix domain socket, which only the user that runs the
 // peer can open. Lists are GET requests and all else is POST, with bodies in
@@ -47,7 +49,7 @@ type End struct {
 	Tasklet tasklet.ID `json:"tasklet"`
 	Status  int        `json:"status"` // exit status
 	Killed  bool       `json:"killed,omitempty"`
-	Error   string     `json:"error,omitempty"` // why, if it crashed or exceeded a limit
+	Error   string     `json:"error,omitempty"` // why, if it crashed or exceeded a limit; of a function, what it returned
 	Stack   string     `json:"stack,omitempty"` // of a crash
 }
 
@@ -61,6 +63,7 @@ const (
 	pathUnblock  = "/v1/unblock"
 	pathBlocked  = "/v1/blocked"
 	pathTasklets = "/v1/tasklets"
+	pathInfo     = "/v1/info"
 	pathSpawn    = "/v1/spawn"
 	pathMove     = "/v1/move"
 	pathKill     = "/v1/kill"

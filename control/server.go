@@ -35,9 +35,22 @@ type Server struct {
 	close  sync.Once
 }
 
-// Serve serves peer on l, the control socket in the data folder dir, until
-// Close. It takes l over.
-func Serve(dir string, l net.Listener, peer *dstackless.Peer, log *slog.Logger) *Server {
+// Serve has the commands of dspeer, and each [Client], steer peer over a socket in
+// the folder dir, until Close: "dspeer --data DIR ps" shows its tasklets. As a
+// rule dir is the peer's data folder, which no other peer can use then. A socket
+// that is there is replaced, so that of two peers with one folder the second is
+// heard. Only the user that runs the peer can open the socket. Nil log stands for
+// silence.
+//
+// Close the server before the peer.
+func Serve(dir string, peer *dstackless.Peer, log *slog.Logger) (*Server, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	l, err := bind(dir)
+	if err != nil {
+		return nil, err
+	}
 	ctx, stop := context.WithCancelCause(context.Background())
 	s := &Server{peer: peer, path: filepath.Join(dir, socketName), stop: stop, done: make(chan struct{})}
 	s.left.log = log
@@ -53,7 +66,7 @@ func Serve(dir string, l net.Listener, peer *dstackless.Peer, log *slog.Logger) 
 			s.failed = fmt.Errorf("control socket: %w", err)
 		}
 	}()
-	return s
+	return s, nil
 }
 
 // Done is closed when the server has stopped, by Close or by itself.
@@ -85,6 +98,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("POST "+pathUnblock, handler(s.unblock))
 	mux.Handle("GET "+pathBlocked, handler(s.blocked))
 	mux.Handle("GET "+pathTasklets, handler(s.tasklets))
+	mux.Handle("POST "+pathInfo, handler(s.info))
 	mux.Handle("POST "+pathSpawn, handler(s.spawn))
 	mux.Handle("POST "+pathMove, handler(s.move))
 	mux.Handle("POST "+pathKill, handler(s.kill))

@@ -86,6 +86,11 @@ func (c *Client) Tasklets(ctx context.Context) (list []tasklet.Info, err error) 
 	return list, c.call(ctx, http.MethodGet, pathTasklets, nil, &list)
 }
 
+// Info tells of a tasklet, named by its ID or the beginning of it.
+func (c *Client) Info(ctx context.Context, id string) (info tasklet.Info, err error) {
+	return info, c.call(ctx, http.MethodPost, pathInfo, taskletRequest{Tasklet: id}, &info)
+}
+
 // Spawn starts a program.
 func (c *Client) Spawn(ctx context.Context, wasm []byte, args ...string) (info tasklet.Info, err error) {
 	req := spawnRequest{Wasm: wasm}

@@ -55,6 +55,18 @@ func (s *Server) tasklet(w http.ResponseWriter, r *http.Request) (*tasklet.Taskl
 	return t, req, err
 }
 
+func (s *Server) info(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := s.tasklet(w, r)
+	if err != nil {
+		return err
+	}
+	i, err := t.Info(r.Context())
+	if err != nil {
+		return err
+	}
+	return answer(w, i)
+}
+
 func (s *Server) where(w http.ResponseWriter, r *http.Request) error {
 	t, _, err := s.tasklet(w, r)
 	if err != nil {
@@ -183,7 +195,7 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case errors.As(err, &crash):
 		end.Error, end.Stack = err.Error(), crash.Stack
-	case errors.Is(err, tasklet.ErrLimit):
+	case errors.Is(err, tasklet.ErrLimit), err != nil && status >= 0: // a function returned it
 		end.Error = err.Error()
 	case err != nil && !end.Killed:
 		return err
