@@ -184,8 +184,9 @@ func (h holeHost) Connect(ctx context.Context, info peer.AddrInfo) error {
 }
 
 // Network is the network that tells the service of no connections.
-func (h holeHost) Network() network.Network { return holeNetwork{h.Host.Network()} }
+func (h holeHost) Network() network.Network { return quietNetwork{h.Host.Network()} }
 
-type holeNetwork struct{ network.Network }
+// quietNetwork is a network that tells of nothing that happens on it.
+type quietNetwork struct{ network.Network }
 
-func (holeNetwork) Notify(network.Notifiee) {}
+func (quietNetwork) Notify(network.Notifiee) {}

@@ -9,7 +9,6 @@ import (
 	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
-	"github.com/libp2p/go-libp2p/p2p/host/autorelay"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
@@ -20,11 +19,6 @@ const (
 	// punchTimeout is how long one attempt to punch a hole may take. Nearly all
 	// that succeed do so within a round trip or two (arXiv 2510.27500).
 	punchTimeout = 1500 * time.Millisecond
-	// relayPause is how long a relay that refused is left alone.
-	relayPause = 10 * time.Second
-	// relaySearch is how often candidates are sought among the connected peers
-	// while a relay is wanted. Until there is one, nobody gets through.
-	relaySearch = 100 * time.Millisecond
 	// A relay looks after so many peers a minute that want to know whether
 	// they can be reached; others look after 30, 3 times each.
 	answers, answersEach = 1000, 60
@@ -87,11 +81,6 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.EnableNATService(),
 		libp2p.EnableAutoNATv2(),
 	)
-	if o.Relay == nil {
-		options = append(options, libp2p.EnableAutoRelayWithPeerSource(n.relays,
-			autorelay.WithNumRelays(relaysWanted), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(8),
-			autorelay.WithBootDelay(0), autorelay.WithMinInterval(relaySearch), autorelay.WithBackoff(relayPause)))
-	}
 	if !o.NoPortMapping {
 		options = append(options, libp2p.NATManager(n.mapPorts))
 	}
@@ -157,7 +146,7 @@ func (n *Node) follow(o *Options, l *listening) error {
 	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.connected, DisconnectedF: n.disconnected})
 	n.reach.asked = "unknown"
 	if o.Relay != nil {
-		n.reach.asked = "public"
+		n.reach.asked, n.reach.given = "public", true
 	}
 	if l.local {
 		n.reach.asked = "local"

@@ -62,7 +62,9 @@ func (p *portMapper) follow(ctx context.Context) {
 	if ctx.Err() != nil {
 		return
 	}
-	r := basichost.NewNATManager(p.network)
+	// By now the node listens, and when it ceases to it also closes: told of
+	// both at once, libp2p may leave ports open.
+	r := basichost.NewNATManager(quietNetwork{p.network})
 	p.found(ctx, r)
 	<-ctx.Done()
 	r.Close()

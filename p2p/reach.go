@@ -56,7 +56,11 @@ func (r Reach) String() string {
 	case r.State == "private":
 		return "behind a NAT or firewall, and no relay is found yet"
 	}
-	return "not known yet: nobody outside has tried"
+	said := "not known yet: nobody outside has tried"
+	if relayed != "" {
+		said += "; relayed by " + relayed
+	}
+	return said
 }
 
 // reach follows how a node is reached.
@@ -65,6 +69,8 @@ type reach struct {
 	now      Reach
 	asked    string         // the state that those have found who were asked about the node
 	guessed  bool           // and that it is public was guessed
+	given    bool           // and that it is public was said by who started it
+	outside  bool           // the node has dialed somebody who has a public address
 	relayed  []ma.Multiaddr // the node's addresses that name relays
 	searched time.Time      // when the network was searched for relays
 	pause    time.Duration
@@ -83,7 +89,10 @@ func (n *Node) Reach() Reach {
 func (n *Node) followReach(sub event.Subscription, guess event.Emitter) {
 	defer guess.Close()
 	defer sub.Close()
+	reserve, end := n.reservations()
+	defer end()
 	for {
+		reserve(n.reach.needsRelays())
 		var e any
 		select {
 		case e = <-sub.Out():
@@ -109,10 +118,14 @@ func (n *Node) followReach(sub event.Subscription, guess event.Emitter) {
 			n.reached(func(r *reach) { r.now.Relays, r.relayed = relays, slices.Clone(e.RelayAddrs) })
 		case event.EvtPeerConnectednessChanged:
 			switch {
-			case e.Connectedness == network.Connected && n.surelyPrivate(e.Peer):
-				// AutoNAT takes a quarter of a minute to find this out. It
-				// corrects a wrong guess then.
-				guess.Emit(event.EvtLocalReachabilityChanged{Reachability: network.ReachabilityPrivate})
+			case e.Connectedness == network.Connected && n.outside(e.Peer):
+				n.reached(func(r *reach) { r.outside = true })
+				own, err := n.host.Network().InterfaceListenAddresses()
+				if err == nil && !slices.ContainsFunc(own, manet.IsPublicAddr) {
+					// It must be behind a NAT. AutoNAT takes a quarter of a minute
+					// to find this out, and corrects a wrong guess then.
+					guess.Emit(event.EvtLocalReachabilityChanged{Reachability: network.ReachabilityPrivate})
+				}
 			case e.Connectedness == network.NotConnected && n.cutOff():
 				// Those that are left, on a LAN, can dial each other, and the
 				// hash table must be with one of them.
@@ -128,7 +141,7 @@ func (n *Node) followReach(sub event.Subscription, guess event.Emitter) {
 func (n *Node) guess(emit event.Emitter, e event.EvtHostReachableAddrsChanged) {
 	n.reach.mu.Lock()
 	r, guessed := n.reach.asked, n.reach.guessed
-	four := slices.Contains(n.reach.now.Over, "IPv4") // all have that
+	four := slices.Contains(n.reach.now.Over, "IPv4")
 	n.reach.guessed = four && (guessed || r != "public")
 	n.reach.mu.Unlock()
 	switch {
@@ -185,6 +198,19 @@ func (n *Node) reached(change func(*reach)) {
 	}
 }
 
+// needsRelays reports whether some cannot dial the node, or may not be able to.
+func (r *reach) needsRelays() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.given, slices.Contains(r.now.Over, "IPv4"): // all have that
+		return false
+	case len(r.now.Over) > 0, r.asked == "private":
+		return true
+	}
+	return r.outside && r.asked == "unknown" // a firewall is noticed after seconds
+}
+
 // advertised adds relayed addresses to what a node tells others that is dialed
 // over IPv6 alone: not all have that. libp2p tells either.
 func (r *reach) advertised(addrs []ma.Multiaddr) []ma.Multiaddr {
@@ -196,18 +222,10 @@ func (r *reach) advertised(addrs []ma.Multiaddr) []ma.Multiaddr {
 	return addrs
 }
 
-// surelyPrivate reports whether this node, of whose reachability nothing is
-// known yet, must be behind a NAT: it has no public address, and dialed a peer
-// that has one.
-func (n *Node) surelyPrivate(peer ID) bool {
-	if n.Reach().State != "unknown" {
-		return false
-	}
-	own, err := n.host.Network().InterfaceListenAddresses()
-	if err != nil || slices.ContainsFunc(own, manet.IsPublicAddr) {
-		return false
-	}
-	return slices.ContainsFunc(n.host.Network().ConnsToPeer(peer), func(c network.Conn) bool {
+// outside reports whether this node, of whose reachability nothing is known yet,
+// dialed a peer that has a public address.
+func (n *Node) outside(peer ID) bool {
+	return n.Reach().State == "unknown" && slices.ContainsFunc(n.host.Network().ConnsToPeer(peer), func(c network.Conn) bool {
 		return c.Stat().Direction == network.DirOutbound && !c.Stat().Limited && manet.IsPublicAddr(c.RemoteMultiaddr())
 	})
 }
