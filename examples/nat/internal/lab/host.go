@@ -128,18 +128,18 @@ func (w *wire) number(addrs string) error {
 		}
 	}
 	for _, to := range w.at.ways {
-		if err := w.lead(to); err != nil {
+		if err := w.lead(to.net.String(), to.via); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// lead has what goes to a LAN take a way.
-func (w *wire) lead(to way) error {
+// lead has what goes to a network take a way, if the wire has its protocol.
+func (w *wire) lead(to string, via netip.Addr) error {
 	for _, p := range w.addrs {
-		if p.Contains(to.via) && p.Addr() != to.via { // not the router itself
-			return run("ip", "-n", w.space, "route", "replace", to.net.String(), "via", to.via.String())
+		if p.Contains(via) && p.Addr() != via { // not the router itself
+			return run("ip", "-n", w.space, "route", "replace", to, "via", via.String())
 		}
 	}
 	return nil
@@ -148,7 +148,7 @@ func (w *wire) lead(to way) error {
 // route sends what is not for the segment to its router, if there is one.
 func (w *wire) route() error {
 	for _, gate := range w.at.gates {
-		if err := run("ip", "-n", w.space, "route", "replace", "default", "via", gate.String()); err != nil {
+		if err := w.lead("default", gate); err != nil {
 			return err
 		}
 	}

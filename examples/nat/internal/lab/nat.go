@@ -94,7 +94,7 @@ func (s *Segment) announce(outer, inside *wire) error {
 			to := way{p.Masked(), via.Addr()}
 			s.ways = append(s.ways, to)
 			for _, w := range s.wires {
-				if err := w.lead(to); err != nil {
+				if err := w.lead(to.net.String(), to.via); err != nil {
 					return err
 				}
 			}
