@@ -118,6 +118,7 @@ func (c *carrier) pump() {
 	}
 	if l.carrier == c {
 		c.stream.CloseWrite()
+		c.stream.SetReadDeadline(time.Now().Add(carrierTimeout)) // for the other side to do the same
 		l.forgetSoon()
 	}
 }

@@ -176,11 +176,37 @@ func (l *lasting) turnDeaf() {
 	l.hangUp()
 }
 
-// Close ends both directions. What was written still goes, if the peer is
-// reached within patience.
+// Close ends both directions. What was written still goes, as long as the peer
+// says within patience that it has more of it.
 func (l *lasting) Close() error {
 	l.CloseWrite()
-	return l.CloseRead()
+	l.CloseRead()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.giveUpSoon()
+	return nil
+}
+
+// giveUpSoon resets a closed stream whose peer says nothing any more. The caller
+// holds l.mu.
+func (l *lasting) giveUpSoon() {
+	heard := l.outAt
+	if l.over() || l.reset {
+		return
+	}
+	time.AfterFunc(patience, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		switch {
+		case l.over() || l.err != nil:
+		case l.outAt > heard:
+			l.giveUpSoon()
+		default:
+			l.err, l.reset = network.ErrReset, true
+			l.out.free()
+			l.cond.Broadcast()
+		}
+	})
 }
 
 func (l *lasting) Reset() error { return l.ResetWithError(0) }
