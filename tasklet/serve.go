@@ -40,9 +40,6 @@ func (h *Host) serve(s p2p.Stream) {
 	}
 	if err != nil {
 		h.log.Debug("stream of tasklets ended", "peer", c.peer(), "reason", err)
-		s.CloseWrite()
-		s.CloseRead()
-		return
 	}
 	s.Close()
 }
