@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -58,7 +59,7 @@ type Store struct {
 	offline blockservice.BlockService // the store alone
 	release func() error              // closes what the blocks are in
 	roots   *roots
-	serving chan struct{} // one for each stream that is served
+	served  *visitors
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -83,7 +84,7 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content: open the store: %w", err)
 	}
-	s := &Store{node: node, dht: d, blocks: blocks, release: release, serving: make(chan struct{}, maxServed)}
+	s := &Store{node: node, dht: d, blocks: blocks, release: release, served: newVisitors(maxServed, servedOfOne)}
 	rootsDir := ""
 	if o.Dir != "" {
 		rootsDir = filepath.Join(o.Dir, "roots")
@@ -101,7 +102,8 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 		finder = d.Routing()
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(node.Host()), finder, blocks,
+	swapped := newVisitors(math.MaxInt, swappedOfOne)
+	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(boundedHost{node.Host(), swapped}), finder, blocks,
 		bitswap.ProviderSearchDelay(searchDelay),
 		bitswap.WithoutDuplicatedBlockStats(),
 	)

@@ -22,8 +22,6 @@ const Protocol p2p.Protocol = "/dstackless/content/1.0.0"
 const (
 	maxCID   = 128     // bytes
 	maxBlock = 2 << 20 // bytes, as in bitswap
-	// maxServed is how many streams are served at a time.
-	maxServed = 64
 )
 
 func appendWant(b []byte, c cid.Cid) []byte {
@@ -73,12 +71,11 @@ func (s *Store) serve(stream p2p.Stream) {
 		return
 	}
 	defer s.work.Done()
-	select {
-	case s.serving <- struct{}{}:
-		defer func() { <-s.serving }()
-	default:
+	peer := stream.Conn().RemotePeer()
+	if !s.served.enter(peer) {
 		return
 	}
+	defer s.served.leave(peer)
 	defer context.AfterFunc(s.ctx, func() { stream.Reset() })()
 	r := bufio.NewReader(stream)
 	for {
