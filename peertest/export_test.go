@@ -1,6 +1,10 @@
 package peertest
 
-import "github.com/dstackless/dstackless/channel/network"
+import (
+	"github.com/libp2p/go-libp2p/core/host"
+
+	"github.com/dstackless/dstackless/channel/network"
+)
 
 // Scan returns the names of the frames that begin and end in what is said on a
 // stream of channels, of which each element of said comes at once.
@@ -21,3 +25,6 @@ func Scan(said [][]byte) (begin, end []Frame) {
 	}
 	return begin, end
 }
+
+// Host returns the libp2p host of peer i, which runs.
+func (nw *Network) Host(i int) host.Host { return nw.nodes[i].running() }
