@@ -86,6 +86,12 @@ func (c *Client) Tasklets(ctx context.Context) (list []tasklet.Info, err error) 
 	return list, c.call(ctx, http.MethodGet, pathTasklets, nil, &list)
 }
 
+// Ref returns a handle on a tasklet. Its text stands for the tasklet wherever a
+// method takes an ID, at any peer.
+func (c *Client) Ref(ctx context.Context, id string) (ref tasklet.Ref, err error) {
+	return ref, c.call(ctx, http.MethodPost, pathRef, taskletRequest{Tasklet: id}, &ref)
+}
+
 // Info tells of a tasklet, named by its ID or the beginning of it.
 func (c *Client) Info(ctx context.Context, id string) (info tasklet.Info, err error) {
 	return info, c.call(ctx, http.MethodPost, pathInfo, taskletRequest{Tasklet: id}, &info)

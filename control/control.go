@@ -64,6 +64,7 @@ const (
 	pathBlocked  = "/v1/blocked"
 	pathTasklets = "/v1/tasklets"
 	pathInfo     = "/v1/info"
+	pathRef      = "/v1/ref"
 	pathSpawn    = "/v1/spawn"
 	pathMove     = "/v1/move"
 	pathKill     = "/v1/kill"
@@ -109,7 +110,8 @@ type spawnRequest struct {
 	Args [][]byte `json:"args,omitempty"`
 }
 
-// A taskletRequest names a tasklet by its ID or the beginning of it.
+// A taskletRequest names a tasklet by its ID, the beginning of it, or the text of
+// a tasklet.Ref.
 type taskletRequest struct {
 	Tasklet string `json:"tasklet"`
 	Peer    string `json:"peer,omitempty"`   // of a move: ID, name or beginning of the ID

@@ -99,6 +99,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET "+pathBlocked, handler(s.blocked))
 	mux.Handle("GET "+pathTasklets, handler(s.tasklets))
 	mux.Handle("POST "+pathInfo, handler(s.info))
+	mux.Handle("POST "+pathRef, handler(s.ref))
 	mux.Handle("POST "+pathSpawn, handler(s.spawn))
 	mux.Handle("POST "+pathMove, handler(s.move))
 	mux.Handle("POST "+pathKill, handler(s.kill))

@@ -45,6 +45,11 @@ func (s *Server) tasklet(w http.ResponseWriter, r *http.Request) (*tasklet.Taskl
 	if err := read(w, r, &req); err != nil {
 		return nil, req, err
 	}
+	var ref tasklet.Ref
+	if ref.UnmarshalText([]byte(req.Tasklet)) == nil {
+		t, err := ref.Open(r.Context(), s.peer)
+		return t, req, err
+	}
 	t, err := s.peer.Tasklet(req.Tasklet)
 	if errors.Is(err, tasklet.ErrNotFound) {
 		// A whole ID is that of a tasklet anywhere.
@@ -65,6 +70,18 @@ func (s *Server) info(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return answer(w, i)
+}
+
+func (s *Server) ref(w http.ResponseWriter, r *http.Request) error {
+	t, _, err := s.tasklet(w, r)
+	if err != nil {
+		return err
+	}
+	ref, err := t.Ref()
+	if err != nil {
+		return err
+	}
+	return answer(w, ref)
 }
 
 func (s *Server) where(w http.ResponseWriter, r *http.Request) error {

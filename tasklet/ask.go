@@ -1,6 +1,7 @@
 package tasklet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 const (
 	// maxForwards bounds how often a tasklet is followed from host to host.
 	maxForwards = 64
+	// waitTime is how long a Wait goes on asking for a tasklet of which nobody
+	// knows any more: its host may just be started again.
+	waitTime = time.Minute
 	// reachTime is how long it may take to reach a peer that may have the
 	// tasklet, until others are asked.
 	reachTime = 15 * time.Second
@@ -22,6 +26,7 @@ type pursuit struct {
 	*Tasklet
 	q      control
 	failed map[p2p.ID]bool // who do not answer, or do not have it
+	lost   time.Time       // when nobody was left to be asked
 }
 
 // control asks the tasklet's host, here or elsewhere, and returns its answer,
@@ -36,7 +41,7 @@ func (t *Tasklet) control(ctx context.Context, q control) (*reply, error) {
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
 	q.ID = t.id
-	s := &pursuit{t, q, map[p2p.ID]bool{}}
+	s := &pursuit{Tasklet: t, q: q, failed: map[p2p.ID]bool{}}
 	r, err := s.run(ctx)
 	if err != nil && h.ctx.Err() != nil {
 		err = ErrClosed
@@ -64,10 +69,17 @@ func (s *pursuit) run(ctx context.Context) (*reply, error) {
 				if last == nil || errors.Is(err, ErrExited) || errors.Is(err, ErrRefused) {
 					last = err
 				}
-				return nil, last
+				if s.q.Wait && s.patient(ctx) {
+					continue
+				}
+				return nil, cmp.Or(ctx.Err(), last)
 			}
 		}
+		begun := time.Now()
 		r, err := s.ask(ctx, where)
+		if time.Since(begun) > waitTime { // so long it was known
+			s.lost = time.Time{}
+		}
 		switch {
 		case err == nil && r == nil: // it has just come here, or left
 			where = ""
@@ -82,11 +94,29 @@ func (s *pursuit) run(ctx context.Context) (*reply, error) {
 		case err == nil:
 			s.met(where)
 			return r, nil
-		case ctx.Err() != nil, !errors.Is(err, ErrNotFound) && (where == h.node.ID() || errors.As(err, new(*remoteError))):
+		case ctx.Err() != nil, !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrClosed) && (where == h.node.ID() || errors.As(err, new(*remoteError))):
 			return nil, err
 		default:
 			s.failed[where], last = true, err
 		}
+	}
+}
+
+// patient waits a little, and has all be asked again, unless that was done for
+// long enough.
+func (s *pursuit) patient(ctx context.Context) bool {
+	if s.lost.IsZero() {
+		s.lost = time.Now()
+	}
+	if time.Since(s.lost) > waitTime {
+		return false
+	}
+	clear(s.failed)
+	select {
+	case <-time.After(time.Second):
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

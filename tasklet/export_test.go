@@ -109,9 +109,6 @@ func (h *Host) Ends(id ID) int {
 // Proof is what the peer from shows the peer at to prove that it has the Ref.
 func Proof(r Ref, from, at p2p.ID) []byte { return r.Key.proof(r.ID, from, at) }
 
-// ValidRef is validate.
-func ValidRef(r Ref) error { return r.validate() }
-
 // DropKey makes a tasklet that is here, and was started here, one that a peer of
 // an older version started.
 func (h *Host) DropKey(id ID) {
@@ -125,4 +122,14 @@ func DecodeRequest(data []byte) {
 	for _, v := range []any{new(control), new(read), new(watch), new(reply), new(event)} {
 		codec.Unmarshal(data, v)
 	}
+}
+
+// Awaited reports whether somebody waits for the end of a function that is here.
+func (h *Host) Awaited(id ID) bool {
+	h.mu.Lock()
+	p := h.processes[id]
+	h.mu.Unlock()
+	p.over.mu.Lock()
+	defer p.over.mu.Unlock()
+	return p.over.c != nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"path/filepath"
 	"reflect"
 	"strings"
@@ -235,6 +236,46 @@ func TestOriginWasAway(t *testing.T) {
 	}
 }
 
+// Who waits for a tasklet goes on when its host is started again, though the peer
+// that started it is gone.
+func TestWaitOverRestart(t *testing.T) {
+	ctx := within(t, time.Minute)
+	dir, peers := t.TempDir(), functionPeers(t, 2)
+	origin, third := peers[0], peers[1]
+	begin := func() *peer {
+		p := must[*peer](t)(newPeer(dir, tcp, &tasklet.Options{DataDir: dir, Functions: functions, AcceptAny: true}))
+		t.Cleanup(p.close)
+		must[p2p.ID](t)(p.node.Connect(ctx, third.node.Addrs()[0]))
+		return p
+	}
+	host := begin()
+	must[p2p.ID](t)(origin.node.Connect(ctx, host.node.Addrs()[0]))
+	tl := must[*tasklet.Tasklet](t)(origin.Go(ctx, count(counter{channel.Ref[int]{Name: "numbers"}, 0, 1})))
+	ref := must[tasklet.Ref](t)(tl.Ref())
+	if err := tl.Move(ctx, host.id()); err != nil {
+		t.Fatal(err)
+	}
+	far := must[*tasklet.Tasklet](t)(ref.Open(ctx, third))
+	origin.close()
+	waited := make(chan error, 1)
+	go func() {
+		status, err := far.Wait(ctx)
+		if status != 0 && err == nil {
+			err = fmt.Errorf("status %d", status)
+		}
+		waited <- err
+	}()
+	eventually(ctx, t, "who waits", func() bool { return host.Awaited(ref.ID) })
+	host.close()
+	host = begin()
+	if n, err := open(t, third, "numbers").Receive(ctx); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	if err := <-waited; err != nil {
+		t.Error(err)
+	}
+}
+
 // Who knows the ID alone, has another key, or shows what was meant for another
 // peer, may not even ask.
 func TestRefOfStranger(t *testing.T) {
@@ -343,6 +384,30 @@ func TestKeyIsNotPrinted(t *testing.T) {
 			t.Errorf("%s prints %s", verb, text)
 		}
 	}
+	ref.ID, ref.Origin = good().ID, good().Origin
+	var out strings.Builder
+	slog.New(slog.NewTextHandler(&out, nil)).Info("text", "ref", ref)
+	slog.New(slog.NewJSONHandler(&out, nil)).Info("JSON", "ref", ref)
+	if strings.Contains(out.String(), "254") || strings.Contains(out.String(), "fefe") || strings.Count(out.String(), "ref of "+string(ref.ID)) != 2 {
+		t.Errorf("logged: %s", &out)
+	}
+}
+
+func TestRefText(t *testing.T) {
+	ref := tasklet.Ref{ID: good().ID, Origin: good().Origin, Key: tasklet.Key{1, 31: 255}}
+	text := string(must[[]byte](t)(ref.MarshalText()))
+	if want := "00112233445566778899aabbccddeeff.12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY.01" + strings.Repeat("0", 60) + "ff"; text != want {
+		t.Errorf("%q", text)
+	}
+	var again tasklet.Ref
+	if err := again.UnmarshalText([]byte(text)); err != nil || again != ref {
+		t.Errorf("%+v, %v", again, err)
+	}
+	for _, text := range []string{"", "..", text[1:], text + "0", text[:len(text)-1], text + ".", text[:len(text)-2] + "FF", string(ref.ID) + ".peer." + text[len(text)-64:], strings.Repeat("0", 1<<20)} {
+		if again.UnmarshalText([]byte(text)) == nil {
+			t.Errorf("%.200q was read", text)
+		}
+	}
 }
 
 // FuzzRef takes a Ref as a peer takes it out of a channel, and requests as a
@@ -354,8 +419,17 @@ func FuzzRef(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		tasklet.DecodeRequest(data)
+		var read tasklet.Ref
+		if read.UnmarshalText(data) == nil {
+			if text, err := read.MarshalText(); string(text) != string(data) || err != nil {
+				t.Errorf("%q became %q, %v", data, text, err)
+			}
+		}
 		var r tasklet.Ref
-		if codec.Unmarshal(data, &r) != nil || tasklet.ValidRef(r) != nil {
+		if codec.Unmarshal(data, &r) != nil {
+			return
+		}
+		if _, err := r.MarshalText(); err != nil { // it is none
 			return
 		}
 		var again tasklet.Ref

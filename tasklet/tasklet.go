@@ -168,6 +168,9 @@ func (t *Tasklet) Kill(ctx context.Context) error {
 // a function returned, as text if it ended at another peer. It is a
 // [*CrashError] for one that crashed, with the stack trace, wraps [ErrLimit] for
 // one that exceeded a limit, and [ErrKilled] for one that was killed.
+//
+// At a peer that did not start the tasklet, Wait also gives up when nobody who has
+// it could be reached for a minute: its host may have been started again.
 func (t *Tasklet) Wait(ctx context.Context) (status int, err error) {
 	if _, r := t.lookup(); r != nil {
 		select {

@@ -92,7 +92,9 @@ func (c *cli) root() *cobra.Command {
 
 Peers share channels by name: what one sends on a channel, one other receives,
 wherever it is. Tasklets are programs that run on peers and move from one to
-another while they run. There is no server in the middle.
+another while they run. There is no server in the middle. A command takes a tasklet
+by its ID or the beginning of it, if the peer started or hosts it, and at any peer
+by what "dspeer ref" prints.
 
 "dspeer run" is the peer. All other commands talk to a running peer, over a
 socket in its data folder that only its user can open. Each command takes --data
@@ -119,7 +121,7 @@ interrupted. "wait" and "spawn --follow" exit with the tasklet's own status, or
 	c.add(root, c.runCommand(), c.keyCommand())
 	c.add(root, c.idCommand(), c.addrsCommand(), c.peersCommand(), c.lookupCommand(), c.connectCommand())
 	c.add(root, c.blockCommand(), c.unblockCommand(), c.blockedCommand())
-	c.add(root, c.spawnCommand(), c.psCommand(), c.infoCommand(), c.moveCommand(), c.killCommand(), c.waitCommand(), c.logsCommand())
+	c.add(root, c.spawnCommand(), c.psCommand(), c.infoCommand(), c.refCommand(), c.moveCommand(), c.killCommand(), c.waitCommand(), c.logsCommand())
 	c.add(root, c.suspendCommand(), c.resumeCommand(), c.drainCommand(), c.decideCommand(), c.whereCommand())
 	c.add(root, c.sendCommand(), c.recvCommand(), c.channelsCommand())
 	return root

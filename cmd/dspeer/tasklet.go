@@ -43,7 +43,8 @@ func (c *cli) infoCommand() *cobra.Command {
 		Short: "Tell of one tasklet",
 		Long: `Info tells what the peer knows of a tasklet, named by its ID or the beginning of
 it: where it is and was, and what its latest moves cost. Of a tasklet that the
-peer neither started nor hosts, named by its whole ID, it tells where it is.`,
+peer neither started nor hosts, named by its whole ID, it tells where it is, and
+all else if "dspeer ref" is given.`,
 		Example: "  dspeer info 3f2a\n  dspeer info 3f2a --json",
 		Args:    cobra.ExactArgs(1),
 		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
@@ -52,6 +53,30 @@ peer neither started nor hosts, named by its whole ID, it tells where it is.`,
 				return err
 			}
 			return c.printLines(info, infoLines(info)...)
+		}),
+	})
+}
+
+func (c *cli) refCommand() *cobra.Command {
+	return c.jsonFlag(&cobra.Command{
+		Use:   "ref TASKLET",
+		Short: "Print a handle on a tasklet, for use at any peer",
+		Long: `Ref prints a handle on a tasklet, named by its ID or the beginning of it. At any
+peer, all commands that take a tasklet take it, wherever the tasklet is. Who has it
+can do everything with the tasklet as long as that lives: it is a secret.`,
+		Example: `  dspeer ref 3f2a
+  dspeer move $(ssh other dspeer ref 3f2a) alice`,
+		Args: cobra.ExactArgs(1),
+		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+			ref, err := peer.Ref(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			text, err := ref.MarshalText()
+			if err != nil {
+				return err
+			}
+			return c.printLines(ref, string(text))
 		}),
 	})
 }
