@@ -243,9 +243,9 @@ func (a *arrival) ready() {
 
 // asks returns what is asked of the source: one byte, if some of the memory may be
 // here, so that it is worth while to be told by hashes what it is. That is so if
-// an earlier attempt brought some, or the cache has as much as a quarter of it.
+// an earlier attempt brought some, or the cache has as much as half of it.
 func (a *arrival) asks() []byte {
-	if a.guest().book.differ > 0 || a.offer.Memory/4 < uint64(a.host.pages.Len())*pageSize {
+	if a.guest().book.differ > 0 || a.offer.Memory/2 < uint64(a.host.pages.Len())*pageSize {
 		return []byte{1}
 	}
 	return nil

@@ -3,7 +3,9 @@ package tasklet_test
 import (
 	"bufio"
 	"io"
+	"math/rand/v2"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -13,6 +15,31 @@ import (
 
 // floor times writing size bytes to a stream and hearing that they came.
 func floor(b *testing.B, size int) {
+	buf := make([]byte, min(size, 4<<20))
+	floorOf(b, size, func(s io.Writer) {
+		for sent := 0; sent < size; sent += len(buf) {
+			s.Write(buf)
+		}
+	}, func(s io.Reader) error {
+		_, err := io.CopyN(io.Discard, s, int64(size))
+		return err
+	})
+}
+
+// floorKept is floor for a memory of its own at the source, and new memory in
+// which the bytes stay at the destination.
+func floorKept(b *testing.B, size int) {
+	memory := make([]byte, size)
+	rand.NewChaCha8([32]byte{1}).Read(memory)
+	floorOf(b, size, func(s io.Writer) { s.Write(memory) }, func(s io.Reader) error {
+		_, err := io.ReadFull(s, make([]byte, size))
+		return err
+	})
+}
+
+// floorOf times sending size bytes on a stream and hearing that they were
+// received.
+func floorOf(b *testing.B, size int, send func(io.Writer), receive func(io.Reader) error) {
 	const sink p2p.Protocol = "/sink/1.0.0"
 	var nodes [2]*p2p.Node
 	for i := range nodes {
@@ -24,10 +51,7 @@ func floor(b *testing.B, size int) {
 	}
 	nodes[1].Handle(sink, func(s p2p.Stream) {
 		defer s.Close()
-		for {
-			if _, err := io.CopyN(io.Discard, s, int64(size)); err != nil {
-				return
-			}
+		for receive(s) == nil {
 			s.Write([]byte{1})
 		}
 	})
@@ -39,15 +63,23 @@ func floor(b *testing.B, size int) {
 		b.Fatal(err)
 	}
 	defer s.Reset()
-	buf := make([]byte, min(size, 4<<20))
+	spent := processor(b)
 	for b.Loop() {
-		for sent := 0; sent < size; sent += len(buf) {
-			s.Write(buf)
-		}
+		send(s)
 		if _, err := io.ReadFull(s, make([]byte, 1)); err != nil {
 			b.Fatal(err)
 		}
 	}
+	b.ReportMetric((processor(b)-spent).Seconds()/float64(b.N)*1000, "cpu-ms/op")
+}
+
+// processor returns how long this process has computed.
+func processor(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // moves times moves of a program to and fro, and reports how long it stood
@@ -81,11 +113,13 @@ func moves(b *testing.B, peers []*peer, warm int, args ...string) {
 	}
 	var frozen []time.Duration
 	var sent uint64
+	spent := processor(b)
 	for i := 0; b.Loop(); i++ {
 		move(warm + i)
 		frozen = append(frozen, last.Frozen)
 		sent += last.Sent
 	}
+	b.ReportMetric((processor(b)-spent).Seconds()/float64(b.N)*1000, "cpu-ms/op")
 	slices.Sort(frozen)
 	b.ReportMetric(float64(frozen[len(frozen)/2].Microseconds())/1000, "frozen-ms")
 	b.ReportMetric(float64(frozen[len(frozen)-1].Microseconds())/1000, "frozen-max-ms")
@@ -100,11 +134,19 @@ func BenchmarkFreeze(b *testing.B) {
 	b.Run("move-disk", func(b *testing.B) { moves(b, diskPeers(b, nil), 2, "hoard", "4") })
 }
 
+// The same with a heap of 64 MiB.
+func BenchmarkFreeze64(b *testing.B) {
+	b.Run("floor=stream", func(b *testing.B) { floor(b, 64<<20) })
+	b.Run("move", func(b *testing.B) { moves(b, startPeers(b, 2, tcp), 2, "hoard", "64") })
+}
+
 // How long a program with a heap of 1 GiB, of which it changes 10 MB a second,
 // stands still when it moves, and how long the move takes, beside the time to
-// write 1 GiB, and 1 MiB, to a stream.
+// write 1 GiB, and 1 MiB, to a stream; kept: out of as much memory into new memory.
+// Both peers, and the program, share the processors: cpu-ms is what all used.
 func BenchmarkFreezeLarge(b *testing.B) {
 	b.Run("floor=stream-1GiB", func(b *testing.B) { floor(b, 1<<30) })
+	b.Run("floor=kept-1GiB", func(b *testing.B) { floorKept(b, 1<<30) })
 	b.Run("floor=stream-1MiB", func(b *testing.B) { floor(b, 1<<20) })
 	large := &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 2 << 30}}
 	b.Run("move", func(b *testing.B) {
