@@ -265,7 +265,7 @@ func (g *guest) compare(ctx context.Context, m *move) error {
 	}
 	list := g.book.list(g.book.all(), snap.Page)
 	m.conn.within(stepTimeout)
-	if err := m.conn.send(tagPages, list); err != nil {
+	if err := m.send(tagPages, list); err != nil {
 		return err
 	}
 	need, err := m.conn.expect(tagNeed, len(list.Index)/8+1)
@@ -324,7 +324,7 @@ func (g *guest) flow(ctx context.Context, m *move, others []uint32) error {
 	both.Go(func() error {
 		for list := range lists {
 			m.conn.within(stepTimeout)
-			if err := m.conn.send(tagPages, list); err != nil {
+			if err := m.send(tagPages, list); err != nil {
 				return err
 			}
 			if err := m.sendPages(list.Index, snap); err != nil {
@@ -334,6 +334,15 @@ func (g *guest) flow(ctx context.Context, m *move, others []uint32) error {
 		return nil
 	})
 	return both.Wait()
+}
+
+// send sends a message to a destination that may have said that it gives up.
+func (m *move) send(t tag, v any) error {
+	err := m.conn.send(t, v)
+	if err != nil {
+		err = m.conn.told(err)
+	}
+	return err
 }
 
 // without returns all but some, both of which are in order.
@@ -366,7 +375,7 @@ func (g *guest) freeze(ctx context.Context, m *move) error {
 	m.hop.From, m.hop.To = h.self, m.to.String()
 	m.hop.Bytes = uint64(g.book.differ) * pageSize
 	c.within(stepTimeout)
-	if err := c.send(tagFrozen, cont); err != nil {
+	if err := m.send(tagFrozen, cont); err != nil {
 		return err
 	}
 	if err := m.sendPages(list.Index, snap); err != nil {

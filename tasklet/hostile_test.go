@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -221,6 +222,27 @@ func TestHostileSource(t *testing.T) {
 				s.Reset()
 			}
 		},
+		"pages without the hashes that were asked for": func(t *testing.T) {
+			o, c := fresh(), cont()
+			o.ID = tasklet.ID(strings.Repeat("ab", 16))
+			c.Memory.Size, c.Memory.Hashes = 8<<20, nil
+			for _, asks := range []int{0, 1} { // when a page is here, it asks
+				s := knock(t, from, victim)
+				s.say(offered, o)
+				s.hear()
+				if tag, body := s.hear(); tag != ready || len(body) != asks {
+					t.Fatalf("message %d %v", tag, body)
+				}
+				s.say(pages, &c.Memory)
+				if asks == 1 {
+					s.refused("asked for")
+					return
+				}
+				s.sayBytes(raw, bytes.Repeat([]byte{1}, 4096))
+				s.sayBytes(200, nil)
+				s.refused("message 200")
+			}
+		},
 		"a page list that never ends": func(t *testing.T) {
 			s := arrive(t)
 			s.Write(binary.AppendUvarint(nil, 1<<40))
@@ -276,6 +298,14 @@ func TestHostileDestination(t *testing.T) {
 			s.sayBytes(ready, []byte{1})
 			s.sayBytes(prepared, nil)
 		},
+		"a failure in the midst of the pages": func(s *stranger) {
+			s.sayBytes(welcome, nil)
+			s.sayBytes(ready, nil)
+			s.hear()
+			s.say(failure, struct{ Text string }{"no, thank you"})
+			s.CloseWrite()
+			s.CloseRead()
+		},
 		"a failure in the end": func(s *stranger) {
 			s.sayBytes(welcome, nil)
 			s.sayBytes(ready, nil)
@@ -306,6 +336,9 @@ func TestHostileDestination(t *testing.T) {
 			err := tl.Move(ctx, dest.ID().String())
 			if err == nil || errors.Is(err, tasklet.ErrUnconfirmed) {
 				t.Errorf("move: %v", err)
+			}
+			if strings.HasPrefix(name, "a failure") && !strings.Contains(fmt.Sprint(err), "no, thank you") {
+				t.Errorf("move: %v; want what the destination says", err)
 			}
 			t.Log(err)
 			if !source.Here(tl.ID()) || look(t, tl).State != tasklet.Running {

@@ -3,7 +3,6 @@ package tasklet
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -212,8 +211,9 @@ func parse(b []byte, limit int) (tag, []byte, error) {
 // err, which came of sending.
 func (c *conn) told(err error) error {
 	c.within(time.Second)
-	if _, _, said := c.next(0); errors.As(said, new(*remoteError)) {
-		return said
+	b, e := codec.ReadFrame(c.r, smallMessage)
+	if e == nil && len(b) > 0 && tag(b[0]) == tagFailure {
+		_, _, err = parse(b, 0)
 	}
 	return err
 }
