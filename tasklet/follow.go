@@ -1,0 +1,166 @@
+package tasklet
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// wake has the record followed, if it is not.
+func (r *record) wake() {
+	r.mu.Lock()
+	first := !r.awake
+	r.awake, r.again = true, !first
+	r.mu.Unlock()
+	if first && r.host.enter() { // a host that is closed follows nothing
+		go func() {
+			defer r.host.wg.Done()
+			r.follow()
+		}()
+	}
+}
+
+// rest ends the following until something happens, unless it has.
+func (r *record) rest() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.awake, r.again = r.again, false
+	return !r.awake
+}
+
+// errQuiet says that there is nothing to be told of a tasklet that is here. What
+// happens next wakes the record.
+var errQuiet = errors.New("nothing has happened")
+
+// A tasklet whose host does not answer for so long is looked for in the DHT, and
+// again after a pause.
+const seekAfter, seekPause = 800 * time.Millisecond, time.Minute
+
+// follow collects output and moves until the tasklet has exited, or is here and
+// quiet: then it needs no goroutine.
+func (r *record) follow() {
+	h := r.host
+	var sought time.Time
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		where := r.at()
+		before := r.heard()
+		var err error
+		if where == h.node.ID() {
+			err = r.watchHere()
+		} else {
+			err = r.watchThere(where)
+		}
+		if err == errQuiet {
+			if r.rest() {
+				return
+			}
+			wait = 50 * time.Millisecond
+			continue
+		}
+		if r.exited() != nil || h.ctx.Err() != nil {
+			return
+		}
+		r.mu.Lock()
+		moved := r.where != where
+		r.reachable = moved
+		r.mu.Unlock()
+		if moved || r.heard() > before {
+			wait = 50 * time.Millisecond
+		}
+		if moved {
+			continue
+		}
+		h.log.Debug("tasklet's host is not answering", "tasklet", r.id, "host", where, "reason", err)
+		if wait >= seekAfter && time.Since(sought) > seekPause {
+			sought = time.Now()
+			if at, err := h.seek(h.ctx, r.id); err == nil && at != where {
+				r.sight(at)
+				continue
+			}
+		}
+		select {
+		case <-time.After(wait):
+		case <-h.ctx.Done():
+			return
+		}
+	}
+}
+
+// heard returns the position up to which the output has come.
+func (r *record) heard() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.position
+}
+
+func (r *record) watchHere() error {
+	h := r.host
+	h.mu.Lock()
+	p := h.processes[r.id]
+	d, left := h.departed[r.id]
+	h.mu.Unlock()
+	if p == nil {
+		if left {
+			return r.take(event{Moved: d.forward(h)})
+		}
+		return ErrNotFound
+	}
+	p.out.listen(r.wake)
+	from, told := r.seen()
+	quiet, err := p.news(&from, &told, func(e event) error {
+		err := r.take(e)
+		p.out.trim(r.heard())
+		if e.Exited != nil {
+			h.forget(r.id) // this peer's own record says it
+		}
+		return err
+	})
+	if quiet {
+		return errQuiet
+	}
+	return err
+}
+
+func (r *record) watchThere(where p2p.ID) error {
+	h := r.host
+	ctx, cancel := context.WithTimeout(h.ctx, stepTimeout)
+	defer cancel()
+	c, err := h.dial(ctx, where)
+	if err != nil {
+		return err
+	}
+	defer c.stream.Reset()
+	defer context.AfterFunc(h.ctx, func() { c.stream.Reset() })()
+	if err := c.send(tagWatch, &watch{ID: r.id, From: r.heard()}); err != nil {
+		return err
+	}
+	r.seen()
+	for {
+		var e event
+		if err := c.receive(tagEvent, &e); err != nil {
+			return err
+		}
+		if err := r.take(e); err != nil {
+			return err
+		}
+		if err := c.send(tagHeard, r.heard()); err != nil {
+			return err
+		}
+		if e.Moved != nil || e.Exited != nil {
+			return c.stream.CloseWrite()
+		}
+	}
+}
+
+// seen notes that the host answers, and returns what is known.
+func (r *record) seen() (heard int64, told State) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reachable = true
+	if r.suspended {
+		return r.position, Suspended
+	}
+	return r.position, Running
+}
