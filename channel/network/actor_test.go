@@ -61,6 +61,17 @@ func (a *actor) open(ctx context.Context) error {
 	return nil
 }
 
+// close closes the channel for everyone. A select may have sent the last value on
+// the other one, when this one had been left.
+func (a *actor) close(ctx context.Context) error {
+	if a.left {
+		if err := a.open(ctx); err != nil {
+			return err
+		}
+	}
+	return a.c.Close(ctx)
+}
+
 // moment returns a context for one operation.
 func (a *actor) moment(ctx context.Context) (context.Context, context.CancelFunc) {
 	if a.r.IntN(100) < a.hurry {

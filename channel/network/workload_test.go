@@ -149,8 +149,9 @@ func (w *workload) run(ctx context.Context, st *stage) error {
 	}
 	w.closing.Store(true)
 	if w.closes {
-		if err := w.senders[0].c.Close(ctx); err != nil {
+		if err := w.senders[0].close(ctx); err != nil {
 			errs <- fmt.Errorf("close: %w", err)
+			finish()
 		}
 	} else {
 		finish()
