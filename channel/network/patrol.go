@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/dstackless/dstackless/p2p"
 )
 
 // A schedule says when a home looks for others next: often at first, because
@@ -16,7 +18,12 @@ type schedule struct {
 
 const (
 	firstPatrol = 250 * time.Millisecond
-	lastPatrol  = time.Minute
+	// busyPatrol is how long a home waits, at most, after the network has
+	// changed: whom it could not find, it may find now.
+	busyPatrol = time.Minute
+	// quietPatrol is how long it waits when the network no longer changes. A
+	// search takes some 40 messages among 100 peers.
+	quietPatrol = 10 * time.Minute
 	// patrols is how many channels are looked for at a time.
 	patrols = 8
 )
@@ -53,27 +60,34 @@ func (s *Space) hurry() {
 // patrol looks for other homes of the channels whose home is here: on
 // schedule, and whenever peers have joined the network.
 func (s *Space) patrol() {
-	joined := make(chan struct{}, 1)
-	stop := s.dht.Joined(func() {
+	joined, changed := make(chan struct{}, 1), make(chan struct{}, 1)
+	tell := func(c chan struct{}) {
 		select {
-		case joined <- struct{}{}:
+		case c <- struct{}{}:
 		default:
 		}
-	})
-	defer stop()
-	timer := time.NewTimer(lastPatrol)
+	}
+	defer s.dht.Joined(func() { tell(joined) })()
+	defer s.node.Watch(func(p2p.ID, bool) { tell(changed) })()
+	timer := time.NewTimer(busyPatrol)
 	defer timer.Stop()
+	var news time.Time
 	for {
-		all := false
+		most := quietPatrol
 		select {
 		case <-s.ctx.Done():
 			return
 		case <-joined:
-			all = true
+			most = 0
+		case <-changed:
+			if time.Since(news) < time.Second { // what is sought within a minute of that is soon enough
+				continue
+			}
+			news, most = time.Now(), busyPatrol
 		case <-s.patrolNow:
 		case <-timer.C:
 		}
-		due, next := s.due(all)
+		due, next := s.due(most)
 		s.forgetTaken(time.Now())
 		var wg sync.WaitGroup
 		room := make(chan struct{}, patrols)
@@ -91,26 +105,30 @@ func (s *Space) patrol() {
 	}
 }
 
-// due returns the channels to look for now, and when to look again.
-func (s *Space) due(all bool) (due []*member, next time.Time) {
+// due returns the channels to look for now, and when to look again. No home waits
+// longer than most for its next search.
+func (s *Space) due(most time.Duration) (due []*member, next time.Time) {
 	now := time.Now()
-	next = now.Add(lastPatrol)
+	next = now.Add(busyPatrol)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range s.members {
 		m.mu.Lock()
-		if now.Sub(m.told) >= lastPatrol {
+		if now.Sub(m.told) >= remindTime {
 			m.told = now
 			m.deposed /= 2
 			m.remind()
 		}
 		if m.isHome() {
-			if all {
-				m.search = schedule{next: now, wait: firstPatrol}
+			if m.search.wait > most {
+				m.search.wait = max(most, firstPatrol)
+			}
+			if soon := now.Add(most); m.search.next.After(soon) {
+				m.search.next = soon
 			}
 			if !m.search.next.After(now) {
 				due = append(due, m)
-				m.search.wait = min(2*m.search.wait, lastPatrol)
+				m.search.wait = min(2*m.search.wait, quietPatrol)
 				m.search.next = now.Add(m.search.wait)
 			}
 			if m.search.next.Before(next) {
@@ -121,6 +139,9 @@ func (s *Space) due(all bool) (due []*member, next time.Time) {
 	}
 	return due, next
 }
+
+// remindTime is how often the home is told again of what waits.
+const remindTime = time.Minute
 
 // remind tells the home again of the receives that wait. It has set those aside
 // that it found a send for, and forgets them on the word of the send's owner:
