@@ -47,6 +47,7 @@ func TestIPv6(t *testing.T) {
 				t.Errorf("%+v", path)
 			}
 			for _, p := range []*lab.Peer{a, c} {
+				w.check(p.AwaitLog(within(t, 30*time.Second), "not known yet: nobody outside has tried; relayed by "))
 				w.check(p.AwaitLog(within(t, 30*time.Second), "behind a NAT or firewall, relayed by "))
 			}
 			w.check(b.AwaitLog(within(t, 30*time.Second), "public: others dial it over IPv6"))
