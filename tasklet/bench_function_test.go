@@ -108,3 +108,39 @@ func resident(b *testing.B) float64 {
 	pages := must[int](b)(strconv.Atoi(strings.Fields(text)[1]))
 	return float64(pages * os.Getpagesize())
 }
+
+// How long a host takes to close that suspends five thousand functions to disk,
+// and to have them back, beside the time to have one page on the disk.
+func BenchmarkFunctionsClose(b *testing.B) {
+	b.Run("floor=disk", func(b *testing.B) { diskFloor(b, 4096) })
+	b.Run("close", func(b *testing.B) {
+		const n = 5000
+		var closing, opening time.Duration
+		for b.Loop() {
+			dir := b.TempDir()
+			p := startAt(b, dir, tcp)
+			for i := range n {
+				name := channel.Name(fmt.Sprint("closes ", i%100))
+				must[*tasklet.Tasklet](b)(p.Go(b.Context(), waits(channel.Ref[int]{Name: name})))
+			}
+			begin := time.Now()
+			p.close()
+			closing += time.Since(begin)
+			begin = time.Now()
+			p = startAt(b, dir, tcp)
+			eventually(b.Context(), b, "all of them", func() bool {
+				running := 0
+				for _, i := range p.List() {
+					if i.State == tasklet.Running {
+						running++
+					}
+				}
+				return running == n
+			})
+			opening += time.Since(begin)
+			p.close()
+		}
+		b.ReportMetric(closing.Seconds()/float64(b.N), "s/close")
+		b.ReportMetric(opening.Seconds()/float64(b.N), "s/open")
+	})
+}

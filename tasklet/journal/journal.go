@@ -22,8 +22,9 @@ type Table string
 
 // A Journal is a folder with entries and logs. It is safe for concurrent use.
 type Journal struct {
-	db  *bbolt.DB
-	dir string
+	db      *bbolt.DB
+	dir     string
+	updates updates
 }
 
 // lockTimeout is how long Open waits for another process to let go.
@@ -53,17 +54,6 @@ func (j *Journal) Close() error { return j.db.Close() }
 
 // A Tx is a number of changes that happen together.
 type Tx struct{ tx *bbolt.Tx }
-
-// Update makes the changes that f makes, all of them or, if f returns an error
-// or the process dies, none. When it returns nil they are on disk. Updates take
-// turns.
-func (j *Journal) Update(f func(tx *Tx) error) error {
-	err := j.db.Update(func(tx *bbolt.Tx) error { return f(&Tx{tx}) })
-	if err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	return nil
-}
 
 // Put sets an entry.
 func (t *Tx) Put(table Table, key string, value []byte) error {

@@ -153,6 +153,9 @@ func TestText(t *testing.T) {
 	if got != "0 " {
 		t.Errorf("a new text: %q", got)
 	}
+	if all, err := j.Texts(); err != nil || len(all) > 0 {
+		t.Errorf("texts with nothing in them: %v, %v", all, err)
+	}
 	text.Append([]byte("hello, "))
 	text.Append([]byte("world"))
 	if _, got := read(100); got != "0 hello, world" {

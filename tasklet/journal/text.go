@@ -22,17 +22,20 @@ const (
 // process at once, and the machine when the operating system has written it. It
 // is for one goroutine at a time.
 type Text struct {
-	file *os.File
+	file *os.File // nil until there is something in it
 	path string
 }
 
-// Text opens a text, or makes an empty one that begins at position 0, and
-// returns the position of its first byte and what is there, of which no more
-// than limit bytes are read, the last ones. A file that is none is
-// [ErrDamaged].
+// Text opens a text, or begins one at position 0, and returns the position of
+// its first byte and what is there, of which no more than limit bytes are read,
+// the last ones. A file that is none is [ErrDamaged]. A text in which there is
+// nothing needs no file.
 func (j *Journal) Text(name string, limit int64) (t *Text, base int64, data []byte, err error) {
 	path := filepath.Join(j.dir, name+textSuffix)
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		return &Text{path: path}, 0, nil, nil
+	}
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("journal: %w", err)
 	}
@@ -77,7 +80,19 @@ func textHeader(base int64) []byte {
 
 // Append adds data at the end.
 func (t *Text) Append(data []byte) error {
+	if t.file == nil {
+		return t.begin(data)
+	}
 	_, err := t.file.Write(data)
+	return err
+}
+
+// begin makes the file.
+func (t *Text) begin(data []byte) (err error) {
+	if t.file, err = os.OpenFile(t.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+		return err
+	}
+	_, err = t.file.Write(append(textHeader(0), data...))
 	return err
 }
 
@@ -98,13 +113,18 @@ func (t *Text) Replace(base int64, data []byte) error {
 		os.Remove(f.Name())
 		return errors.Join(err, f.Close())
 	}
-	t.file.Close()
+	t.Close()
 	t.file = f
 	return nil
 }
 
 // Close closes the text.
-func (t *Text) Close() error { return t.file.Close() }
+func (t *Text) Close() error {
+	if t.file == nil {
+		return nil
+	}
+	return t.file.Close()
+}
 
 // RemoveText deletes a text, if it is there.
 func (j *Journal) RemoveText(name string) error {
