@@ -2,8 +2,11 @@ package tasklet_test
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
@@ -82,6 +85,21 @@ func processor(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
+// diskFloor times writing size bytes to a file and having them on the disk.
+func diskFloor(b *testing.B, size int) {
+	buf := make([]byte, min(size, 4<<20))
+	file := filepath.Join(b.TempDir(), "floor")
+	for b.Loop() {
+		f := must[*os.File](b)(os.Create(file))
+		for written := 0; written < size; written += len(buf) {
+			must[int](b)(f.Write(buf))
+		}
+		if err := errors.Join(f.Sync(), f.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 // moves times moves of a program to and fro, and reports how long it stood
 // still, in the median and at most, and what was sent.
 func moves(b *testing.B, peers []*peer, warm int, args ...string) {
@@ -127,9 +145,11 @@ func moves(b *testing.B, peers []*peer, warm int, args ...string) {
 }
 
 // How long a program with a heap of 4 MiB stands still when it moves to a peer
-// that has the program, beside the time to write 4 MiB to a stream.
+// that has the program, beside the time to write 4 MiB to a stream, and, if both
+// have disks, to one.
 func BenchmarkFreeze(b *testing.B) {
 	b.Run("floor=stream", func(b *testing.B) { floor(b, 4<<20) })
+	b.Run("floor=disk", func(b *testing.B) { diskFloor(b, 4<<20) })
 	b.Run("move", func(b *testing.B) { moves(b, startPeers(b, 2, tcp), 2, "hoard", "4") })
 	b.Run("move-disk", func(b *testing.B) { moves(b, diskPeers(b, nil), 2, "hoard", "4") })
 }
@@ -142,12 +162,15 @@ func BenchmarkFreeze64(b *testing.B) {
 
 // How long a program with a heap of 1 GiB, of which it changes 10 MB a second,
 // stands still when it moves, and how long the move takes, beside the time to
-// write 1 GiB, and 1 MiB, to a stream; kept: out of as much memory into new memory.
-// Both peers, and the program, share the processors: cpu-ms is what all used.
+// write 1 GiB, and 1 MiB, to a stream, or to a disk if both have one; kept: out of
+// as much memory into new memory. Both peers, and the program, share the processors:
+// cpu-ms is what all used.
 func BenchmarkFreezeLarge(b *testing.B) {
 	b.Run("floor=stream-1GiB", func(b *testing.B) { floor(b, 1<<30) })
 	b.Run("floor=kept-1GiB", func(b *testing.B) { floorKept(b, 1<<30) })
 	b.Run("floor=stream-1MiB", func(b *testing.B) { floor(b, 1<<20) })
+	b.Run("floor=disk-1GiB", func(b *testing.B) { diskFloor(b, 1<<30) })
+	b.Run("floor=disk-1MiB", func(b *testing.B) { diskFloor(b, 1<<20) })
 	large := &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 2 << 30}}
 	b.Run("move", func(b *testing.B) {
 		peers := []*peer{startPeer(b, tcp, large), startPeer(b, tcp, large)}
