@@ -6,7 +6,6 @@ import (
 	"io"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet"
@@ -15,7 +14,7 @@ import (
 // A program that has many sends under way, and one select after the other, is
 // moved all the time: each value arrives once, and in order.
 func TestSelectsMove(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 3, tcp)
 	const n, wanted = 2000, 3
 	var others sync.WaitGroup

@@ -3,7 +3,6 @@ package tasklet_test
 import (
 	"errors"
 	"testing"
-	"time"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
@@ -13,7 +12,7 @@ import (
 // A tasklet's ID is sent over a channel to a peer that neither started nor
 // hosted it, and which finds it when its origin and all former hosts are gone.
 func TestOpen(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 5, tcp)
 	origin, former, host, seeker := peers[0], peers[1], peers[2], peers[3]
 	tl := must[*tasklet.Tasklet](t)(origin.Spawn(ctx, build(t, "zoo"), "crash", "go"))

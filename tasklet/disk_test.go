@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/dstackless/dstackless/tasklet"
 	"github.com/dstackless/dstackless/tasklet/journal"
@@ -29,7 +28,7 @@ func FuzzEntry(f *testing.F) {
 // Logs of which only a part is on disk, or which are gone, do not keep a host
 // from starting; the tasklet says what is wrong.
 func TestDamagedLog(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	dir := t.TempDir()
 	p := startAt(t, dir, tcp)
 	tl := spawn(ctx, t, p, "zoo", "forever")

@@ -16,7 +16,7 @@ import (
 )
 
 func TestFunctionMovesItself(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	peers := functionPeers(t, 2)
 	refuses := startPeer(t, tcp, nil)
 	must[p2p.ID](t)(peers[1].node.Connect(ctx, refuses.node.Addrs()[0]))
@@ -34,7 +34,7 @@ func TestFunctionMovesItself(t *testing.T) {
 // A function is suspended, resumed and recorded, here and at another peer, and
 // its host is closed and started again: it counts without a gap.
 func TestFunctionOnDisk(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	dir := t.TempDir()
 	a, b := startAt(t, dir, tcp), startAt(t, t.TempDir(), tcp)
 	must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))
@@ -145,7 +145,7 @@ var receives = tasklet.Func("receives", func(ctx context.Context, self *tasklet.
 // Functions that talk with each other are moved at random, all the time, and
 // what they saw of the channel breaks no rule.
 func TestFunctionHistories(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	peers := functionPeers(t, 3)

@@ -110,7 +110,7 @@ func functionPeers(t testing.TB, n int) (peers []*peer) {
 }
 
 func TestFunction(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	peers := functionPeers(t, 3)
 	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, count(counter{channel.Ref[int]{Name: "numbers"}, 0, 300})))
 	numbers := open(t, peers[2], "numbers")
@@ -135,7 +135,7 @@ func TestFunction(t *testing.T) {
 }
 
 func TestFunctionFails(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	peers := functionPeers(t, 2)
 	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, fails("no such luck")))
 	if status, err := tl.Wait(ctx); status != 1 || err == nil || err.Error() != "no such luck" {
@@ -160,7 +160,7 @@ func TestFunctionFails(t *testing.T) {
 
 // Where a function is not known, or its state is another, it cannot go.
 func TestFunctionRefused(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	var calls atomic.Int64
 	f := tasklet.Func("f", func(ctx context.Context, self *tasklet.Self, n *int) error {
 		calls.Add(1)
@@ -196,7 +196,7 @@ func TestFunctionRefused(t *testing.T) {
 
 // A function that does not listen is moved when it does.
 func TestFunctionDoesNotListen(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	peers := functionPeers(t, 2)
 	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, stubborn(0)))
 	soon, cancel := context.WithTimeout(ctx, 50*time.Millisecond)

@@ -123,7 +123,7 @@ func thaw(t *testing.T, code *sandbox.Code, c *tasklet.Continuation, pages []byt
 	}
 	select {
 	case <-i.Done():
-	case <-within(t, time.Minute).Done():
+	case <-within(t, patience).Done():
 		t.Fatalf("it does not end; it wrote %q", out.bytes())
 	}
 	if status, err := i.Exit(); status != 0 || err != nil {
@@ -142,7 +142,7 @@ func freeze(t *testing.T, code *sandbox.Code, after int, inLoop bool) (c tasklet
 	if err := i.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	for {
 		time.Sleep(20 * time.Millisecond) // into what follows the output
 		if err := i.Pause(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -42,7 +43,7 @@ type stranger struct {
 func knock(t *testing.T, from *p2p.Node, at *peer) *stranger {
 	t.Helper()
 	s := must[p2p.Stream](t)(from.Open(t.Context(), at.node.ID(), tasklet.Protocol))
-	s.SetDeadline(time.Now().Add(20 * time.Second))
+	s.SetDeadline(time.Now().Add(patience))
 	t.Cleanup(func() { s.Reset() })
 	return &stranger{t, s, bufio.NewReader(s)}
 }
@@ -59,6 +60,9 @@ func (s *stranger) sayBytes(tag byte, body []byte) {
 // hear returns the next message, or 0 at the end of the stream.
 func (s *stranger) hear() (tag byte, body []byte) {
 	b, err := codec.ReadFrame(s.r, 1<<20)
+	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+		s.t.Error("the other side says nothing")
+	}
 	if err != nil || len(b) == 0 {
 		return 0, nil
 	}
@@ -93,7 +97,7 @@ type offer struct {
 
 // Whatever a stranger says, the host and its tasklets go on.
 func TestHostileSource(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 16 << 20}})
 	tl := spawn(ctx, t, victim, "zoo", "forever")
 	program := look(t, tl).Program
@@ -281,7 +285,7 @@ func TestHostileSource(t *testing.T) {
 // A destination that says it has what it has not, or says nothing, does not
 // keep the tasklet from going on at its source.
 func TestHostileDestination(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	source := startPeer(t, tcp, nil)
 	tl := spawn(ctx, t, source, "zoo", "hoard", "1")
 	for name, attack := range map[string]func(s *stranger){
@@ -325,7 +329,7 @@ func TestHostileDestination(t *testing.T) {
 			dest := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
 			defer dest.Close()
 			dest.Handle(tasklet.Protocol, func(st p2p.Stream) {
-				st.SetDeadline(time.Now().Add(10 * time.Second))
+				st.SetDeadline(time.Now().Add(patience))
 				s := &stranger{t, st, bufio.NewReader(st)}
 				s.hear()
 				attack(s)
@@ -351,7 +355,7 @@ func TestHostileDestination(t *testing.T) {
 // An offer that lies about its memory comes to a peer that cannot even start
 // the program.
 func TestOfferLies(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	source := startPeer(t, tcp, nil)
 	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 1 << 20}})
 	must[p2p.ID](t)(source.node.Connect(ctx, victim.node.Addrs()[0]))

@@ -3,107 +3,143 @@ package tasklet_test
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/dstackless/dstackless/tasklet"
 )
 
-// What comes of a move when a party is killed at a step of it. With a disk it is
-// started again, and then there is one tasklet, which goes on; without one,
-// there is what is said here.
+// The parties of a move. The origin is the peer that started the tasklet, if it
+// is none of the others.
+const (
+	source      = "source"
+	destination = "destination"
+	origin      = "origin"
+)
+
+// What else may come of a move.
+const (
+	either  = "either"  // the tasklet is at the source, or at the destination
+	nowhere = "nowhere" // it is lost
+	unheard = "unheard" // it is at the source, or lost: the destination's last word may have come
+	waiting = "waiting" // it waits at the destination for the source's word
+)
+
+// A fate is where the tasklet is in the end when a party is killed, and started
+// again with its disk; and when it has none, and is not.
+type fate struct{ disk, bare string }
+
+// A killing is what comes of a move when a party is killed as the source, or the
+// destination, comes to a step, and the other one to another, if there is one.
+type killing struct {
+	step, at, other     string
+	source, destination fate
+}
+
+// A destination that is started again soon may get the tasklet even so: then
+// the move was begun again.
+var (
+	programKillings = []killing{
+		{"offer", source, "", fate{source, nowhere}, fate{either, source}},
+		{"prefetch", source, "", fate{source, nowhere}, fate{either, source}},
+		{"pages", source, "", fate{source, nowhere}, fate{either, source}},
+		{"freeze", source, "", fate{source, nowhere}, fate{either, source}},
+		{"prepare", source, "arrived", fate{source, waiting}, fate{either, unheard}},
+		{"prepared", source, "", fate{source, waiting}, fate{destination, nowhere}},
+		{"commit", source, "", fate{destination, waiting}, fate{destination, nowhere}},
+		{"forward", source, "", fate{destination, destination}, fate{destination, nowhere}},
+
+		{"received", destination, "", fate{}, fate{either, source}},
+		{"restored", destination, "", fate{}, fate{either, source}},
+		{"arrived", destination, "commit", fate{}, fate{destination, nowhere}},
+		{"running", destination, "", fate{}, fate{destination, nowhere}},
+	}
+	// All of a function goes out with the offer.
+	functionKillings = []killing{
+		{"offer", source, "arrived", fate{source, waiting}, fate{either, unheard}},
+		{"prepare", source, "arrived", fate{source, waiting}, fate{either, unheard}},
+		{"prepared", source, "", fate{source, waiting}, fate{destination, nowhere}},
+		{"commit", source, "", fate{destination, waiting}, fate{destination, nowhere}},
+		{"forward", source, "", fate{destination, destination}, fate{destination, nowhere}},
+
+		{"restored", destination, "", fate{}, fate{either, source}},
+		{"arrived", destination, "commit", fate{}, fate{destination, nowhere}},
+		{"running", destination, "", fate{}, fate{destination, nowhere}},
+	}
+)
+
 func TestKilledAtStep(t *testing.T) {
-	file := programFile(t, "plain")
-	for _, c := range []kill{
-		{"offer", true, "source", "nowhere"},
-		{"prefetch", true, "source", "nowhere"},
-		{"pages", true, "source", "nowhere"},
-		{"freeze", true, "source", "nowhere"},
-		{"prepare", true, "source", "waits"},
-		{"prepared", true, "source", "waits"},
-		{"commit", true, "destination", "waits"},
-		{"forward", true, "destination", "destination"},
-		{"received", false, "either", "source"}, // the move is begun again
-		{"restored", false, "either", "source"},
-		{"arrived", false, "destination", "nowhere"},
-		{"running", false, "destination", "nowhere"},
-	} {
+	testKillings(t, programKillings, "spawn", programFile(t, "plain"), "1000000")
+}
+
+func TestFunctionKilledAtStep(t *testing.T) { testKillings(t, functionKillings, "go") }
+
+// testKillings tests all of a table with a tasklet that the request begins.
+func testKillings(t *testing.T, table []killing, do string, args ...string) {
+	for _, k := range table {
 		for _, disk := range []bool{true, false} {
-			c.test(t, disk, "spawn", file, "1000000")
+			if k.at == destination {
+				k.test(t, destination, k.destination, disk, do, args...)
+				continue
+			}
+			k.test(t, source, k.source, disk, do, args...)
+			k.test(t, destination, k.destination, disk, do, args...)
+			k.test(t, origin, fate{destination, destination}, disk, do, args...)
 		}
 	}
 }
 
-// The same of a function. Its state is in one message with all else.
-func TestFunctionKilledAtStep(t *testing.T) {
-	for _, c := range []kill{
-		{"offer", true, "source", "waits"},
-		{"prepared", true, "source", "waits"},
-		{"commit", true, "destination", "waits"},
-		{"restored", false, "either", "source"},
-		{"arrived", false, "destination", "nowhere"},
-		{"running", false, "destination", "nowhere"},
-	} {
-		c.test(t, true, "go")
-	}
-}
-
-// A kill is a step of a move at which a party is killed, and what comes of it.
-type kill struct {
-	step   string
-	source bool   // is killed, or else the destination
-	where  string // the tasklet is then, with disks: at the "source", the "destination", or "either"
-	bare   string // and without: as before, "nowhere", or "waits" at the destination
-}
-
-// test tests it, with or without disks, with a tasklet that the request begins.
-func (c kill) test(t *testing.T, disk bool, do string, args ...string) {
-	name := map[bool]string{true: "source", false: "destination"}[c.source] + " at " + c.step + map[bool]string{true: " with", false: " without"}[disk] + " disk"
-	t.Run(name, func(t *testing.T) {
+// test kills a party, with or without a disk.
+func (k killing) test(t *testing.T, party string, f fate, disk bool, do string, args ...string) {
+	t.Run(party+" at "+k.step+map[bool]string{true: " with", false: " without"}[disk]+" disk", func(t *testing.T) {
 		t.Parallel()
-		ctx := within(t, 3*time.Minute)
-		stop := map[bool]string{c.source: c.step}
-		a, b := startProcess(t, disk, stop[true]), startProcess(t, disk, stop[false])
+		ctx := within(t, patience)
+		stop := map[string]string{k.at: k.step}
+		a, b := startProcess(t, disk, stop[source]), startProcess(t, disk, stop[destination])
 		a.connect(ctx, b)
-		spawned, err := a.ask(ctx, do, args...)
-		if err != nil {
-			t.Fatal(err)
+		o := a
+		if party == origin {
+			o = startProcess(t, disk, "")
+			o.connect(ctx, a)
+			o.connect(ctx, b)
 		}
-		id := spawned.Value
-		before := a.counted(ctx, id, 20)
+		id := must[answer](t)(o.ask(ctx, do, args...)).Value
+		if o != a {
+			must[answer](t)(o.ask(ctx, "move", id, a.id))
+		}
+		before := o.counted(ctx, id, 20)
 		moved := a.begin("move", id, b.id)
-		killed, other := b, a
-		if c.source {
-			killed, other = a, b
-		}
-		killed.reaches(ctx, c.step, moved)
-		switch c.step { // what was said at the step has come
-		case "arrived":
-			other.reaches(ctx, "commit", moved)
-		case "prepare":
-			other.reaches(ctx, "arrived", moved)
+		parties := map[string]*process{source: a, destination: b, origin: o}
+		stopped, killed := parties[k.at], parties[party]
+		stopped.reaches(ctx, k.step, moved)
+		if k.other != "" {
+			parties[map[string]string{source: destination, destination: source}[k.at]].reaches(ctx, k.other, moved)
 		}
 		killed.kill()
+		if stopped != killed {
+			must[answer](t)(stopped.ask(ctx, "pass"))
+		}
 		if !disk {
-			wantBare(ctx, t, c.bare, id, a, b)
+			wantBare(ctx, t, f.bare, id, a, b)
 			return
 		}
 		killed.settings.Stop = ""
 		killed.start()
-		killed.connect(ctx, other)
-		here, there := a, b
-		if c.where == "destination" {
-			here, there = b, a
+		for _, p := range parties {
+			if p != killed {
+				killed.connect(ctx, p)
+			}
 		}
 		// Until the end of the move is confirmed, it also stands still at the source.
-		eventually(ctx, t, "the tasklet at the "+c.where+" alone", func() bool {
-			if c.where == "either" && b.live(ctx, id) {
-				here, there = b, a
-			}
-			return here.live(ctx, id) && !there.live(ctx, id)
-		})
-		a.counted(ctx, id, before+100)
-		if c.where != "either" && there.live(ctx, id) || here.live(ctx, id) && there.live(ctx, id) {
-			t.Error("it runs at both, later")
+		alone := func() bool {
+			atSource, atDestination := a.live(ctx, id), b.live(ctx, id)
+			return atSource != atDestination && (f.disk == either || f.disk == source == atSource)
 		}
+		eventually(ctx, t, "the tasklet at the "+f.disk+" alone", alone)
+		o.counted(ctx, id, before+100)
+		eventually(ctx, t, "the tasklet at the "+f.disk+" alone, later", alone)
 	})
 }
 
@@ -113,16 +149,20 @@ func wantBare(ctx context.Context, t *testing.T, want, id string, a, b *process)
 	t.Helper()
 	alive := func(p *process) bool { return p.cmd.ProcessState == nil }
 	switch want {
-	case "source":
+	case source:
 		a.counted(ctx, id, a.counted(ctx, id, 0)+100)
-	case "destination":
-		eventually(ctx, t, "the tasklet at the destination", func() bool { return b.live(ctx, id) })
-	case "nowhere":
+	case destination:
+		eventually(ctx, t, "the tasklet at the destination", func() bool {
+			return b.live(ctx, id) && !(alive(a) && a.live(ctx, id))
+		})
+	case nowhere, unheard:
 		if alive(a) {
 			// It was handed over: the source does not take it back.
+			before := a.counted(ctx, id, 0)
 			eventually(ctx, t, "the end of the move", func() bool {
 				info, err := a.ask(ctx, "info", id)
-				return err == nil && info.Info.State == "unknown" && info.Info.Host == b.id
+				return err == nil && info.Info.State == "unknown" && info.Info.Host == b.id ||
+					want == unheard && a.counted(ctx, id, 0) > before+100
 			})
 			return
 		}
@@ -130,7 +170,7 @@ func wantBare(ctx context.Context, t *testing.T, want, id string, a, b *process)
 			_, err := b.ask(ctx, "info", id)
 			return err != nil
 		})
-	case "waits":
+	case waiting:
 		eventually(ctx, t, "the wait for the source's word", func() bool {
 			info, err := b.ask(ctx, "info", id)
 			return err == nil && info.Info.State == "prepared"
@@ -138,17 +178,86 @@ func wantBare(ctx context.Context, t *testing.T, want, id string, a, b *process)
 		if b.live(ctx, id) {
 			t.Error("it runs, and nobody has said that it may")
 		}
-		if _, err := b.ask(ctx, "decide", id, "run"); err != nil {
+		must[answer](t)(b.ask(ctx, "decide", id, "run"))
+		eventually(ctx, t, "the tasklet at the destination", func() bool { return b.live(ctx, id) })
+	}
+}
+
+// The tables have all steps of a move.
+func TestKillingsAreAll(t *testing.T) {
+	ctx := within(t, patience)
+	peers := functionPeers(t, 2)
+	var mu sync.Mutex
+	var came []string
+	for i, at := range []string{source, destination} {
+		peers[i].OnStep(func(step string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if what := at + " at " + step; !slices.Contains(came, what) {
+				came = append(came, what)
+			}
+		})
+	}
+	for _, c := range []struct {
+		start func() (*tasklet.Tasklet, error)
+		table []killing
+	}{
+		{func() (*tasklet.Tasklet, error) { return peers[0].Spawn(ctx, build(t, "plain"), "1000000") }, programKillings},
+		{func() (*tasklet.Tasklet, error) { return peers[0].Go(ctx, prints(0)) }, functionKillings},
+	} {
+		came = nil
+		if err := must[*tasklet.Tasklet](t)(c.start()).Move(ctx, peers[1].id()); err != nil {
 			t.Fatal(err)
 		}
-		eventually(ctx, t, "the tasklet at the destination", func() bool { return b.live(ctx, id) })
+		var want []string
+		for _, k := range c.table {
+			want = append(want, k.at+" at "+k.step)
+		}
+		mu.Lock()
+		slices.Sort(came)
+		slices.Sort(want)
+		if !slices.Equal(came, want) {
+			t.Errorf("the steps are %q, and the table has %q", came, want)
+		}
+		mu.Unlock()
+	}
+}
+
+// Whoever asked for a move is lost before it was made: it is given up, or made,
+// and the tasklet goes on.
+func TestAskerKilled(t *testing.T) {
+	file := programFile(t, "plain")
+	for _, step := range []string{"offer", "prepared", "commit"} {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			ctx := within(t, patience)
+			o, a, b := startProcess(t, true, ""), startProcess(t, true, step), startProcess(t, true, "")
+			for _, p := range []*process{a, b} {
+				o.connect(ctx, p)
+			}
+			a.connect(ctx, b)
+			id := must[answer](t)(o.ask(ctx, "spawn", file, "1000000")).Value
+			must[answer](t)(o.ask(ctx, "move", id, a.id))
+			before := o.counted(ctx, id, 20)
+			moved := o.begin("move", id, b.id)
+			a.reaches(ctx, step, moved)
+			o.kill()
+			must[answer](t)(a.ask(ctx, "pass"))
+			eventually(ctx, t, "one live tasklet", func() bool {
+				return a.live(ctx, id) != b.live(ctx, id) && (step != "commit" || b.live(ctx, id))
+			})
+			o.start()
+			o.connect(ctx, a)
+			o.connect(ctx, b)
+			o.counted(ctx, id, before+100)
+		})
 	}
 }
 
 // Whoever is killed, and whenever: with disks there is always one tasklet, and
 // its output has no gap and no repetition.
 func TestKilledAnyTime(t *testing.T) {
-	ctx := within(t, 5*time.Minute)
+	ctx := within(t, patience)
 	seed := time.Now().UnixNano()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(uint64(seed), 0))

@@ -7,7 +7,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
@@ -26,7 +25,7 @@ func spawn(ctx context.Context, t testing.TB, p *peer, program string, args ...s
 }
 
 func TestKill(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 2, both)
 	for _, where := range peers {
 		tl := spawn(ctx, t, peers[0], "zoo", "forever")
@@ -53,7 +52,7 @@ func TestKill(t *testing.T) {
 }
 
 func TestCrash(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	p := startPeer(t, tcp, &tasklet.Options{Limits: tasklet.Limits{Memory: 32 << 20}})
 	for arg, want := range map[string]string{"crash": "assignment to entry in nil map", "gorge": "out of memory"} {
 		tl := spawn(ctx, t, p, "zoo", arg)
@@ -68,7 +67,7 @@ func TestCrash(t *testing.T) {
 
 // A move that cannot be made says why, and the tasklet goes on.
 func TestRefusedMoves(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	a := startPeer(t, tcp, nil)
 	closed := startPeer(t, tcp, nil) // accepts nobody
 	small := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Memory: 4 << 20}})
@@ -111,12 +110,11 @@ func TestRefusedMoves(t *testing.T) {
 }
 
 func TestFind(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
-	p := startPeer(t, tcp, nil)
-	wasm := build(t, "plain")
+	ctx := within(t, patience)
+	p := functionPeers(t, 1)[0]
 	var ids []tasklet.ID
 	for range 17 { // two of them begin with the same digit
-		ids = append(ids, must[*tasklet.Tasklet](t)(p.Spawn(ctx, wasm, "100000")).ID())
+		ids = append(ids, must[*tasklet.Tasklet](t)(p.Go(ctx, prints(0))).ID())
 	}
 	if len(p.List()) != len(ids) {
 		t.Errorf("%d tasklets are listed", len(p.List()))

@@ -13,7 +13,7 @@ import (
 // A tasklet that exceeds a limit ends with an error that names it, also at the
 // peer that started it when that happens elsewhere.
 func TestLimits(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	home := startPeer(t, tcp, nil)
 	for _, c := range []struct {
 		name   string
@@ -52,7 +52,7 @@ func TestLimits(t *testing.T) {
 
 // What the tasklets of one origin have at a peer is limited, and given back.
 func TestLimitsOfOrigin(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	home := startPeer(t, tcp, nil)
 	few := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Tasklets: 1}})
 	small := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Continuations: 30 << 20}})
@@ -93,7 +93,7 @@ func TestLimitsOfOrigin(t *testing.T) {
 
 // The stack trace of a program that crashes comes to who waits for it.
 func TestCrashTrace(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 2, tcp)
 	for _, to := range peers {
 		tl := spawn(ctx, t, peers[0], "zoo", "crash", "go")

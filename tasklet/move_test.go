@@ -18,7 +18,7 @@ import (
 // A program that knows nothing of this module moves around, and nobody can
 // tell from what it prints.
 func TestPlainProgramMoves(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 3, both)
 	n := 1500 // 3 seconds or more
 	for plainMoves(ctx, t, peers, n) < 2 {
@@ -117,12 +117,12 @@ func await(ctx context.Context, t *testing.T, progress *atomic.Int64, n int64) {
 	}
 }
 
-var manyMoves = flag.Int("moves", 30, "how often TestManyMoves moves its program")
+var manyMoves = flag.Int("moves", 12, "how often TestManyMoves moves its program")
 
 // A program that talks on channels all the time is moved many times, and loses
 // and doubles nothing.
 func TestManyMoves(t *testing.T) {
-	ctx := within(t, time.Minute+time.Duration(*manyMoves)*10*time.Second)
+	ctx := within(t, patience+time.Duration(*manyMoves)*10*time.Second)
 	peers := startPeers(t, 3, both)
 	progress, end := talk(ctx, t, peers[0], peers[1])
 	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "zoo"), "travel"))
@@ -137,7 +137,7 @@ func TestManyMoves(t *testing.T) {
 }
 
 func TestMovesItself(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 2, both)
 	progress, end := talk(ctx, t, peers[0], peers[1])
 	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "zoo"), "travel", peers[1].id()[:40])) // enough to say which
@@ -167,7 +167,7 @@ func TestLinkBreaks(t *testing.T) {
 	wasm := build(t, "zoo")
 	for _, step := range []string{"offer", "prefetch", "freeze", "prepare", "prepared", "commit", "arrived"} {
 		t.Run(step, func(t *testing.T) {
-			ctx := within(t, 2*time.Minute)
+			ctx := within(t, patience)
 			peers := startPeers(t, 2, tcp)
 			a, b := peers[0], peers[1]
 			progress, end := talk(ctx, t, a, a)

@@ -2,6 +2,7 @@ package tasklet_test
 
 import (
 	"context"
+	"flag"
 	"os"
 	"path/filepath"
 	"sync"
@@ -52,6 +53,8 @@ func TestMain(m *testing.M) {
 	if os.Getenv(beProcess) != "" {
 		os.Exit(serveProcess())
 	}
+	// Tests that kill peers wait, most of the time, for those that do not come back.
+	flag.Set("test.parallel", "12")
 	dir, err := os.MkdirTemp("", "tasklet")
 	if err != nil {
 		panic(err)
@@ -143,6 +146,9 @@ func build(t testing.TB, name string) []byte {
 	}))
 	return must[[]byte](t)(once.(func() ([]byte, error))())
 }
+
+// patience is how long a test waits for what must come, however busy the machine.
+const patience = 5 * time.Minute
 
 func within(t testing.TB, d time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), d)

@@ -30,7 +30,7 @@ type processSettings struct {
 	Data   string // for its records, if it has any
 	Cache  string
 	Listen []string
-	Stop   string // step of a move at which it stands still; "step 4": when that comes for the fourth time
+	Stop   string // step of a move at which it stands still, until it may pass; "step 4": when that comes for the fourth time
 	Checks time.Duration
 }
 
@@ -73,6 +73,7 @@ func serveProcess() int {
 	}
 	stop, nth, _ := strings.Cut(s.Stop, " ")
 	left, _ := strconv.Atoi(nth)
+	pass := make(chan struct{})
 	p.OnStep(func(step string) {
 		if step == stop {
 			left--
@@ -81,7 +82,7 @@ func serveProcess() int {
 			say(answer{Step: step})
 		} else {
 			say(answer{Step: s.Stop})
-			select {} // until it is killed
+			<-pass
 		}
 	})
 	say(answer{Value: p.node.Addrs()[0]})
@@ -91,6 +92,11 @@ func serveProcess() int {
 		var r request
 		if err := json.Unmarshal(in.Bytes(), &r); err != nil {
 			panic(err)
+		}
+		if r.Do == "pass" {
+			close(pass)
+			say(answer{N: r.N})
+			continue
 		}
 		go func() {
 			value, info, err := p.do(r.Do, r.Args)
@@ -107,7 +113,7 @@ func serveProcess() int {
 
 // do does what a request says.
 func (p *peer) do(what string, args []string) (string, *tasklet.Info, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	switch what {
 	case "connect":
@@ -202,11 +208,27 @@ func startProcess(t *testing.T, disk bool, stop string) *process {
 	return p
 }
 
+// raceDetector says that it is on.
+var raceDetector bool
+
+// executable returns what is executed in a process: this binary or, because the
+// race detector makes loading a program take a second, and nobody would see what
+// it finds in a process that is killed, the same one without it.
+var executable = sync.OnceValues(func() (string, error) {
+	if !raceDetector {
+		return os.Executable()
+	}
+	file := filepath.Join(cache, "peer.test")
+	if out, err := exec.Command("go", "test", "-c", "-race=false", "-o", file, ".").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("go test -c: %w\n%s", err, out)
+	}
+	return file, nil
+})
+
 // start starts the peer, the second time where it was.
 func (p *process) start() {
 	p.t.Helper()
-	exe := must[string](p.t)(os.Executable())
-	p.cmd = exec.Command(exe)
+	p.cmd = exec.Command(must[string](p.t)(executable()))
 	p.cmd.Env = append(os.Environ(), beProcess+"="+string(must[[]byte](p.t)(json.Marshal(p.settings))))
 	p.cmd.Stderr = p.log
 	p.in = must[io.WriteCloser](p.t)(p.cmd.StdinPipe())

@@ -239,7 +239,7 @@ func TestOriginWasAway(t *testing.T) {
 // Who waits for a tasklet goes on when its host is started again, though the peer
 // that started it is gone.
 func TestWaitOverRestart(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	dir, peers := t.TempDir(), functionPeers(t, 2)
 	origin, third := peers[0], peers[1]
 	begin := func() *peer {

@@ -3,7 +3,6 @@ package tasklet_test
 import (
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
@@ -14,7 +13,7 @@ import (
 func TestTransferResumes(t *testing.T) {
 	const size = 24 // MiB
 	for _, disk := range []bool{false, true} {
-		ctx := within(t, 3*time.Minute)
+		ctx := within(t, patience)
 		a := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})
 		b := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})
 		if disk {
@@ -54,7 +53,7 @@ func TestTransferResumes(t *testing.T) {
 // process has what the old one got, and the move hears at once that the old one
 // is gone.
 func TestTransferResumesAfterCrash(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	a, b := startProcess(t, true, ""), startProcess(t, true, "received 5")
 	a.connect(ctx, b)
 	id := must[answer](t)(a.ask(ctx, "spawn", programFile(t, "zoo"), "keep", "24")).Value

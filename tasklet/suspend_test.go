@@ -29,7 +29,7 @@ func (p *peer) address() []string {
 // A program that talks on channels all the time is suspended and resumed, here
 // and at another peer, and loses and doubles nothing.
 func TestSuspend(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	a, b := startAt(t, t.TempDir(), both), startAt(t, t.TempDir(), both)
 	must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))
 	progress, end := talk(ctx, t, a, b)
@@ -69,7 +69,7 @@ func TestSuspend(t *testing.T) {
 // A peer that is closed in good order and started again has its tasklets as
 // they were: those that ran go on, those that were suspended are.
 func TestRestart(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	dirs := []string{t.TempDir(), t.TempDir()}
 	a, b := startAt(t, dirs[0], both), startAt(t, dirs[1], tcp)
 	must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))
@@ -139,7 +139,7 @@ func TestRestart(t *testing.T) {
 // After a crash a tasklet goes on from its last checkpoint, and what it wrote is
 // there once.
 func TestCrashOfPeer(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	p := startProcess(t, true, "")
 	file := programFile(t, "plain")
 	fresh := must[answer](t)(p.ask(ctx, "spawn", file, "1000000")).Value
@@ -167,7 +167,7 @@ func TestCrashOfPeer(t *testing.T) {
 // The time that a tasklet was suspended passes for its timers, clocks and
 // deadlines.
 func TestTimeWhileSuspended(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	p := startAt(t, t.TempDir(), tcp)
 	tl := spawn(ctx, t, p, "zoo", "clock", "1h")
 	if err := tl.Suspend(ctx); err != nil {
@@ -184,7 +184,7 @@ func TestTimeWhileSuspended(t *testing.T) {
 }
 
 func TestSuspendErrors(t *testing.T) {
-	ctx := within(t, 2*time.Minute)
+	ctx := within(t, patience)
 	bare := startPeer(t, tcp, nil)
 	tl := spawn(ctx, t, bare, "zoo", "forever")
 	for what, err := range map[string]error{"suspend": tl.Suspend(ctx), "checkpoint": tl.Checkpoint(ctx)} {
@@ -214,7 +214,7 @@ func TestSuspendErrors(t *testing.T) {
 }
 
 func TestDrain(t *testing.T) {
-	ctx := within(t, 3*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 3, tcp)
 	refuses := startPeer(t, tcp, nil)
 	must[p2p.ID](t)(peers[0].node.Connect(ctx, refuses.node.Addrs()[0]))
@@ -256,7 +256,7 @@ func TestDrain(t *testing.T) {
 // Moves that meet: each ends in one of the ways that are said here, and the
 // tasklet goes on.
 func TestMovesMeet(t *testing.T) {
-	ctx := within(t, 5*time.Minute)
+	ctx := within(t, patience)
 	peers := startPeers(t, 3, both)
 	progress, end := talk(ctx, t, peers[0], peers[1])
 	tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, build(t, "zoo"), "travel"))

@@ -1,0 +1,5 @@
+//go:build race
+
+package tasklet_test
+
+func init() { raceDetector = true }
