@@ -26,6 +26,9 @@ var (
 	firstSeed = flag.Uint64("seed", 0, "the seed of the first one, 0 for a random one")
 )
 
+// raceDetector says that it is on.
+var raceDetector bool
+
 // TestCarriers checks the rules of channels on what programs and their peers
 // saw, while the programs are moved, and links are cut and parted.
 func TestCarriers(t *testing.T) {

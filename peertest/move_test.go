@@ -2,35 +2,27 @@ package peertest_test
 
 import (
 	"context"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/dstackless/dstackless/peertest"
+	"github.com/dstackless/dstackless/peertest/guests"
 )
-
-var raceDetector bool
 
 // A move is stopped at a step of it, between processes.
 func TestMoveStopsAtStep(t *testing.T) {
-	if raceDetector {
-		t.Skip("compiling the program takes a minute with the race detector")
-	}
-	file := filepath.Join(t.TempDir(), "stay.wasm")
-	build := exec.Command("go", "build", "-o", file, "./testdata/stay")
-	build.Env = append(os.Environ(), "GOOS=wasip1", "GOARCH=wasm")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	wasm, err := os.ReadFile(file)
+	dirs := []string{t.TempDir(), t.TempDir()}
+	wasm, err := guests.Build("testdata/stay", filepath.Join(dirs[0], "compiled"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := guests.Compile(wasm, filepath.Join(dirs[1], "compiled")); err != nil {
+		t.Fatal(err)
+	}
 	ctx := within(t, 2*time.Minute)
-	a := peertest.StartProcess(t, nil)
-	b := peertest.StartProcess(t, &peertest.ProcessOptions{Bootstrap: a.Addrs()[:1]})
+	a := peertest.StartProcess(t, &peertest.ProcessOptions{DataDir: dirs[0]})
+	b := peertest.StartProcess(t, &peertest.ProcessOptions{DataDir: dirs[1], Bootstrap: a.Addrs()[:1]})
 	id, err := a.Spawn(ctx, wasm)
 	if err != nil {
 		t.Fatal(err)
