@@ -94,3 +94,55 @@ func TestHomesInCircles(t *testing.T) {
 	honest(ctx, t, name, peers[0], peers[1])
 	agree(ctx, t, name, peers...)
 }
+
+// A value that came by way of the home, whose sender has not heard that, is
+// offered again by the sender itself: it is known, and received once.
+func TestPassedOnAndOfferedAgain(t *testing.T) {
+	ctx := within(t, 60*time.Second)
+	victim := startPeer(t, "/ip4/127.0.0.1/tcp/0")
+	const name = channel.Name("passed on")
+	c := open[string](t, victim, name)
+	agree(ctx, t, name, victim)
+	home, sender := attack(ctx, t, startNode(t), victim, true), attack(ctx, t, startNode(t), victim, true)
+	home.say(home.hello(name, 1, 1000, home.node.ID()))
+	home.ping()
+	sender.join(name)
+	kind := func(k byte) func(network.Frame) bool {
+		return func(f network.Frame) bool { return byte(f.Kind) == k }
+	}
+
+	sent, received := make(chan error, 1), make(chan string, 2)
+	go func() { sent <- c.Send(ctx, "value") }()
+	f := home.await(kind(byte(network.Send))) // how a value is written
+	home.say(network.Frame{Kind: network.Accept, Number: 1, Send: f.Send})
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	var receives []uint64
+	for range cap(received) {
+		go func() {
+			v, _ := c.Receive(ctx)
+			received <- v
+		}()
+		receives = append(receives, home.await(kind(byte(network.Receive))).Receive)
+	}
+	offer := network.Frame{Kind: network.Deliver, Number: 1, Send: 7, Receive: receives[0], Peer: sender.node.ID(), Value: f.Value}
+	home.say(offer)
+	home.await(kind(byte(network.Accept)))
+	if got := <-received; got != "value" {
+		t.Errorf("received %q", got)
+	}
+	offer.Receive, offer.Peer, offer.Again = receives[1], "", true
+	sender.say(offer)
+	answer := sender.await(func(f network.Frame) bool { return f.Kind == network.Accept || f.Kind == network.Refuse })
+	if n := victim.Channels()[0].Receives; answer.Kind != network.Accept || n != 1 {
+		t.Errorf("the answer is of kind %d, and %d receives wait", answer.Kind, n)
+	}
+	for _, h := range []*hostile{home, sender} {
+		h.end()
+	}
+	go c.Send(ctx, "last")
+	if got := <-received; got != "last" {
+		t.Errorf("the other receive got %q", got)
+	}
+}
