@@ -11,7 +11,6 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/codec"
@@ -60,7 +59,7 @@ func TestRef(t *testing.T) {
 		"program":  func(ctx context.Context, at *peer) (*tasklet.Tasklet, error) { return at.Spawn(ctx, wasm, "self") },
 		"function": func(ctx context.Context, at *peer) (*tasklet.Tasklet, error) { return at.Go(ctx, selves(false)) },
 	} {
-		t.Run(name, func(t *testing.T) { everything(within(t, 2*time.Minute), t, start) })
+		t.Run(name, func(t *testing.T) { everything(within(t, patience), t, start) })
 	}
 }
 
@@ -163,7 +162,7 @@ func everything(ctx context.Context, t *testing.T, start func(context.Context, *
 // The end of a tasklet, and its output, are told to who has a Ref of it also when
 // it ended at a host that is gone; only the peer that started it knows then.
 func TestRefOfEnded(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	peers := functionPeers(t, 3)
 	origin, host, third := peers[0], peers[1], peers[2]
 	tl := must[*tasklet.Tasklet](t)(origin.Go(ctx, prints(0)))
@@ -194,7 +193,7 @@ func TestRefOfEnded(t *testing.T) {
 // The peer that started a tasklet was away while the tasklet moved on, from a host
 // that is gone when it is back: it finds it again.
 func TestOriginWasAway(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	dir := t.TempDir()
 	back := func() *peer {
 		p := must[*peer](t)(newPeer(dir, tcp, &tasklet.Options{DataDir: dir, Functions: functions}))
@@ -279,7 +278,7 @@ func TestWaitOverRestart(t *testing.T) {
 // Who knows the ID alone, has another key, or shows what was meant for another
 // peer, may not even ask.
 func TestRefOfStranger(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	peers := functionPeers(t, 3)
 	origin, host, stranger := peers[0], peers[1], peers[2]
 	tl := must[*tasklet.Tasklet](t)(origin.Go(ctx, prints(0)))
@@ -355,7 +354,7 @@ func TestRefOfStranger(t *testing.T) {
 
 // A tasklet whose continuation an older peer made has no Ref, and all else.
 func TestNoKey(t *testing.T) {
-	ctx := within(t, time.Minute)
+	ctx := within(t, patience)
 	peers := functionPeers(t, 2)
 	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, prints(0)))
 	ref := must[tasklet.Ref](t)(tl.Ref())

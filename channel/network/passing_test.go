@@ -49,6 +49,41 @@ func TestPassedOnBySecondSession(t *testing.T) {
 	}
 }
 
+// A value came by way of the home, and its owner, who has not heard so, offers it
+// again itself: it is known, and not received twice.
+func TestPassedOnAndOfferedAgain(t *testing.T) {
+	ctx := within(t, 30*time.Second)
+	const name = channel.Name("offered again")
+	node, victim := startNode(t), startPeer(t)
+	c := open[[]byte](t, victim, name)
+	home := attack(ctx, t, node, victim, true)
+	receive, received := home.reaching(name)
+	owner := attack(ctx, t, startNode(t), victim, true)
+	owner.join(name)
+	offer := network.Frame{Kind: network.Deliver, Number: 1, Send: 7, Receive: receive, Peer: owner.node.ID(), Value: raw("hello")}
+	home.say(offer)
+	home.await(func(f network.Frame) bool { return f.Kind == network.Accept && f.Send == 7 })
+	if got := <-received; got != "hello" {
+		t.Errorf("received %q", got)
+	}
+
+	next := make(chan string)
+	go func() {
+		v, _ := c.Receive(ctx)
+		next <- string(v)
+	}()
+	offer.Receive = home.await(func(f network.Frame) bool { return f.Kind == network.Receive }).Receive
+	offer.Peer, offer.Again = "", true
+	owner.say(offer)
+	if f := owner.await(func(f network.Frame) bool { return f.Send == 7 }); f.Kind != network.Accept {
+		t.Errorf("the answer is %+v", f)
+	}
+	home.say(network.Frame{Kind: network.Deliver, Number: 1, Send: 8, Receive: offer.Receive, Peer: owner.node.ID(), Value: raw("next")})
+	if got := <-next; got != "next" {
+		t.Errorf("received %q", got)
+	}
+}
+
 // A value that its owner offered again itself is refused when it comes by way of
 // the home, too late. The home strikes the receive out: it has to hear of it again.
 func TestReceiveIsSaidAgain(t *testing.T) {
