@@ -12,6 +12,7 @@ import (
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/channel/history"
+	"github.com/dstackless/dstackless/channel/network"
 )
 
 // Many values are under way at once, and arrive in their order, wherever sender,
@@ -84,6 +85,45 @@ func TestSendAsync(t *testing.T) {
 			}
 			empty(ctx, t, peers, name)
 		})
+	}
+}
+
+// A value that is on its way to a far receiver is not overtaken by the next one,
+// for which there is a receiver here.
+func TestSendAsyncTurn(t *testing.T) {
+	ctx := within(t, 30*time.Second)
+	const name = channel.Name("turn")
+	node, victim := startNode(t), startPeer(t)
+	c := open[string](t, victim, name)
+	home := attack(ctx, t, node, victim, true)
+	home.say(home.hello(name, 1, 1000, node.ID()))
+	home.ping()
+	first := c.SendAsync(ctx, "first")
+	f := home.await(func(f network.Frame) bool { return f.Kind == network.Send })
+	home.say(network.Frame{Kind: network.Match, Number: 1, Send: f.Send, At: f.At, Receive: 1, Peer: node.ID()})
+	home.await(func(f network.Frame) bool { return f.Kind == network.Deliver })
+	received := make(chan string)
+	go func() {
+		for range 2 {
+			v, err := c.Receive(ctx)
+			if err != nil {
+				t.Error(err)
+			}
+			received <- v
+		}
+	}()
+	home.await(func(f network.Frame) bool { return f.Kind == network.Receive })
+	second := c.SendAsync(ctx, "second")
+	home.say(network.Frame{Kind: network.Refuse, Number: 1, Send: f.Send})
+	for _, want := range []string{"first", "second"} {
+		if got := <-received; got != want {
+			t.Errorf("received %q, want %q", got, want)
+		}
+	}
+	for _, p := range []*channel.Pending{first, second} {
+		if err := p.Wait(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -175,6 +175,16 @@ func (h *hostile) isReset() {
 	}
 }
 
+// isOver reports whether the victim has ended the session.
+func (h *hostile) isOver() bool {
+	select {
+	case <-h.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // end ends the session and waits until the victim has seen it.
 func (h *hostile) end() {
 	h.t.Helper()

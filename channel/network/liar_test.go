@@ -36,13 +36,14 @@ func TestHomeMatchesTwice(t *testing.T) {
 			received <- v
 		}()
 	}
-	var sends, receives []uint64
+	var sends []network.Frame
+	var receives []uint64
 	for range n {
-		sends = append(sends, sender.await(func(f network.Frame) bool { return f.Kind == network.Send }).Send)
+		sends = append(sends, sender.await(func(f network.Frame) bool { return f.Kind == network.Send }))
 		receives = append(receives, receiver.await(func(f network.Frame) bool { return f.Kind == network.Receive }).Receive)
 	}
-	match := func(s, r uint64) network.Frame {
-		return network.Frame{Kind: network.Match, Number: 1, Send: s, Receive: r, Peer: peers[1].node.ID(), Addrs: peers[1].node.Addrs()}
+	match := func(s network.Frame, r uint64) network.Frame {
+		return network.Frame{Kind: network.Match, Number: 1, Send: s.Send, At: s.At, Receive: r, Peer: peers[1].node.ID(), Addrs: peers[1].node.Addrs()}
 	}
 	sender.say(match(sends[0], receives[0]), match(sends[1], receives[0]), match(sends[2], receives[1]), match(sends[2], receives[2]))
 	seen := map[string]int{}
@@ -51,6 +52,9 @@ func TestHomeMatchesTwice(t *testing.T) {
 		if err := <-sent; err != nil {
 			t.Error(err)
 		}
+	}
+	if sender.isOver() {
+		t.Error("they waited until the liar was given up")
 	}
 	sender.end()
 	receiver.end()
