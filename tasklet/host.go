@@ -317,8 +317,8 @@ func (h *Host) Close() error {
 // closeTimeout is how long Close may take to suspend all tasklets.
 const closeTimeout = time.Minute
 
-// atOnce is how many tasklets are suspended at a time when a host is closed.
-// They get to the disk together.
+// atOnce is how many tasklets are suspended at a time when a host is closed, and
+// woken when it is started. They get to the disk together.
 const atOnce = 256
 
 // suspendAll suspends tasklets because the host is closed. Those that cannot be

@@ -11,13 +11,9 @@ import (
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
-const (
-	// keepTime is how long the peer that started a tasklet remembers it, and
-	// its output, after it exited.
-	keepTime = 24 * time.Hour
-	// wakers is how many tasklets are woken at a time when a host starts.
-	wakers = 4
-)
+// keepTime is how long the peer that started a tasklet remembers it, and its
+// output, after it exited.
+const keepTime = 24 * time.Hour
 
 // restore takes over what the disk has, before the host serves anybody. It
 // returns what is to be done then.
@@ -41,7 +37,7 @@ func (h *Host) restore() (todo []func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	slots := make(chan struct{}, wakers)
+	slots := make(chan struct{}, atOnce)
 	used := map[string]bool{}
 	err = each(h.disk, tableHosted, func(key string, data []byte) error {
 		s, err := decodeHosted(data)
