@@ -25,6 +25,7 @@ type arrival struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the attempt is over
 	listed bool          // a list of pages has come
+	stored int64         // records of the log that are on disk for certain
 
 	unpacker unpacker
 
@@ -213,6 +214,9 @@ func (g *guest) take(a *arrival) error {
 			if err := a.receive(&list); err != nil {
 				return err
 			}
+			if err := a.store(len(list.Index) < listed); err != nil {
+				return err
+			}
 			h.reached("received")
 		case t == tagFrozen:
 			cont, err := decodeContinuation(body, h.opts.Limits.Memory)
@@ -239,6 +243,26 @@ func (a *arrival) ready() {
 	a.host.mu.Lock()
 	defer a.host.mu.Unlock()
 	a.prepared, a.since = true, time.Now()
+}
+
+// stored is how many pages are brought to disk at a time while more of them come,
+// 16 MiB, and at the end of a round a quarter.
+const stored = 4096
+
+// store brings pages to disk that have come, if they are many, so that few are
+// left for the time when the tasklet stands still.
+func (a *arrival) store(roundEnds bool) error {
+	log := a.guest().pages
+	if log == nil {
+		return nil
+	}
+	fresh := log.Records() - a.stored
+	if fresh < stored/4 || fresh < stored && !roundEnds {
+		return nil
+	}
+	_, err := log.Sync()
+	a.stored = log.Records()
+	return err
 }
 
 // asks returns what is asked of the source: one byte, if some of the memory may be
