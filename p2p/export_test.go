@@ -52,6 +52,15 @@ func (a *Attempts) Ended(id ID, dialed bool, err error) {
 	a.p.ended(id, err)
 }
 
+// News tells that attempts are due at once.
+func (a *Attempts) News() <-chan struct{} {
+	_, news := a.p.due("")
+	return news
+}
+
+// Enter reports whether nobody follows the peer yet.
+func (a *Attempts) Enter(id ID) bool { return a.p.enter(id) }
+
 // Again is called when the node is seen elsewhere.
 func (a *Attempts) Again() { a.p.again() }
 

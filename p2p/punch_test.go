@@ -62,13 +62,36 @@ func TestPunchPauses(t *testing.T) {
 	}
 }
 
+// An attempt that could not even be made is no reason for the pause of one that
+// failed before. Who waits is told of a change, and one follows each peer.
+func TestPunches(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var a p2p.Attempts
+		a.Ended("peer", true, errors.New("failed"))
+		a.Ended("peer", false, errors.New("failed"))
+		if d := a.Due("peer"); d != 250*time.Millisecond {
+			t.Errorf("the pause is %v", d)
+		}
+		news := a.News()
+		a.Again()
+		select {
+		case <-news:
+		default:
+			t.Error("who waits is not told")
+		}
+		if !a.Enter("peer") || a.Enter("peer") || !a.Enter("another") {
+			t.Error("not each peer is followed by one")
+		}
+	})
+}
+
 // A symmetric NAT makes another port for each peer: no reason to try again.
 func TestPlaces(t *testing.T) {
 	const relay = "/ip4/192.0.0.131/tcp/1/p2p/12D3KooWKi4muenaKfuLfLmm8zjvsmSgEn1g4QF3c7PieinAGLj8/p2p-circuit"
 	var addrs []ma.Multiaddr
 	for _, text := range []string{
-		"/ip4/192.0.0.141/udp/1/quic-v1", "/ip4/192.0.0.141/udp/2/quic-v1", "/ip4/192.0.0.141/tcp/1",
-		"/ip4/192.168.1.2/tcp/1", "/ip4/0.0.0.0/tcp/1", "/ip6/2606:4700::1/tcp/7", "/p2p-circuit", relay,
+		"/ip6/2606:4700::1/tcp/7", "/ip4/192.0.0.141/udp/1/quic-v1", "/ip4/192.0.0.141/tcp/1",
+		"/ip4/192.0.0.141/udp/2/quic-v1", "/ip4/192.168.1.2/tcp/1", "/ip4/0.0.0.0/tcp/1", "/p2p-circuit", relay,
 	} {
 		addrs = append(addrs, ma.StringCast(text))
 	}
