@@ -41,47 +41,6 @@ import (
 // DefaultMemoryLimit is how much memory a tasklet may have by default: 256 MiB.
 const DefaultMemoryLimit = sandbox.DefaultMemoryLimit
 
-// Options are the settings of a [Host].
-type Options struct {
-	// DataDir is the folder in which the host keeps what it must not forget:
-	// tasklets that are suspended, records of moves, output. With it, a host
-	// that is closed suspends its tasklets and resumes them when it is started
-	// again, and one that crashed makes them go on from their last record,
-	// see Checkpoint. Only one host may use it. Default: none; tasklets end
-	// with their host.
-	DataDir string
-
-	// CacheDir is the folder for compiled code, which several hosts may
-	// share. Default: the folder compiled in DataDir, if there is one;
-	// otherwise programs are compiled again each time the host starts.
-	CacheDir string
-
-	// Checkpoint is the time between two records of each tasklet that runs
-	// here, in a host with a DataDir. After a crash of the host a tasklet goes
-	// on from its last record, and what it did since is repeated, messages
-	// that it sent included: a weaker promise than that of suspending. Without
-	// checkpoints the last record is of the tasklet's last move or suspension,
-	// or its start. Default: none but those.
-	Checkpoint time.Duration
-
-	// Accept are the peers that may move tasklets here. Default: none.
-	// Tasklets that were started here may always come back.
-	Accept []p2p.ID
-
-	// AcceptAny lets every peer move tasklets here.
-	AcceptAny bool
-
-	// Functions are the functions that may run here as tasklets, and come from
-	// other peers as such. Default: none.
-	Functions []AnyFunction
-
-	// Limits are what tasklets may use of this peer. Default: see there.
-	Limits Limits
-
-	// Logger takes what an operator may want to know. Default: silence.
-	Logger *slog.Logger
-}
-
 // A Host is this peer's part in hosting tasklets. It is safe for concurrent
 // use.
 type Host struct {
@@ -288,58 +247,12 @@ func (h *Host) List() []Info {
 	return infos
 }
 
-// Close suspends the tasklets that are here, so that they go on when a host is
-// started with the same data folder, or ends them if there is none, and waits
-// until all is quiet. It is idempotent.
-func (h *Host) Close() error {
-	h.mu.Lock()
-	first := !h.closed
-	h.closed = true
-	h.mu.Unlock()
-	if !first {
-		return nil
-	}
-	h.node.Unhandle(Protocol)
-	here := h.all()
-	if h.disk != nil {
-		h.suspendAll(here)
-	}
-	h.stop()
-	for _, p := range here {
-		p.engine.kill(ErrClosed)
-	}
-	h.wg.Wait()
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.release()
-}
-
 // closeTimeout is how long Close may take to suspend all tasklets.
 const closeTimeout = time.Minute
 
 // atOnce is how many tasklets are suspended at a time when a host is closed, and
 // woken when it is started. They get to the disk together.
 const atOnce = 256
-
-// suspendAll suspends tasklets because the host is closed. Those that cannot be
-// suspended go on from their last record.
-func (h *Host) suspendAll(here []*process) {
-	ctx, cancel := context.WithTimeout(h.ctx, closeTimeout)
-	defer cancel()
-	var all sync.WaitGroup
-	slots := make(chan struct{}, atOnce)
-	for _, p := range here {
-		slots <- struct{}{}
-		all.Go(func() {
-			defer func() { <-slots }()
-			p.interrupt()
-			if err := p.suspend(ctx, false); err != nil && p.gone() == nil {
-				h.log.Error("a tasklet could not be suspended; it will go on from its last record", "tasklet", p.id, "error", err)
-			}
-		})
-	}
-	all.Wait()
-}
 
 // forwardTime is how long a host tells where a tasklet went, and keeps the
 // outcome of a move or a run for those who have not asked yet.

@@ -1,0 +1,52 @@
+package tasklet
+
+import (
+	"context"
+	"sync"
+)
+
+// Close suspends the tasklets that are here, so that they go on when a host is
+// started with the same data folder, or ends them if there is none, and waits
+// until all is quiet. It is idempotent.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	first := !h.closed
+	h.closed = true
+	h.mu.Unlock()
+	if !first {
+		return nil
+	}
+	h.node.Unhandle(Protocol)
+	here := h.all()
+	if h.disk != nil {
+		h.suspendAll(here)
+	}
+	h.stop()
+	for _, p := range here {
+		p.engine.kill(ErrClosed)
+	}
+	h.wg.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.release()
+}
+
+// suspendAll suspends tasklets because the host is closed. Those that cannot be
+// suspended go on from their last record.
+func (h *Host) suspendAll(here []*process) {
+	ctx, cancel := context.WithTimeout(h.ctx, closeTimeout)
+	defer cancel()
+	var all sync.WaitGroup
+	slots := make(chan struct{}, atOnce)
+	for _, p := range here {
+		slots <- struct{}{}
+		all.Go(func() {
+			defer func() { <-slots }()
+			p.interrupt()
+			if err := p.suspend(ctx, false); err != nil && p.gone() == nil {
+				h.log.Error("a tasklet could not be suspended; it will go on from its last record", "tasklet", p.id, "error", err)
+			}
+		})
+	}
+	all.Wait()
+}

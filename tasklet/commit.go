@@ -1,0 +1,132 @@
+package tasklet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dstackless/dstackless/tasklet/journal"
+)
+
+// undo makes the tasklet go on here.
+func (m *move) undo() error {
+	if !m.paused {
+		return nil
+	}
+	return m.process.engine.goOn()
+}
+
+// commit gives the tasklet up. If that could not be recorded, it is not given
+// up, and the move is to be undone.
+func (m *move) commit() (given bool, err error) {
+	h, p := m.host, m.process
+	m.hop.Frozen, m.hop.Sent = time.Since(m.froze), m.conn.sent
+	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, at: time.Now()}
+	o.claim = *h.pass(p.id, &p.claim, m.to)
+	d := departure{to: m.to, hop: m.hop, at: o.at}
+	if err := h.saveCommit(m, o, d); err != nil {
+		return false, err
+	}
+	h.note(m.id, o)
+	h.reached("commit")
+	m.conn.within(stepTimeout)
+	err = m.conn.send(tagCommit, &commit{m.hop, o.claim})
+	if err == nil {
+		_, err = m.conn.expect(tagRunning, 0)
+	}
+	m.hop.Frozen = time.Since(m.froze)
+	m.hop.Sent = m.conn.sent
+	if err != nil {
+		h.reached("confirm")
+		err = h.confirm(m)
+	}
+	d.hop = m.hop
+	p.mu.Lock()
+	p.left = &d
+	p.mu.Unlock()
+	h.mu.Lock()
+	h.departed[p.id] = d
+	if h.processes[p.id] == p {
+		delete(h.processes, p.id)
+	}
+	h.mu.Unlock()
+	p.leave()
+	p.engine.given()
+	p.engine.unload()
+	if err == nil {
+		h.confirmed(m.id)
+	}
+	h.reached("forward")
+	h.log.Info("tasklet moved away", "tasklet", p.id, "to", m.to, "bytes", m.hop.Bytes, "new", m.hop.New, "frozen", m.hop.Frozen)
+	return true, err
+}
+
+// saveCommit notes on disk that the tasklet is given up.
+func (h *Host) saveCommit(m *move, o outcome, d departure) error {
+	id := string(m.process.id)
+	err := h.update(func(tx *journal.Tx) error {
+		return errors.Join(
+			tx.Delete(tableHosted, id),
+			h.saveOutcome(tx, m.id, o),
+			put(tx, tableDeparted, id, &savedDeparture{d.to.String(), d.hop, d.at}),
+		)
+	})
+	if saved := m.process.saved; err == nil && saved != nil && saved.Pages != "" {
+		if err := h.disk.Remove(saved.Pages); err != nil {
+			h.log.Warn("the log of a tasklet that left could not be removed", "error", err)
+		}
+	}
+	return err
+}
+
+// confirmed notes that the destination knows of the commit, so that the outcome
+// may be forgotten one day.
+func (h *Host) confirmed(id moveID) {
+	h.mu.Lock()
+	o := h.moves[id]
+	o.confirmed = true
+	h.moves[id] = o
+	h.mu.Unlock()
+	if err := h.update(func(tx *journal.Tx) error { return h.saveOutcome(tx, id, o) }); err != nil {
+		h.log.Warn("the end of a move could not be recorded; it will be asked for again", "error", err)
+	}
+}
+
+// confirm asks the destination, after the link broke, whether the tasklet runs.
+func (h *Host) confirm(m *move) error {
+	ctx, cancel := context.WithTimeout(h.ctx, confirmTimeout)
+	defer cancel()
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+		_, err := h.ask(ctx, m.to, &control{ID: m.process.id, Confirm: m.id})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return fmt.Errorf("%w: peer %s: %w", ErrUnconfirmed, m.to, err)
+		}
+	}
+}
+
+// confirmAll asks the destinations of moves that broke off after the commit
+// whether they know of it.
+func (h *Host) confirmAll() {
+	h.mu.Lock()
+	open := map[moveID]outcome{}
+	for id, o := range h.moves {
+		if o.state == committed && !o.confirmed && time.Since(o.at) > confirmTimeout+stepTimeout {
+			open[id] = o
+		}
+	}
+	h.mu.Unlock()
+	for id, o := range open {
+		ctx, cancel := context.WithTimeout(h.ctx, confirmTimeout)
+		_, err := h.ask(ctx, o.to, &control{ID: o.id, Confirm: id})
+		cancel()
+		if err == nil {
+			h.confirmed(id)
+		}
+	}
+}

@@ -1,0 +1,212 @@
+package tasklet
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/dstackless/dstackless/codec"
+)
+
+// give sends memory in rounds, and the rest when the program has stopped.
+func (g *guest) give(ctx context.Context, m *move) error {
+	h, p, c := m.host, m.process, m.conn
+	c.within(stepTimeout)
+	o := offer{ID: p.id, Move: m.id, Program: p.program, Origin: p.origin, Args: p.args}
+	if err := g.inst.AtSafePoint(ctx, func(memory []byte) { o.Memory = uint64(len(memory)) }); err != nil {
+		return err
+	}
+	if err := c.send(tagOffer, &o); err != nil {
+		return err
+	}
+	if _, err := c.expect(tagWelcome, 0); err != nil {
+		return err
+	}
+	h.reached("offer")
+	c.within(fetchTimeout + stepTimeout)
+	asks, err := c.expect(tagReady, 1)
+	if err != nil {
+		return err
+	}
+	h.reached("prefetch")
+	if err := g.precopy(ctx, m, len(asks) > 0); err != nil {
+		return err
+	}
+	h.reached("freeze")
+	return g.freeze(ctx, m)
+}
+
+// precopy sends memory while the tasklet runs, until little is new or it does
+// not get less. The destination may have asked what the pages are.
+func (g *guest) precopy(ctx context.Context, m *move, asked bool) error {
+	last, stalls := uint64(1<<63), 0
+	for round := range maxRounds {
+		before := m.hop.New
+		var err error
+		switch {
+		case round > 0:
+			err = g.flow(ctx, m, nil)
+		case asked:
+			err = g.compare(ctx, m)
+		default:
+			err = g.flow(ctx, m, g.book.all())
+		}
+		if err != nil {
+			return err
+		}
+		m.host.reached("pages")
+		sent := m.hop.New - before
+		if sent > last/10*9 {
+			stalls++
+		}
+		if sent <= enough || stalls == maxStalls {
+			return nil
+		}
+		last = min(last, sent)
+	}
+	return nil
+}
+
+// compare sends what the destination does not have, after it was told what there
+// is.
+func (g *guest) compare(ctx context.Context, m *move) error {
+	_, snap, err := g.changes(ctx)
+	if err != nil {
+		return err
+	}
+	list := g.book.list(g.book.all(), snap.Page)
+	m.conn.within(stepTimeout)
+	if err := m.send(tagPages, list); err != nil {
+		return err
+	}
+	need, err := m.conn.expect(tagNeed, len(list.Index)/8+1)
+	if err != nil {
+		return err
+	}
+	if len(need) != (len(list.Index)+7)/8 {
+		return fmt.Errorf("tasklet: list of missing pages: %w", codec.ErrMalformed)
+	}
+	var missing []uint32
+	for n, i := range list.Index {
+		if bit(need, n) {
+			missing = append(missing, i)
+		}
+	}
+	return m.sendPages(missing, snap)
+}
+
+// flow sends what changed while it is being found, and at last what is left of
+// other pages.
+func (g *guest) flow(ctx context.Context, m *move, others []uint32) error {
+	snap, err := g.inst.Snapshot()
+	if err != nil {
+		return err
+	}
+	lists := make(chan *PageList, ahead)
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error {
+		defer close(lists)
+		tell := func(list *PageList) error {
+			select {
+			case lists <- list:
+				return nil
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+		var told []uint32
+		_, err := g.refresh(ctx, func(list *PageList) error {
+			if len(others) > 0 {
+				told = append(told, list.Index...)
+			}
+			return tell(list)
+		})
+		if err != nil {
+			return err
+		}
+		slices.Sort(told)
+		for some := range slices.Chunk(without(others, told), listed) {
+			if err := tell(&PageList{Size: g.book.size, Index: some}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	both.Go(func() error {
+		for list := range lists {
+			m.conn.within(stepTimeout)
+			if err := m.send(tagPages, list); err != nil {
+				return err
+			}
+			if err := m.sendPages(list.Index, snap); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return both.Wait()
+}
+
+// without returns all but some, both of which are in order.
+func without(all, some []uint32) (left []uint32) {
+	for _, i := range all {
+		for len(some) > 0 && some[0] < i {
+			some = some[1:]
+		}
+		if len(some) == 0 || some[0] != i {
+			left = append(left, i)
+		}
+	}
+	return left
+}
+
+// freeze stops the tasklet and sends what is left.
+func (g *guest) freeze(ctx context.Context, m *move) error {
+	h, c := m.host, m.conn
+	m.froze = time.Now()
+	if err := g.pause(ctx); err != nil {
+		return err
+	}
+	m.paused = true
+	g.withdraw(false)
+	cont, list, snap, err := g.continuation(ctx)
+	if err != nil {
+		return err
+	}
+	cont.Memory, cont.Mover = *list, m.mover
+	m.hop.From, m.hop.To = h.self, m.to.String()
+	m.hop.Bytes = uint64(g.book.differ) * pageSize
+	c.within(stepTimeout)
+	if err := m.send(tagFrozen, cont); err != nil {
+		return err
+	}
+	if err := m.sendPages(list.Index, snap); err != nil {
+		return err
+	}
+	h.reached("prepare")
+	c.within(stepTimeout)
+	if _, err = c.expect(tagPrepared, 0); err != nil {
+		return err
+	}
+	h.reached("prepared")
+	return nil
+}
+
+// given puts pages of a memory that leaves in the cache, for its return.
+func (g *guest) given() {
+	snap, err := g.inst.Snapshot()
+	if err != nil {
+		return
+	}
+	pages := g.book.all()
+	pages = pages[:min(len(pages), maxKept)]
+	g.book.name(pages, snap.Page)
+	for _, i := range pages {
+		if hash := g.book.hashes[i]; !g.host.pages.Contains(hash) {
+			g.host.pages.Add(hash, slices.Clone(snap.Page(i)))
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package tasklet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dstackless/dstackless/tasklet/journal"
+)
+
+// save brings all of the tasklet to the disk.
+func (a *arrival) save(c *Continuation) error {
+	if a.host.disk == nil {
+		return nil
+	}
+	cont := *c
+	cont.Memory = PageList{Size: c.Memory.Size}
+	return a.process.save(&hosted{
+		Standing: prepared, Cont: cont, Pages: a.guest().pages.Name(), Move: a.offer.Move, Source: a.from.String(),
+	})
+}
+
+// await waits for the source's decision, and asks for it if the link breaks.
+func (a *arrival) await() (run bool, err error) {
+	a.conn.within(stepTimeout)
+	var c commit
+	if err = a.conn.receive(tagCommit, &c); err == nil {
+		a.process.moves, a.process.claim = appendHop(a.process.moves, c.Hop), c.Claim
+		return true, nil
+	}
+	var told *remoteError
+	if errors.As(err, &told) {
+		return false, err
+	}
+	return a.ask(err)
+}
+
+// ask asks the source for its decision until there is one, or the operator
+// takes it.
+func (a *arrival) ask(err error) (commit bool, _ error) {
+	h := a.host
+	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+		ctx, cancel := context.WithTimeout(a.ctx, stepTimeout)
+		reply, askErr := h.ask(ctx, a.from, &control{ID: a.offer.ID, Outcome: a.offer.Move})
+		cancel()
+		if askErr == nil && reply.Outcome != undecided {
+			if reply.Outcome == committed {
+				a.process.moves = appendHop(a.process.moves, reply.Hop)
+				if reply.Claim != nil {
+					a.process.claim = *reply.Claim
+				}
+			}
+			return reply.Outcome == committed, err
+		}
+		h.mu.Lock()
+		a.asked = askErr
+		h.mu.Unlock()
+		h.log.Warn("tasklet is prepared, but its source does not say whether it keeps it",
+			"tasklet", a.offer.ID, "source", a.from, "reason", askErr)
+		select {
+		case <-time.After(wait):
+		case run := <-a.forced:
+			return run, errForced
+		case <-a.ctx.Done():
+			if h.ctx.Err() != nil {
+				return false, ErrClosed
+			}
+			return false, errAgain
+		}
+	}
+}
+
+// run makes the tasklet this peer's.
+func (a *arrival) run() error {
+	h, p := a.host, a.process
+	p.turn <- struct{}{} // nobody else has it
+	defer func() { <-p.turn }()
+	if p.saved != nil {
+		s := *p.saved
+		s.Standing, s.Cont.Moves, s.Cont.Claim = running, p.moves, p.claim
+		err := p.saveHosted(&s, func(tx *journal.Tx) error { return tx.Delete(tableDeparted, string(p.id)) })
+		if err != nil {
+			// The source has given it up, and this peer's record says that it
+			// is prepared: the next start asks again.
+			p.engine.unload()
+			p.settle()
+			return err
+		}
+	}
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		p.engine.unload()
+		p.settle()
+		return ErrClosed
+	}
+	h.processes[p.id] = p
+	delete(h.departed, p.id)
+	h.mu.Unlock()
+	h.log.Info("tasklet arrived", "tasklet", p.id, "from", a.from)
+	if p.live() != nil { // it was prepared before this peer was started
+		return p.wake(h.ctx)
+	}
+	return p.launch()
+}
+
+// landed waits until a tasklet that is just coming here has come. It may have
+// left again by then.
+func (h *Host) landed(ctx context.Context, id ID) error {
+	h.mu.Lock()
+	a, p := h.arriving[id], h.processes[id]
+	_, left := h.departed[id]
+	h.mu.Unlock()
+	switch {
+	case p != nil, a == nil && left:
+		return nil
+	case a == nil:
+		return fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, id, h.node.ID())
+	}
+	select {
+	case <-a.done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,49 @@
+package tasklet
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
+)
+
+// Options are the settings of a [Host].
+type Options struct {
+	// DataDir is the folder in which the host keeps what it must not forget:
+	// tasklets that are suspended, records of moves, output. With it, a host
+	// that is closed suspends its tasklets and resumes them when it is started
+	// again, and one that crashed makes them go on from their last record,
+	// see Checkpoint. Only one host may use it. Default: none; tasklets end
+	// with their host.
+	DataDir string
+
+	// CacheDir is the folder for compiled code, which several hosts may
+	// share. Default: the folder compiled in DataDir, if there is one;
+	// otherwise programs are compiled again each time the host starts.
+	CacheDir string
+
+	// Checkpoint is the time between two records of each tasklet that runs
+	// here, in a host with a DataDir. After a crash of the host a tasklet goes
+	// on from its last record, and what it did since is repeated, messages
+	// that it sent included: a weaker promise than that of suspending. Without
+	// checkpoints the last record is of the tasklet's last move or suspension,
+	// or its start. Default: none but those.
+	Checkpoint time.Duration
+
+	// Accept are the peers that may move tasklets here. Default: none.
+	// Tasklets that were started here may always come back.
+	Accept []p2p.ID
+
+	// AcceptAny lets every peer move tasklets here.
+	AcceptAny bool
+
+	// Functions are the functions that may run here as tasklets, and come from
+	// other peers as such. Default: none.
+	Functions []AnyFunction
+
+	// Limits are what tasklets may use of this peer. Default: see there.
+	Limits Limits
+
+	// Logger takes what an operator may want to know. Default: silence.
+	Logger *slog.Logger
+}

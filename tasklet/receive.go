@@ -1,0 +1,212 @@
+package tasklet
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/dstackless/dstackless/codec"
+	"github.com/dstackless/dstackless/tasklet/program"
+)
+
+// take gets the program, and its memory.
+func (g *guest) take(a *arrival) error {
+	h, c := a.host, a.conn
+	if err := c.send(tagWelcome, nil); err != nil {
+		return err
+	}
+	c.within(fetchTimeout + stepTimeout)
+	code, err := h.fetch(a.ctx, a.offer.Program, a.from)
+	if err != nil {
+		return err
+	}
+	if err := a.open(code); err != nil {
+		return err
+	}
+	if err := c.sendBytes(tagReady, a.asks()); err != nil {
+		return err
+	}
+	defer a.unpacker.close()
+	limit := maxEncoded(h.opts.Limits.Memory)
+	for {
+		c.within(stepTimeout + freezeTimeout)
+		t, body, err := c.next(limit)
+		switch {
+		case err != nil:
+			return err
+		case t == tagPages:
+			var list PageList
+			if err := codec.Unmarshal(body, &list); err != nil {
+				return err
+			}
+			if err := list.validate(h.opts.Limits.Memory); err != nil {
+				return err
+			}
+			if err := a.receive(&list); err != nil {
+				return err
+			}
+			if err := a.store(len(list.Index) < listed); err != nil {
+				return err
+			}
+			h.reached("received")
+		case t == tagFrozen:
+			cont, err := decodeContinuation(body, h.opts.Limits.Memory)
+			if err != nil {
+				return err
+			}
+			if err := a.restore(cont); err != nil {
+				return err
+			}
+			h.reached("restored")
+			if err := a.save(cont); err != nil {
+				return err
+			}
+			a.ready()
+			return c.send(tagPrepared, nil)
+		default:
+			return fmt.Errorf("tasklet: message %d in a move: %w", t, codec.ErrMalformed)
+		}
+	}
+}
+
+// ready notes that all is here but the source's word.
+func (a *arrival) ready() {
+	a.host.mu.Lock()
+	defer a.host.mu.Unlock()
+	a.prepared, a.since = true, time.Now()
+}
+
+// store brings pages to disk that have come, if they are many, so that few are
+// left for the time when the tasklet stands still.
+func (a *arrival) store(roundEnds bool) error {
+	log := a.guest().pages
+	if log == nil {
+		return nil
+	}
+	fresh := log.Records() - a.stored
+	if fresh < stored/4 || fresh < stored && !roundEnds {
+		return nil
+	}
+	_, err := log.Sync()
+	a.stored = log.Records()
+	return err
+}
+
+// asks returns what is asked of the source: one byte, if some of the memory may be
+// here, so that it is worth while to be told by hashes what it is. That is so if
+// an earlier attempt brought some, or the cache has as much as half of it.
+func (a *arrival) asks() []byte {
+	if a.guest().book.differ > 0 || a.offer.Memory/2 < uint64(a.host.pages.Len())*pageSize {
+		return []byte{1}
+	}
+	return nil
+}
+
+// receive takes over a list of pages.
+func (a *arrival) receive(list *PageList) error {
+	p := a.guest()
+	if err := p.inst.Grow(uint32(list.Size / program.PageSize)); err != nil {
+		return fmt.Errorf("%w: %w", ErrContinuation, err)
+	}
+	memory := p.inst.Memory()
+	if uint64(len(memory)) != list.Size {
+		return fmt.Errorf("%w: its memory is smaller than the program's own", ErrContinuation)
+	}
+	p.book.resize(list.Size)
+	if len(list.Hashes) == 0 {
+		if !a.listed && p.book.differ > 0 {
+			return fmt.Errorf("%w: a first list without hashes, which were asked for", ErrContinuation)
+		}
+		a.listed = true
+		return a.fill(memory, list)
+	}
+	missing, err := a.miss(memory, list)
+	if err != nil {
+		return err
+	}
+	return a.fill(memory, missing)
+}
+
+// miss tells the source which pages of a list are missing: those that are neither
+// here from an earlier attempt nor in the cache. It returns a list of them.
+func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
+	p := a.guest()
+	if !a.listed {
+		if err := a.reset(memory, list); err != nil {
+			return nil, err
+		}
+	}
+	here := slices.DeleteFunc(slices.Clone(list.Index), func(i uint32) bool { return !p.book.differs[i] })
+	p.book.name(here, pageOf(memory))
+	missing := &PageList{Size: list.Size}
+	need := make([]byte, (len(list.Index)+7)/8)
+	for n, i := range list.Index {
+		hash := list.hash(n)
+		if p.book.differs[i] && p.book.hashes[i] == hash {
+			continue
+		}
+		if page, ok := a.host.pages.Get(hash); ok {
+			if err := a.place(memory, i, hash, page); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		need[n/8] |= 1 << (n % 8)
+		missing.Index = append(missing.Index, i)
+		missing.Hashes = append(missing.Hashes, hash[:]...)
+	}
+	return missing, a.conn.sendBytes(tagNeed, need)
+}
+
+// fill takes in the pages of a list, which follow. The memory of small tasklets is
+// kept in the cache, too.
+func (a *arrival) fill(memory []byte, list *PageList) error {
+	keeps, n := list.Size <= maxKept*pageSize, 0
+	return a.unpacker.receive(a.conn, len(list.Index), func(page []byte) error {
+		i, said := list.Index[n], list.hash(n)
+		n++
+		var hash pageHash
+		if said != (pageHash{}) || keeps {
+			hash = hashOf(page)
+		}
+		if said != (pageHash{}) && said != hash {
+			return fmt.Errorf("%w: a page is not what its hash says", ErrContinuation)
+		}
+		if keeps {
+			a.host.pages.Add(hash, slices.Clone(page))
+		}
+		return a.place(memory, i, hash, page)
+	})
+}
+
+// pageOf returns what returns the pages of a memory.
+func pageOf(memory []byte) func(i uint32) []byte {
+	return func(i uint32) []byte { return memory[int(i)*pageSize:][:pageSize] }
+}
+
+// reset makes the pages that an earlier attempt brought, and that the first list
+// does not have, those of the program's own memory.
+func (a *arrival) reset(memory []byte, list *PageList) error {
+	a.listed = true
+	p := a.guest()
+	for _, i := range without(p.book.all(), list.Index) {
+		if err := a.place(memory, i, pageHash{}, original(p.book.image, int(i))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// place puts a page where it belongs. Its hash is zero if it is not known.
+func (a *arrival) place(memory []byte, i uint32, hash pageHash, page []byte) error {
+	p := a.guest()
+	if hash == (pageHash{}) && p.pages != nil {
+		hash = hashOf(page)
+	}
+	copy(memory[int(i)*pageSize:], page)
+	p.book.set(i, hash)
+	if p.pages == nil {
+		return nil
+	}
+	return p.pages.Append(i, hash, page)
+}
