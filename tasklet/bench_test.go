@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -74,15 +73,6 @@ func floorOf(b *testing.B, size int, send func(io.Writer), receive func(io.Reade
 		}
 	}
 	b.ReportMetric((processor(b)-spent).Seconds()/float64(b.N)*1000, "cpu-ms/op")
-}
-
-// processor returns how long this process has computed.
-func processor(b *testing.B) time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		b.Fatal(err)
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // diskFloor times writing size bytes to a file and having them on the disk.
