@@ -121,6 +121,11 @@ func (k killing) test(t *testing.T, party string, f fate, disk bool, do string, 
 		if stopped != killed {
 			must[answer](t)(stopped.ask(ctx, "pass"))
 		}
+		if party == origin { // who has no part in the move
+			if a := <-moved; a.Error != "" {
+				t.Fatalf("the move failed: %s", a.Error)
+			}
+		}
 		if !disk {
 			wantBare(ctx, t, f.bare, id, a, b)
 			return
