@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/channel/network"
@@ -156,6 +157,22 @@ func (h *hostile) ping() {
 		h.t.Fatal(err)
 	}
 	h.await(func(f network.Frame) bool { return f.Kind == network.Unknown && f.Key == key })
+}
+
+// live says, until the session ends, that it is alive: a silent home is given up.
+func (h *hostile) live() {
+	go func() {
+		ticker := time.NewTicker(time.Second)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				h.say(network.Frame{Kind: network.Ping})
+			case <-h.ended:
+				return
+			}
+		}
+	}()
 }
 
 // rest returns what was heard and not awaited.

@@ -20,8 +20,10 @@ func TestHomeMatchesTwice(t *testing.T) {
 	sender, receiver := attack(ctx, t, node, peers[0], true), attack(ctx, t, node, peers[1], true)
 	for _, h := range []*hostile{sender, receiver} {
 		h.say(h.hello(name, 1, 1000, node.ID()))
+		h.live()
 	}
-	agree(ctx, t, name, peers...)
+	for agree(ctx, t, name, peers...) != node.ID().String() { // they may not have heard yet
+	}
 
 	const n = 3
 	sent, received := make(chan error, n), make(chan string, n)
