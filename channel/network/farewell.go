@@ -26,19 +26,24 @@ func (s *Space) Close() error {
 	}
 	s.farewell()
 	s.stop()
+	s.cut()
+	s.wg.Wait()
+	for _, m := range members {
+		m.giveUp()
+	}
+	return nil
+}
+
+// cut ends all sessions, and lets none begin.
+func (s *Space) cut() {
 	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
 	s.ended = true
 	for _, list := range s.sessions {
 		for _, sn := range list {
 			sn.stream.Reset()
 		}
 	}
-	s.sessionsMu.Unlock()
-	s.wg.Wait()
-	for _, m := range members {
-		m.giveUp()
-	}
-	return nil
 }
 
 // farewell waits for the outcomes that are on their way here, and until the

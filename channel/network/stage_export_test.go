@@ -17,14 +17,7 @@ func (s *Space) Tap(wrap func(p2p.Stream) p2p.Stream) {
 func (s *Space) Crash() {
 	s.node.Unhandle(Protocol)
 	s.stop()
-	s.sessionsMu.Lock()
-	s.ended = true
-	for _, list := range s.sessions {
-		for _, sn := range list {
-			sn.stream.Reset()
-		}
-	}
-	s.sessionsMu.Unlock()
+	s.cut()
 	s.Close()
 }
 
