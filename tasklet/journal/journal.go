@@ -22,10 +22,13 @@ type Table string
 
 // A Journal is a folder with entries and logs. It is safe for concurrent use.
 type Journal struct {
-	db      *bbolt.DB
-	dir     string
-	updates updates
+	db  *bbolt.DB
+	dir string
 }
+
+// gather is how long an update waits for others, to be brought to the disk with
+// them: one takes as long as many, some milliseconds.
+const gather = time.Millisecond
 
 // lockTimeout is how long Open waits for another process to let go.
 const lockTimeout = 5 * time.Second
@@ -40,7 +43,7 @@ func Open(dir string) (*Journal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("journal: open %s: %w", dir, err)
 	}
-	j.db = db
+	j.db, db.MaxBatchDelay = db, gather
 	// A process that died may have left files half written.
 	halves, _ := filepath.Glob(filepath.Join(dir, "replace*"))
 	for _, f := range halves {
@@ -51,6 +54,17 @@ func Open(dir string) (*Journal, error) {
 
 // Close closes the journal. Logs that are open stay usable.
 func (j *Journal) Close() error { return j.db.Close() }
+
+// Update makes the changes that f makes, all of them or, if f returns an error
+// or the process dies, none. When it returns nil they are on disk. Updates that
+// come within a millisecond share a write, which may call f twice: with its first
+// changes undone, because another's failed.
+func (j *Journal) Update(f func(tx *Tx) error) error {
+	if err := j.db.Batch(func(tx *bbolt.Tx) error { return f(&Tx{tx}) }); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
 
 // A Tx is a number of changes that happen together.
 type Tx struct{ tx *bbolt.Tx }
