@@ -78,8 +78,8 @@ func startPeer(t testing.TB, listen []string, opts *tasklet.Options) *peer {
 }
 
 // newPeer starts a peer that keeps its key and programs in dir, or nowhere.
-func newPeer(dir string, listen []string, opts *tasklet.Options) (p *peer, err error) {
-	p = &peer{}
+func newPeer(dir string, listen []string, opts *tasklet.Options) (_ *peer, err error) {
+	p := &peer{}
 	defer func() {
 		if err != nil {
 			p.close()

@@ -225,22 +225,36 @@ var executable = sync.OnceValues(func() (string, error) {
 	return file, nil
 })
 
-// start starts the peer, the second time where it was.
+// start starts the peer, the second time where it was, unless somebody else has
+// got that port meanwhile.
 func (p *process) start() {
 	p.t.Helper()
+	err := p.tryStart()
+	if err != nil && strings.Contains(err.Error(), "address already in use") {
+		p.settings.Listen = tcp
+		err = p.tryStart()
+	}
+	if err != nil {
+		p.t.Fatalf("a peer did not start: %v", err)
+	}
+}
+
+func (p *process) tryStart() error {
 	p.cmd = exec.Command(must[string](p.t)(executable()))
 	p.cmd.Env = append(os.Environ(), beProcess+"="+string(must[[]byte](p.t)(json.Marshal(p.settings))))
 	p.cmd.Stderr = p.log
 	p.in = must[io.WriteCloser](p.t)(p.cmd.StdinPipe())
 	out := must[io.ReadCloser](p.t)(p.cmd.StdoutPipe())
 	if err := p.cmd.Start(); err != nil {
-		p.t.Fatal(err)
+		return err
 	}
 	p.pending, p.steps, p.over = map[int]chan answer{}, make(chan string, 1<<16), make(chan struct{})
 	answers := json.NewDecoder(out)
 	var hello answer
 	if err := answers.Decode(&hello); err != nil || hello.Error != "" {
-		p.t.Fatalf("a peer did not start: %v %s", err, hello.Error)
+		close(p.over)
+		p.kill()
+		return errors.Join(err, errors.New(hello.Error))
 	}
 	p.addr = hello.Value
 	p.id = p.addr[strings.LastIndex(p.addr, "/")+1:]
@@ -263,11 +277,12 @@ func (p *process) start() {
 			c <- a
 		}
 	}()
+	return nil
 }
 
 // kill kills the peer with SIGKILL.
 func (p *process) kill() {
-	if p.cmd.ProcessState == nil {
+	if p.cmd.Process != nil && p.cmd.ProcessState == nil {
 		p.cmd.Process.Kill()
 		<-p.over
 		p.cmd.Wait()
