@@ -96,7 +96,7 @@ func (e *memoryEnd) do(ctx context.Context, w *waiter) error {
 	defer mu.Unlock()
 	if i := slices.Index(*mine, w); i >= 0 {
 		*mine = slices.Delete(*mine, i, i+1)
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return <-w.done
 }
@@ -104,6 +104,12 @@ func (e *memoryEnd) do(ctx context.Context, w *waiter) error {
 func (e *memoryEnd) SendAsync(p channel.Payload, done func(error)) channel.Withdrawer {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go func() { done(e.Send(ctx, p)) }()
+	return withdrawer(cancel)
+}
+
+func (e *memoryEnd) ReceiveAsync(s channel.Sink, done func(error)) channel.Withdrawer {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	go func() { done(e.Receive(ctx, s)) }()
 	return withdrawer(cancel)
 }
 

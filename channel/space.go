@@ -55,6 +55,11 @@ type Endpoint interface {
 	// says that s.Accept was called, once; any other that it was not.
 	Receive(ctx context.Context, s Sink) error
 
+	// ReceiveAsync begins to receive a value for s, and does not wait. It calls
+	// done once, with what Receive would have returned, at any time from now on
+	// and from any goroutine: done must neither block nor use the endpoint.
+	ReceiveAsync(s Sink, done func(error)) Withdrawer
+
 	// Close ends the channel for everyone. Sends that wait are still
 	// received; later ones return ErrClosed, and so do receives when there
 	// is nothing left. A nil error says that the channel's matchmaker knows.

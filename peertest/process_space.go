@@ -70,22 +70,22 @@ func (e *remoteEnd) SendAsync(p channel.Payload, done func(error)) channel.Withd
 	value, err := p.Encode()
 	if err != nil {
 		done(err)
-		return &remoteSend{}
+		return &remoteOp{}
 	}
 	id := e.life.ask(request{Do: "async", Of: e.id, Value: value}, func(_ answer, err error) { done(err) })
-	return &remoteSend{e.life, id}
+	return &remoteOp{e.life, id}
 }
 
-// A remoteSend is a send under way in a process.
-type remoteSend struct {
+// A remoteOp is an operation under way in a process.
+type remoteOp struct {
 	life *life
 	id   uint64
 }
 
-func (s *remoteSend) Withdraw(err error) {
-	if s.life != nil {
+func (o *remoteOp) Withdraw(err error) {
+	if o.life != nil {
 		c, text := encodeError(err)
-		s.life.ask(request{Do: "cancel", Of: s.id, Code: c, Name: text}, func(answer, error) {})
+		o.life.ask(request{Do: "cancel", Of: o.id, Code: c, Name: text}, func(answer, error) {})
 	}
 }
 
@@ -95,6 +95,16 @@ func (e *remoteEnd) Receive(ctx context.Context, s channel.Sink) error {
 		s.Accept(channel.Bytes(a.Value))
 	}
 	return err
+}
+
+func (e *remoteEnd) ReceiveAsync(s channel.Sink, done func(error)) channel.Withdrawer {
+	id := e.life.ask(request{Do: "receive", Of: e.id}, func(a answer, err error) {
+		if err == nil {
+			s.Accept(channel.Bytes(a.Value))
+		}
+		done(err)
+	})
+	return &remoteOp{e.life, id}
 }
 
 func (e *remoteEnd) Close(ctx context.Context) error {

@@ -42,12 +42,16 @@ type actor struct {
 // open opens the channel, again if it was lost. A channel that is closed for no
 // reason is an error.
 func (a *actor) open(ctx context.Context) error {
-	space, life, err := a.w.play.at(ctx, a.at)
+	peer, life, err := a.w.play.at(ctx, a.at)
 	if err != nil {
 		return err
 	}
+	space := channel.Space(peer)
 	if a.c != nil && life == a.life && !a.left && !a.w.closing.Load() {
 		return errors.New("it is closed, and its peer runs")
+	}
+	if a.style == "asynchronous receiver" {
+		space = asynchronous{space}
 	}
 	c, err := channel.Open[item](ctx, space, a.w.name)
 	side, err2 := channel.Open[item](ctx, space, a.w.name+", aside")

@@ -78,6 +78,21 @@ func (e *endpoint) SendAsync(p channel.Payload, done func(error)) channel.Withdr
 	return op
 }
 
+func (e *endpoint) ReceiveAsync(s channel.Sink, done func(error)) channel.Withdrawer {
+	op := &operation{sink: s, end: e, notify: done}
+	m := e.member
+	m.mu.Lock()
+	defer m.unlock()
+	if err := e.ready(); err != nil {
+		op.over = true
+		done(err)
+		return op
+	}
+	m.admit(op)
+	m.submitReceive(op)
+	return op
+}
+
 func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 	if err := ctx.Err(); err != nil {
 		return err

@@ -23,7 +23,7 @@ type operation struct {
 	end     *endpoint
 	waiter  atomic.Uint32
 	done    chan struct{} // capacity 1: a signal, so that operations are recycled
-	notify  func(error)   // of a send that nobody waits for: takes its outcome
+	notify  func(error)   // of one that nobody waits for: takes its outcome
 	err     error
 	choice  *choice // nil: not an alternative of a select
 	over    bool    // an alternative that has come to its end

@@ -215,7 +215,7 @@ func (m *member) conclude(op *operation, err error) {
 		op.kept = nil
 		m.refuse(k.from, &k.frame)
 	}
-	if op.notify != nil {
+	if op.notify != nil && op.sink == nil {
 		op.end.async--
 		op.payload, op.encoded = nil, nil // whoever holds op may do so for long
 	}

@@ -83,7 +83,7 @@ func newWorkload(seed uint64) *workload {
 			add(&w.senders, at, "sender", "sequence sender", "error sender", "pipelining sender", "selecting sender")
 		}
 		for range receiving {
-			add(&w.takers, at, "receiver", "iterating receiver", "selecting receiver")
+			add(&w.takers, at, "receiver", "asynchronous receiver", "iterating receiver", "selecting receiver")
 		}
 	}
 	return w

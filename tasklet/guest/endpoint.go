@@ -20,8 +20,9 @@ type endpoint struct {
 	cancel context.CancelCauseFunc
 	left   sync.Once
 
-	mu    sync.Mutex
-	sends []*asyncSend // on their way, in their order
+	mu       sync.Mutex
+	sends    []*async // on their way, in their order
+	receives []*async // that wait
 }
 
 // Send hands p to one receiver.
@@ -56,76 +57,91 @@ func encode(p channel.Payload) ([]byte, error) {
 	return value, err
 }
 
-// An asyncSend is a send that nobody waits for here.
-type asyncSend struct {
+// An async is an operation that nobody waits for here.
+type async struct {
 	end       *endpoint
+	among     *[]*async // the end's, of its kind
 	id        uint64
 	withdrawn error // why it was
 }
 
 // SendAsync begins to send p.
 func (e *endpoint) SendAsync(p channel.Payload, done func(error)) channel.Withdrawer {
-	s := &asyncSend{end: e}
 	value, err := encode(p)
-	if err == nil && e.ctx.Err() != nil {
-		err = channel.ErrClosed
-	}
 	if err != nil {
 		done(err)
-		return s
+		return &async{end: e}
 	}
-	e.mu.Lock()
-	e.sends = append(e.sends, s)
-	e.mu.Unlock()
-	id, err := host.submit(abi.KindSendAsync, abi.AppendSend(nil, string(e.name), value), func(r reply) {
-		done(s.over(r.err))
+	return e.begin(&e.sends, abi.KindSendAsync, abi.AppendSend(nil, string(e.name), value), func(r reply) { done(r.err) })
+}
+
+// ReceiveAsync begins to receive for s.
+func (e *endpoint) ReceiveAsync(s channel.Sink, done func(error)) channel.Withdrawer {
+	return e.begin(&e.receives, abi.KindReceive, abi.AppendString(nil, string(e.name)), func(r reply) {
+		if r.err == nil {
+			s.Accept(channel.Bytes(r.body))
+		}
+		done(r.err)
 	})
-	if err != nil {
-		done(s.over(err))
-		return s
+}
+
+// begin makes a request that nobody waits for.
+func (e *endpoint) begin(among *[]*async, kind abi.Kind, payload []byte, done func(reply)) *async {
+	a := &async{end: e, among: among}
+	if e.ctx.Err() != nil {
+		done(reply{err: channel.ErrClosed})
+		return a
 	}
 	e.mu.Lock()
-	s.id = id
-	withdrawn := s.withdrawn != nil
+	*among = append(*among, a)
+	e.mu.Unlock()
+	id, err := host.submit(kind, payload, func(r reply) { done(a.over(r)) })
+	if err != nil {
+		done(a.over(reply{err: err}))
+		return a
+	}
+	e.mu.Lock()
+	a.id = id
+	withdrawn := a.withdrawn != nil
 	e.mu.Unlock()
 	if withdrawn {
-		s.cancel()
+		a.cancel()
 	}
-	return s
+	return a
 }
 
-// over notes that s has come to its end, and returns its outcome.
-func (s *asyncSend) over(err error) error {
-	e := s.end
+// over notes that a has come to its end, and returns what came of it.
+func (a *async) over(r reply) reply {
+	e := a.end
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if i := slices.Index(e.sends, s); i >= 0 {
-		e.sends = slices.Delete(e.sends, i, i+1)
+	if i := slices.Index(*a.among, a); i >= 0 {
+		*a.among = slices.Delete(*a.among, i, i+1)
 	}
-	if errors.Is(err, context.Canceled) && s.withdrawn != nil {
-		return s.withdrawn
+	if errors.Is(r.err, context.Canceled) && a.withdrawn != nil {
+		r.err = a.withdrawn
 	}
-	return err
+	return r
 }
 
-// Withdraw takes the send back.
-func (s *asyncSend) Withdraw(err error) {
-	s.end.mu.Lock()
-	again := s.withdrawn != nil
+// Withdraw takes the operation back.
+func (a *async) Withdraw(err error) {
+	a.end.mu.Lock()
+	again := a.withdrawn != nil
 	if !again {
-		s.withdrawn = err
+		a.withdrawn = err
 	}
-	begun := s.id != 0
-	s.end.mu.Unlock()
+	begun := a.id != 0
+	a.end.mu.Unlock()
 	if begun && !again {
-		s.cancel()
+		a.cancel()
 	}
 }
 
 // cancel asks the host, again if it has too much to do.
-func (s *asyncSend) cancel() {
-	if err := host.cancel(s.id); errors.Is(err, channel.ErrLimit) {
-		time.AfterFunc(abi.TickInterval, s.cancel)
+func (a *async) cancel() {
+	if err := host.cancel(a.id); errors.Is(err, channel.ErrLimit) {
+		time.AfterFunc(abi.TickInterval, a.cancel)
 	}
 }
 
@@ -168,10 +184,10 @@ func (e *endpoint) Leave() (err error) {
 	e.left.Do(func() {
 		e.cancel(channel.ErrClosed)
 		e.mu.Lock()
-		sends := slices.Clone(e.sends)
+		ops := slices.Concat(e.receives, e.sends)
 		e.mu.Unlock()
-		for _, s := range slices.Backward(sends) {
-			s.Withdraw(channel.ErrClosed)
+		for _, op := range slices.Backward(ops) {
+			op.Withdraw(channel.ErrClosed)
 		}
 		err = e.space.leave(e.name)
 	})

@@ -20,6 +20,14 @@ func main() {
 	}
 }
 
+// A sink says what it is given.
+type sink struct{}
+
+func (sink) Accept(p channel.Payload) {
+	b, err := p.Encode()
+	fmt.Printf("accepted %d bytes, %v\n", len(b), err)
+}
+
 func talk(ctx context.Context) error {
 	id, err := guest.ID(ctx)
 	if err != nil {
@@ -64,6 +72,20 @@ func talk(ctx context.Context) error {
 	_, err = numbers.Receive(short)
 	fmt.Println("receive:", err, errors.Is(err, context.DeadlineExceeded))
 	fmt.Println("move:", guest.Move(ctx, "nowhere"))
+
+	end, err := guest.Space().Open(ctx, "numbers")
+	if err != nil {
+		return err
+	}
+	outcome := make(chan error, 1)
+	done := func(err error) { outcome <- err }
+	end.ReceiveAsync(sink{}, done).Withdraw(errors.New("enough"))
+	fmt.Println("withdrawn:", <-outcome)
+	end.ReceiveAsync(sink{}, done)
+	fmt.Println("received:", numbers.Send(ctx, 8), <-outcome)
+	end.ReceiveAsync(sink{}, done)
+	end.Leave()
+	fmt.Println("left:", <-outcome)
 
 	// A reply is seen that comes while the program computes, even if it had
 	// been idle before.
