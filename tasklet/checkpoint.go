@@ -50,6 +50,8 @@ func (g *guest) changes(ctx context.Context) (*PageList, *sandbox.Snapshot, erro
 
 // logged adds to the tasklet's log on disk what changed since it was last added
 // to. A log of which most is out of date is replaced. The caller has the turn.
+// What a running program makes of a page meanwhile is for the next time: the
+// page is logged, under its hash, as it is copied.
 func (g *guest) logged(snap *sandbox.Snapshot) error {
 	live := int64(g.book.differ)
 	if g.pages == nil || g.pages.Records()+int64(len(g.unsaved)) > 2*live+1024 {
@@ -63,11 +65,21 @@ func (g *guest) logged(snap *sandbox.Snapshot) error {
 			g.unsaved[i] = struct{}{}
 		}
 	}
-	pages := slices.Sorted(maps.Keys(g.unsaved))
-	g.book.name(pages, snap.Page)
-	for _, i := range pages {
-		if err := g.pages.Append(i, g.book.hashes[i], snap.Page(i)); err != nil {
-			return err
+	pages, copies := slices.Sorted(maps.Keys(g.unsaved)), []byte(nil)
+	for some := range slices.Chunk(pages, listed) {
+		copies = copies[:0]
+		for _, i := range some {
+			copies = snap.AppendPage(copies, i)
+			g.book.hashes[i] = pageHash{} // it may have been another's
+		}
+		g.book.name(some, func(b []byte, i uint32) []byte {
+			n, _ := slices.BinarySearch(some, i)
+			return append(b, copies[n*pageSize:][:pageSize]...)
+		})
+		for n, i := range some {
+			if err := g.pages.Append(i, g.book.hashes[i], copies[n*pageSize:][:pageSize]); err != nil {
+				return err
+			}
 		}
 	}
 	clear(g.unsaved)

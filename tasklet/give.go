@@ -77,7 +77,7 @@ func (g *guest) compare(ctx context.Context, m *move) error {
 	if err != nil {
 		return err
 	}
-	list := g.book.list(g.book.all(), snap.Page)
+	list := g.book.list(g.book.all(), snap.AppendPage)
 	m.conn.within(stepTimeout)
 	if err := m.send(tagPages, list); err != nil {
 		return err
@@ -203,10 +203,10 @@ func (g *guest) given() {
 	}
 	pages := g.book.all()
 	pages = pages[:min(len(pages), maxKept)]
-	g.book.name(pages, snap.Page)
+	g.book.name(pages, snap.AppendPage)
 	for _, i := range pages {
 		if hash := g.book.hashes[i]; !g.host.pages.Contains(hash) {
-			g.host.pages.Add(hash, slices.Clone(snap.Page(i)))
+			g.host.pages.Add(hash, snap.AppendPage(nil, i))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package tasklet_test
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -203,7 +204,7 @@ func TestHostileSource(t *testing.T) {
 			s.say(frozen, &c)
 			s.refused("state")
 		},
-		"pages that are not what their hashes say": func(t *testing.T) {
+		"pages that are none": func(t *testing.T) {
 			for _, c := range []struct {
 				tag  byte
 				body []byte
@@ -211,7 +212,6 @@ func TestHostileSource(t *testing.T) {
 			}{
 				{data, []byte("noise"), "page data"},
 				{raw, make([]byte, 4095), "page data"},
-				{raw, bytes.Repeat([]byte{1}, 4096), "not what its hash says"},
 				{prepared, nil, "where pages belong"},
 			} {
 				s := arrive(t)
@@ -224,6 +224,32 @@ func TestHostileSource(t *testing.T) {
 				s.sayBytes(c.tag, c.body)
 				s.refused(c.says)
 				s.Reset()
+			}
+		},
+		"pages that are not what their hashes say": func(t *testing.T) {
+			said, sent := bytes.Repeat([]byte{2}, 4096), bytes.Repeat([]byte{3}, 4096)
+			list := func(page []byte) *tasklet.PageList {
+				hash := sha256.Sum256(page)
+				return &tasklet.PageList{Size: 8 << 20, Index: []uint32{100}, Hashes: hash[:]}
+			}
+			for n, c := range []struct {
+				list *tasklet.PageList
+				need byte
+			}{{list(said), 1}, {list(said), 1}, {list(sent), 0}} {
+				s, o := knock(t, from, victim), fresh()
+				o.ID = tasklet.ID(strings.Repeat("c"+string(rune('0'+n)), 16)) // nothing has come of it
+				s.say(offered, o)
+				s.hear()
+				s.hear()
+				s.say(pages, c.list)
+				if tag, body := s.hear(); tag != need || len(body) != 1 || body[0] != c.need {
+					t.Fatalf("answer %d: message %d %v", n, tag, body)
+				}
+				if c.need == 1 {
+					s.sayBytes(raw, sent)
+				}
+				s.sayBytes(200, nil)
+				s.refused("message 200")
 			}
 		},
 		"pages without the hashes that were asked for": func(t *testing.T) {

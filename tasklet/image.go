@@ -1,7 +1,6 @@
 package tasklet
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
 	"runtime"
@@ -19,7 +18,8 @@ type pageHash = [sha256.Size]byte
 
 // A PageList says what a memory is, or what has become of it: it has Size
 // bytes, of which the pages listed have contents with these hashes (SHA-256), or
-// follow, if there are no hashes. Those that are not listed are as in the list
+// follow, if there are no hashes. A page that follows may be newer than its hash:
+// then a later list has it again. Those that are not listed are as in the list
 // before, and in the first list of a move as in the program's own initial memory,
 // or zero behind it.
 type PageList struct {
@@ -126,7 +126,7 @@ func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
 	l.resize(s.Size())
 	list := &PageList{Size: l.size}
 	for _, i := range pages {
-		if l.differs[i] || !bytes.Equal(s.Page(i), original(l.image, int(i))) {
+		if l.differs[i] || !s.Equal(i, original(l.image, int(i))) {
 			l.set(i, pageHash{})
 			list.Index = append(list.Index, i)
 		}
@@ -134,9 +134,9 @@ func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
 	return list
 }
 
-// list lists pages that differ, with their hashes. What they are, page returns.
-func (l *ledger) list(pages []uint32, page func(i uint32) []byte) *PageList {
-	l.name(pages, page)
+// list lists pages that differ, with their hashes.
+func (l *ledger) list(pages []uint32, from appender) *PageList {
+	l.name(pages, from)
 	list := &PageList{Size: l.size, Index: pages, Hashes: make([]byte, 0, len(pages)*sha256.Size)}
 	for _, i := range pages {
 		list.Hashes = append(list.Hashes, l.hashes[i][:]...)
@@ -144,15 +144,25 @@ func (l *ledger) list(pages []uint32, page func(i uint32) []byte) *PageList {
 	return list
 }
 
+// An appender appends a page to b.
+type appender func(b []byte, i uint32) []byte
+
+// pagesOf returns the appender of the pages of a memory.
+func pagesOf(memory []byte) appender {
+	return func(b []byte, i uint32) []byte { return append(b, memory[int(i)*pageSize:][:pageSize]...) }
+}
+
 // name finds out the hashes of pages that differ. Each processor takes its part.
-func (l *ledger) name(pages []uint32, page func(i uint32) []byte) {
+func (l *ledger) name(pages []uint32, from appender) {
 	part := max((len(pages)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), minPart)
 	var naming sync.WaitGroup
 	for some := range slices.Chunk(pages, part) {
 		naming.Go(func() {
+			var page []byte
 			for _, i := range some {
 				if l.hashes[i] == (pageHash{}) {
-					l.hashes[i] = hashOf(page(i))
+					page = from(page[:0], i)
+					l.hashes[i] = hashOf(page)
 				}
 			}
 		})

@@ -65,7 +65,7 @@ func (p *packer) pack(snap *sandbox.Snapshot, pages []uint32) (frame []byte, err
 	size := len(pages) * pageSize
 	p.plain = append(binary.AppendUvarint(p.plain[:0], uint64(1+size)), byte(tagRaw))
 	for _, i := range pages {
-		p.plain = append(p.plain, snap.Page(i)...)
+		p.plain = snap.AppendPage(p.plain, i)
 	}
 	raw := p.plain[len(p.plain)-size:]
 	if p.shrank = p.shrinks(raw); !p.shrank {

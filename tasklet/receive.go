@@ -137,7 +137,7 @@ func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
 		}
 	}
 	here := slices.DeleteFunc(slices.Clone(list.Index), func(i uint32) bool { return !p.book.differs[i] })
-	p.book.name(here, pageOf(memory))
+	p.book.name(here, pagesOf(memory))
 	missing := &PageList{Size: list.Size}
 	need := make([]byte, (len(list.Index)+7)/8)
 	for n, i := range list.Index {
@@ -153,35 +153,26 @@ func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
 		}
 		need[n/8] |= 1 << (n % 8)
 		missing.Index = append(missing.Index, i)
-		missing.Hashes = append(missing.Hashes, hash[:]...)
 	}
 	return missing, a.conn.sendBytes(tagNeed, need)
 }
 
-// fill takes in the pages of a list, which follow. The memory of small tasklets is
-// kept in the cache, too.
+// fill takes in the pages of a list, which follow. They need not be what their
+// hashes say, if the list had some: a page may have changed since, and then comes
+// again. The memory of small tasklets is kept in the cache, too, under the hashes
+// that are found here: nobody puts a page there under the name of another.
 func (a *arrival) fill(memory []byte, list *PageList) error {
 	keeps, n := list.Size <= maxKept*pageSize, 0
 	return a.unpacker.receive(a.conn, len(list.Index), func(page []byte) error {
-		i, said := list.Index[n], list.hash(n)
+		i := list.Index[n]
 		n++
 		var hash pageHash
-		if said != (pageHash{}) || keeps {
-			hash = hashOf(page)
-		}
-		if said != (pageHash{}) && said != hash {
-			return fmt.Errorf("%w: a page is not what its hash says", ErrContinuation)
-		}
 		if keeps {
+			hash = hashOf(page)
 			a.host.pages.Add(hash, slices.Clone(page))
 		}
 		return a.place(memory, i, hash, page)
 	})
-}
-
-// pageOf returns what returns the pages of a memory.
-func pageOf(memory []byte) func(i uint32) []byte {
-	return func(i uint32) []byte { return memory[int(i)*pageSize:][:pageSize] }
 }
 
 // reset makes the pages that an earlier attempt brought, and that the first list

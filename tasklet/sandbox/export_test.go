@@ -82,8 +82,12 @@ func (i *Instance) HostCall(imp program.Import, args []uint64) (result uint32, e
 	return f.call(i, stack), false
 }
 
-// CopySnapshot makes the instance's snapshot one that compares.
-func (i *Instance) CopySnapshot() { i.snap = &Snapshot{i: i, shadow: newCopied()} }
+// SetShadow has the instance's snapshot be kept in one of the ways of Shadows.
+func (i *Instance) SetShadow(kind string) error {
+	s, err := Shadows[kind](i)
+	i.snap = &Snapshot{i: i, shadow: s}
+	return err
+}
 
 // Alarmed reports whether the guest has an alarm that is to wake it.
 func (i *Instance) Alarmed() bool {

@@ -262,9 +262,9 @@ func (i *Instance) Close() error {
 		return nil
 	}
 	i.closed = true
+	i.mem.free()
 	if i.snap != nil {
 		i.snap.shadow.close()
 	}
-	i.mem.free()
 	return nil
 }

@@ -1,7 +1,6 @@
 package sandbox_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -207,7 +206,7 @@ func TestRestAndVisit(t *testing.T) {
 		t.Fatal(err)
 	}
 	for at, memory := 0, i.Memory(); at < len(memory); at += sandbox.SnapshotPage {
-		if !bytes.Equal(s.Page(uint32(at/sandbox.SnapshotPage)), memory[at:at+sandbox.SnapshotPage]) {
+		if !s.Equal(uint32(at/sandbox.SnapshotPage), memory[at:at+sandbox.SnapshotPage]) {
 			t.Fatalf("page %d is not as in memory", at/sandbox.SnapshotPage)
 		}
 	}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,15 +14,16 @@ const SnapshotPage = 4096
 // 4 MiB, which take about a millisecond.
 const stopPages = 1024
 
-// A Snapshot is a copy of a guest's memory which knows what changed since it
-// was last brought up to date. Where the operating system tells (Linux), guest
-// and snapshot share all pages that have not changed since, so that a snapshot
-// costs little memory, and an update the time for what changed. Elsewhere it is
-// a plain copy, and an update compares.
+// A Snapshot is a view of a guest's memory which knows what changed since it was
+// last brought up to date. Where the operating system tells, it costs little
+// memory, and an update the time for what changed: with Linux 6.7 and later it is
+// the guest's memory itself; with others a copy, which shares with it all pages
+// that have not changed since. Elsewhere it is a plain copy, and an update
+// compares.
 //
 // It belongs to its instance, with which it is closed, and may be used by one
-// goroutine at a time; but that Page may be called meanwhile for pages that the
-// update under way has told of.
+// goroutine at a time; but that AppendPage and Equal may be called meanwhile for
+// pages that the update under way has told of.
 type Snapshot struct {
 	i       *Instance
 	shadow  shadow
@@ -43,8 +45,10 @@ type shadow interface {
 	// extend takes over memory[taken():to], and returns the pages of it that
 	// may differ from the program's own memory. The guest is stopped.
 	extend(memory []byte, to uint64) ([]uint32, error)
-	// page may be called while other pages are taken over.
+	// page may be called while other pages are taken over. The guest may be
+	// writing to it.
 	page(n uint32) []byte
+	// close is called when the memory is gone.
 	close()
 }
 
@@ -68,9 +72,7 @@ func (i *Instance) Snapshot() (*Snapshot, error) {
 // with those that may differ from what the program starts with.
 //
 // A guest that runs is stopped for a millisecond or so at a time, and runs as
-// long in between, and while tell is called. What results is then not its memory
-// at any one moment, but each page as it was at some moment of the update. Of a
-// guest that is paused it is the memory as it is.
+// long in between, and while tell is called.
 //
 // The error is ErrExited, ErrClosed, wraps ErrBusy and the context's, is that of
 // tell or the operating system's. What was taken over then, and not told of, is
@@ -149,10 +151,28 @@ func (s *Snapshot) stop(ctx context.Context, f func(memory []byte) ([]uint32, er
 // Size returns how large the memory was at the last update, in bytes.
 func (s *Snapshot) Size() uint64 { return s.size }
 
-// Page returns the contents of page n as of the last update, or of the one under
-// way that has told of it. They are valid, and must not be changed, until the
-// next update or the end of the instance.
-func (s *Snapshot) Page(n uint32) []byte { return s.shadow.page(n) }
+// AppendPage appends the contents of page n, SnapshotPage bytes, to b. While the
+// guest runs they are those of the last update, or of the one under way that has
+// told of the page, or anything that the guest made of them since: then the next
+// update tells of the page, however much of the change was seen here. Of a guest
+// that stood still since the update began they are the memory as it is.
+//
+//go:norace
+func (s *Snapshot) AppendPage(b []byte, n uint32) []byte {
+	b = slices.Grow(b, SnapshotPage)
+	end := len(b)
+	b = b[:end+SnapshotPage]
+	*(*[SnapshotPage]byte)(b[end:]) = *(*[SnapshotPage]byte)(s.shadow.page(n))
+	return b
+}
+
+// Equal reports whether page n is this one, of SnapshotPage bytes; the guest may
+// change it as for AppendPage.
+//
+//go:norace
+func (s *Snapshot) Equal(n uint32, page []byte) bool {
+	return *(*[SnapshotPage]byte)(s.shadow.page(n)) == *(*[SnapshotPage]byte)(page)
+}
 
 // running reports whether the guest runs.
 func (i *Instance) running() bool {

@@ -13,13 +13,13 @@ import (
 // A snapshot that was brought up to date while its guest ran, and then once
 // more, is the guest's memory; and what it told of is all that had changed.
 func TestSnapshot(t *testing.T) {
-	for _, kind := range []string{"shared", "copied"} {
+	for kind := range sandbox.Shadows {
 		for _, args := range [][]string{{"busy", "calls", "300000"}, {"sleep", "1h"}, {"busy", "loop"}} {
 			t.Run(kind+"/"+args[0]+"-"+args[1], func(t *testing.T) {
 				var out output
 				i := start(t, args[0], sandbox.Config{Args: args, Output: out.write})
-				if kind == "copied" {
-					i.CopySnapshot()
+				if err := i.SetShadow(kind); err != nil {
+					t.Fatal(err)
 				}
 				s, err := i.Snapshot()
 				if err != nil {
@@ -36,7 +36,7 @@ func TestSnapshot(t *testing.T) {
 							if told[n] {
 								t.Errorf("page %d is told of twice", n)
 							}
-							told[n], mirror[n] = true, bytes.Clone(s.Page(n))
+							told[n], mirror[n] = true, s.AppendPage(nil, n)
 						}
 						return nil
 					})
@@ -63,7 +63,7 @@ func TestSnapshot(t *testing.T) {
 				image := guest(t, args[0]).Program().Image()
 				for at := 0; at < len(memory); at += sandbox.SnapshotPage {
 					n, want := uint32(at/sandbox.SnapshotPage), memory[at:at+sandbox.SnapshotPage]
-					if !bytes.Equal(s.Page(n), want) {
+					if !s.Equal(n, want) {
 						t.Fatalf("page %d is not as in memory", n)
 					}
 					told := mirror[n]
