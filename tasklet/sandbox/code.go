@@ -53,6 +53,8 @@ type Code struct {
 	program *program.Program
 	image   *image
 
+	newMemory func(limit uint64) (*memory, error) // the best that the system has
+
 	mu   sync.Mutex
 	idle []*engine
 }
@@ -87,7 +89,7 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 			return nil, fmt.Errorf("sandbox: instantiate: %w", err)
 		}
 	}
-	mem, err := newMemory(limit)
+	mem, err := c.newMemory(limit)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: reserve %d bytes: %w", limit, err)
 	}

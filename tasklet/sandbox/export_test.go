@@ -89,6 +89,13 @@ func (i *Instance) SetShadow(kind string) error {
 	return err
 }
 
+// Plain returns the same code with no more help of the system than there is on
+// every system: memory that is allocated, and moves, copies of the image, and
+// snapshots that compare. It need not be closed.
+func (c *Code) Plain() *Code {
+	return &Code{engine: c.engine, module: c.module, program: c.program, image: c.image, newMemory: newPlain}
+}
+
 // Alarmed reports whether the guest has an alarm that is to wake it.
 func (i *Instance) Alarmed() bool {
 	i.mu.Lock()

@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -52,6 +53,46 @@ func TestTrim(t *testing.T) {
 	if status, err := wait(t, i); status != 0 || err != nil || !strings.HasSuffix(out.String(), "slept true true\n") {
 		t.Errorf("status %d, %v, output %q", status, err, &out)
 	}
+}
+
+// Guests that wait need no thread, and nobody is woken by them.
+func TestIdleGuestsAreStill(t *testing.T) {
+	const guests = 100
+	threads := field(t, "status", "", "Threads")
+	var out output
+	var all []*sandbox.Instance
+	for range guests {
+		all = append(all, start(t, "sleep", sandbox.Config{Args: []string{"sleep", "1h"}, Output: out.write}))
+	}
+	for _, i := range all {
+		rests(t, i)
+	}
+	if more := field(t, "status", "", "Threads") - threads; more > guests/4 {
+		t.Errorf("%d threads more for %d guests", more, guests)
+	}
+	least := switches(t)
+	for range 5 { // what else the process does comes and goes
+		before := switches(t)
+		time.Sleep(200 * time.Millisecond)
+		least = min(least, switches(t)-before)
+	}
+	if least > 15 {
+		t.Errorf("%d times a thread was woken, in 200 ms, with %d guests that wait", least, guests)
+	}
+	t.Logf("%d wake-ups in 200 ms", least)
+}
+
+// switches returns how often threads of this process have gone to sleep.
+func switches(t *testing.T) (all int) {
+	t.Helper()
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, task := range tasks {
+		all += field(t, "task/"+task.Name()+"/status", "", "voluntary_ctxt_switches")
+	}
+	return all
 }
 
 // BenchmarkIdle shows what a thousand guests need that wait.

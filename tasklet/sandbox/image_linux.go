@@ -47,7 +47,7 @@ func (img *image) close() {
 
 // load puts the image into a new memory.
 func (m *memory) load(img *image) error {
-	if img.fd < 0 {
+	if img.fd < 0 || !m.mapped {
 		copy(m.bytes(), img.data)
 		return nil
 	}

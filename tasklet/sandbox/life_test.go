@@ -37,17 +37,19 @@ func TestExit(t *testing.T) {
 		{args: []string{"busy", "deep", "10000"}, output: "10000"},
 		{args: []string{"busy", "frames", "16"}, output: "frames 1092960704"},
 	} {
-		t.Run(test.args[1], func(t *testing.T) {
-			var out output
-			i := start(t, "busy", sandbox.Config{Args: test.args, MemoryLimit: test.limit, Output: out.write})
-			status, err := wait(t, i)
-			if status != test.status || !errors.Is(err, test.err) || !strings.Contains(out.String(), test.output) {
-				t.Errorf("status %d, %v, output %q; want %d, %v, %q", status, err, &out, test.status, test.err, test.output)
-			}
-			if err := i.Pause(within(t)); !errors.Is(err, sandbox.ErrExited) {
-				t.Errorf("Pause after the end: %v", err)
-			}
-		})
+		for kind, code := range map[string]*sandbox.Code{"": guest(t, "busy"), " plain": guest(t, "busy").Plain()} {
+			t.Run(test.args[1]+kind, func(t *testing.T) {
+				var out output
+				i := run(t, code, sandbox.Config{Args: test.args, MemoryLimit: test.limit, Output: out.write})
+				status, err := wait(t, i)
+				if status != test.status || !errors.Is(err, test.err) || !strings.Contains(out.String(), test.output) {
+					t.Errorf("status %d, %v, output %q; want %d, %v, %q", status, err, &out, test.status, test.err, test.output)
+				}
+				if err := i.Pause(within(t)); !errors.Is(err, sandbox.ErrExited) {
+					t.Errorf("Pause after the end: %v", err)
+				}
+			})
+		}
 	}
 }
 

@@ -12,14 +12,8 @@ func newMemory(limit uint64) (*memory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memory{space: space, limit: limit}, nil
+	return &memory{space: space, limit: limit, mapped: true}, nil
 }
 
-// extend makes m.size bytes usable; they are.
-func (m *memory) extend() {}
-
-// free gives the memory back.
-func (m *memory) free() {
-	unix.Munmap(m.space)
-	m.space, m.size = nil, 0
-}
+// unmap gives address space back.
+func unmap(space []byte) { unix.Munmap(space) }

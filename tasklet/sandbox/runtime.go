@@ -83,5 +83,5 @@ func (r *Runtime) Compile(ctx context.Context, p *program.Program) (*Code, error
 		module.Close(ctx)
 		return nil, fmt.Errorf("sandbox: image: %w", err)
 	}
-	return &Code{engine: r.engine, module: module, program: p, image: image}, nil
+	return &Code{engine: r.engine, module: module, program: p, image: image, newMemory: newMemory}, nil
 }

@@ -103,7 +103,12 @@ func (o *output) String() string {
 // start runs a guest and closes it when the test ends.
 func start(t testing.TB, name string, cfg sandbox.Config) *sandbox.Instance {
 	t.Helper()
-	i, err := guest(t, name).New(cfg)
+	return run(t, guest(t, name), cfg)
+}
+
+func run(t testing.TB, code *sandbox.Code, cfg sandbox.Config) *sandbox.Instance {
+	t.Helper()
+	i, err := code.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,15 +171,20 @@ func TestMoveAtRandomMoments(t *testing.T) {
 	for _, test := range []struct {
 		name, rounds string
 		moves        int // fewer would prove little
+		plain        bool
 	}{
-		{"mix", "150", 100},
-		{"crunch", "12", 60},
+		{"mix", "150", 100, false},
+		{"crunch", "12", 60, false},
+		{"mix", "50", 20, true},
 	} {
-		t.Run(test.name, func(t *testing.T) {
+		t.Run(test.name+map[bool]string{true: " plain"}[test.plain], func(t *testing.T) {
 			code := guest(t, test.name)
+			if test.plain {
+				code = code.Plain()
+			}
 			args := []string{test.name, test.rounds}
 			var want, got output
-			i := start(t, test.name, sandbox.Config{Args: args, Output: want.write})
+			i := run(t, code, sandbox.Config{Args: args, Output: want.write})
 			began := time.Now()
 			if status, err := wait(t, i); status != 0 || err != nil {
 				t.Fatalf("left alone: status %d, %v\n%s", status, err, &want)
@@ -185,7 +195,7 @@ func TestMoveAtRandomMoments(t *testing.T) {
 			t.Logf("seed %d", seed)
 			rnd := rand.New(rand.NewPCG(seed, 0))
 			cfg := sandbox.Config{Args: args, Output: got.write}
-			i = start(t, test.name, cfg)
+			i = run(t, code, cfg)
 			moves, inPlace, inLoop := 0, 0, 0
 			var waited time.Duration
 			for {

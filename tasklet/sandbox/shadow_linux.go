@@ -8,7 +8,7 @@ import (
 // newShadow returns a shadow of a new memory: the first of a tracked, a mapped
 // and a copied one that the kernel has a hand in.
 func newShadow(m *memory, img *image) shadow {
-	if os.Getpagesize() != SnapshotPage || len(m.space) == 0 {
+	if os.Getpagesize() != SnapshotPage || !m.mapped {
 		return newCopied()
 	}
 	if s, err := newTracked(m); err == nil {

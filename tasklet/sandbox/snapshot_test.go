@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 
@@ -13,13 +14,16 @@ import (
 // A snapshot that was brought up to date while its guest ran, and then once
 // more, is the guest's memory; and what it told of is all that had changed.
 func TestSnapshot(t *testing.T) {
-	for kind := range sandbox.Shadows {
+	for _, kind := range append(slices.Collect(maps.Keys(sandbox.Shadows)), "plain") {
 		for _, args := range [][]string{{"busy", "calls", "300000"}, {"sleep", "1h"}, {"busy", "loop"}} {
 			t.Run(kind+"/"+args[0]+"-"+args[1], func(t *testing.T) {
 				var out output
-				i := start(t, args[0], sandbox.Config{Args: args, Output: out.write})
-				if err := i.SetShadow(kind); err != nil {
-					t.Fatal(err)
+				cfg := sandbox.Config{Args: args, Output: out.write}
+				var i *sandbox.Instance
+				if kind == "plain" {
+					i = run(t, guest(t, args[0]).Plain(), cfg)
+				} else if i = start(t, args[0], cfg); i.SetShadow(kind) != nil {
+					t.Fatal("the system does not help")
 				}
 				s, err := i.Snapshot()
 				if err != nil {
