@@ -165,20 +165,31 @@ func TestCrashOfPeer(t *testing.T) {
 }
 
 // The time that a tasklet was suspended passes for its timers, clocks and
-// deadlines.
+// deadlines, whatever moves are in between.
 func TestTimeWhileSuspended(t *testing.T) {
 	ctx := within(t, patience)
-	p := startAt(t, t.TempDir(), tcp)
-	tl := spawn(ctx, t, p, "zoo", "clock", "1h")
-	if err := tl.Suspend(ctx); err != nil {
-		t.Fatal(err)
-	}
-	p.Backdate(tl.ID(), 2*time.Hour)
-	if err := tl.Resume(ctx); err != nil {
-		t.Fatal(err)
+	a, b := startAt(t, t.TempDir(), tcp), startAt(t, t.TempDir(), tcp)
+	must[p2p.ID](t)(a.node.Connect(ctx, b.node.Addrs()[0]))
+	tl := spawn(ctx, t, a, "zoo", "clock", "3h")
+	for i, host := range []*peer{a, b} {
+		if err := tl.Suspend(ctx); err != nil {
+			t.Fatal(err)
+		}
+		host.Backdate(tl.ID(), time.Duration(i+1)*time.Hour)
+		if err := tl.Resume(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if host == a {
+			if err := tl.Move(ctx, b.id()); err != nil {
+				t.Fatal(err)
+			}
+			if got := output(t, tl); got != "started\n" {
+				t.Errorf("after an hour, output %q", got)
+			}
+		}
 	}
 	wantExit(ctx, t, tl)
-	if got := output(t, tl); !strings.Contains(got, "timer fired\ndeadline passed\nmonotonic 2h") {
+	if got := output(t, tl); !strings.HasSuffix(got, "timer fired\ndeadline passed\nmonotonic 3h0m0s\n") {
 		t.Errorf("output %q", got)
 	}
 }

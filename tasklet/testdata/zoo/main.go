@@ -29,6 +29,8 @@ func main() {
 		clock(args[1])
 	case "churn":
 		churn(mebibytes(args[1]))
+	case "look":
+		look()
 	case "self":
 		self()
 	case "travel":
