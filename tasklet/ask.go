@@ -173,8 +173,11 @@ func (s *pursuit) ask(ctx context.Context, where p2p.ID) (*reply, error) {
 		return h.ask(ctx, where, &q)
 	}
 	p, _ := s.lookup()
-	if p == nil { // it is just coming
+	switch {
+	case p == nil: // it is just coming
 		return nil, h.landed(ctx, s.id)
+	case s.ref != nil && !p.key.is(&s.ref.Key):
+		return nil, errKey
 	}
 	return h.act(ctx, p, &s.q)
 }

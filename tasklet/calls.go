@@ -18,7 +18,8 @@ var errFrozen = errors.New("the tasklet is being moved or suspended")
 // A call is a request of the program that has no answer yet.
 type call struct {
 	cancel func(error)
-	stays  bool // when the tasklet is frozen: it is the move itself
+	stays  bool    // when the tasklet is frozen: it is the move itself
+	errand *errand // if it is one: when the tasklet is frozen, nobody waits for it
 }
 
 // Call implements [sandbox.Handler].
@@ -58,6 +59,8 @@ func (g *guest) Call(c sandbox.Call) {
 	case abi.KindRef:
 		r, err := refOf(g.id, g.origin, g.key)
 		g.answer(c.ID, abi.AppendRef(nil, abi.Ref{ID: string(r.ID), Origin: r.Origin, Key: r.Key}), err)
+	case abi.KindInfo, abi.KindWait, abi.KindSteer, abi.KindKill, abi.KindSuspend, abi.KindResume:
+		g.errand(c)
 	default:
 		g.answer(c.ID, nil, errors.New("this host does not know the request; is it older than the program?"))
 	}
@@ -82,7 +85,7 @@ func (g *guest) run(id uint64, stays bool, operation func(context.Context) ([]by
 		return // a move that failed, and made the program go on, is still at work
 	}
 	ctx, cancel := context.WithCancelCause(g.host.ctx)
-	g.calls[id] = call{context.CancelCauseFunc(cancel), stays}
+	g.calls[id] = call{cancel: cancel, stays: stays}
 	wg := &g.ops
 	if stays {
 		wg = &g.own
@@ -103,15 +106,19 @@ func (g *guest) run(id uint64, stays bool, operation func(context.Context) ([]by
 }
 
 // withdraw takes back the operations under way, the last first. Those that had
-// been matched finish first, and are answered; the others stay unanswered. The
-// program's own moves are taken back only if they have not begun, by who has the
-// turn.
+// been matched finish first, and are answered; the others stay unanswered, as do
+// errands. The program's own moves are taken back only if they have not begun, by
+// who has the turn.
 func (g *guest) withdraw(moves bool) {
 	g.mu.Lock()
 	calls := maps.Clone(g.calls)
 	g.mu.Unlock()
 	for _, id := range slices.Backward(slices.Sorted(maps.Keys(calls))) {
-		if c := calls[id]; !c.stays || moves {
+		c := calls[id]
+		if c.errand != nil && !c.errand.drop() { // it was answered
+			continue
+		}
+		if !c.stays || moves {
 			c.cancel(errFrozen)
 		}
 	}

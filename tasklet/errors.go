@@ -3,6 +3,8 @@ package tasklet
 import (
 	"errors"
 	"fmt"
+
+	"github.com/dstackless/dstackless/tasklet/abi"
 )
 
 var (
@@ -46,23 +48,18 @@ var (
 	ErrClosed = errors.New("host is closed")
 )
 
-// kinds numbers the errors that keep their identity between peers. Numbers are
-// never reused: new kinds are added at the end.
+// kinds are the errors that keep their identity between peers, and on the way to
+// a program.
 var kinds = []error{
-	1: ErrKilled, 2: ErrRefused, 3: ErrNotFound, 4: ErrExited, 5: ErrSelf,
-	6: ErrUnconfirmed, 7: ErrProgram, 8: ErrContinuation, 9: ErrClosed, 10: ErrSuspended,
-	11: ErrNoDisk, 12: ErrPrepared, 13: ErrDraining, 14: ErrLimit,
+	abi.FailureKilled: ErrKilled, abi.FailureRefused: ErrRefused, abi.FailureNotFound: ErrNotFound,
+	abi.FailureExited: ErrExited, abi.FailureSelf: ErrSelf, abi.FailureUnconfirmed: ErrUnconfirmed,
+	abi.FailureProgram: ErrProgram, abi.FailureContinuation: ErrContinuation, abi.FailureClosed: ErrClosed,
+	abi.FailureSuspended: ErrSuspended, abi.FailureNoDisk: ErrNoDisk, abi.FailurePrepared: ErrPrepared,
+	abi.FailureDraining: ErrDraining, abi.FailureLimit: ErrLimit,
 }
 
-// A failure is an error as it travels.
-type failure struct {
-	Kind uint8 // index in kinds; 0: none of them
-	Text string
-	// Reason and Stack are those of a CrashError, whose Limit has the kind and
-	// the text.
-	Reason string
-	Stack  string
-}
+// A failure is an error as it travels. Its kind is an index in kinds.
+type failure abi.Failure
 
 func failureOf(err error) *failure {
 	if err == nil {

@@ -5,6 +5,8 @@ import (
 
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/abi"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // OnStep has f called at each step of the moves to and from h.
@@ -132,4 +134,24 @@ func (h *Host) Awaited(id ID) bool {
 	p.over.mu.Lock()
 	defer p.over.mu.Unlock()
 	return p.over.c != nil
+}
+
+// A Caller is a program that does not run but asks.
+type Caller struct{ g *guest }
+
+// NewCaller returns a caller at h.
+func (h *Host) NewCaller(id ID) Caller {
+	p := h.newProcess(id, work{program: "none"}, h.self, time.Now())
+	p.key = newKey()
+	return Caller{p.engine.(*guest)}
+}
+
+// Ask asks for something, and withdraws it. It returns how many requests are left.
+func (c Caller) Ask(id uint64, kind abi.Kind, payload []byte) (left int) {
+	c.g.Call(sandbox.Call{ID: id, Kind: kind, Payload: payload})
+	c.g.withdraw(true)
+	c.g.leaveChannels()
+	c.g.mu.Lock()
+	defer c.g.mu.Unlock()
+	return len(c.g.calls) + c.g.errands
 }

@@ -24,12 +24,13 @@ type guest struct {
 	unsaved map[uint32]struct{} // pages that changed since the log was added to
 
 	// Guarded by the process's mutex.
-	inst  *sandbox.Instance // nil while it is suspended
-	code  *sandbox.Code
-	calls map[uint64]call // without answer, by the program's number
-	ends  map[channel.Name]channel.Endpoint
-	ops   sync.WaitGroup
-	own   sync.WaitGroup // moves that the program asked for
+	inst    *sandbox.Instance // nil while it is suspended
+	code    *sandbox.Code
+	calls   map[uint64]call // without answer, by the program's number
+	errands int             // of them
+	ends    map[channel.Name]channel.Endpoint
+	ops     sync.WaitGroup
+	own     sync.WaitGroup // moves that the program asked for
 }
 
 func newGuest(p *process) *guest {

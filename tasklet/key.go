@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -42,6 +43,11 @@ func (k *Key) proof(id ID, from, at p2p.ID) []byte {
 
 // errNoKey is said of a tasklet that was started by a peer of an older version.
 var errNoKey = errors.New("it was started by an older version of its peer, and has no key")
+
+// is reports whether the other is the same key, and one at all.
+func (k *Key) is(other *Key) bool {
+	return *k != Key{} && subtle.ConstantTimeCompare(k[:], other[:]) == 1
+}
 
 // proves reports whether a proof is that of the key. A tasklet without a key has
 // none.

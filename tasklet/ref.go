@@ -2,7 +2,6 @@ package tasklet
 
 import (
 	"context"
-	"crypto/subtle"
 	"fmt"
 
 	"github.com/dstackless/dstackless/p2p"
@@ -50,21 +49,30 @@ func (r *Ref) validate() error {
 
 // OpenRef implements [Opener]; use [Ref.Open].
 func (h *Host) OpenRef(ctx context.Context, r Ref) (*Tasklet, error) {
-	if err := r.validate(); err != nil {
-		return nil, fmt.Errorf("tasklet: open: %w: %w", ErrNotFound, err)
+	t, err := h.handle(r)
+	if err == nil && t.key() == nil {
+		_, err = t.control(ctx, control{Info: true})
 	}
-	t := &Tasklet{id: r.ID, host: h, ref: &r}
-	if key := t.key(); key != nil {
-		if *key == (Key{}) || subtle.ConstantTimeCompare(key[:], r.Key[:]) == 0 {
-			return nil, fmt.Errorf("tasklet: open %s: %w: the key is not the tasklet's", r.ID, ErrRefused)
-		}
-		return t, nil
-	}
-	if _, err := t.control(ctx, control{Info: true}); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("tasklet: open %s: %w", r.ID, err)
 	}
 	return t, nil
 }
+
+// handle returns a handle of a Ref, which is checked as far as this peer can. All
+// that it is used for is.
+func (h *Host) handle(r Ref) (*Tasklet, error) {
+	if err := r.validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
+	t := &Tasklet{id: r.ID, host: h, ref: &r}
+	if key := t.key(); key != nil && !key.is(&r.Key) {
+		return nil, errKey
+	}
+	return t, nil
+}
+
+var errKey = fmt.Errorf("%w: the key is not the tasklet's", ErrRefused)
 
 // key returns the key of the tasklet if this peer started or hosts it.
 func (t *Tasklet) key() *Key {
@@ -106,7 +114,14 @@ func (s *Self) Ref() (Ref, error) {
 }
 
 // OpenRef implements [Opener]; use [Ref.Open]. The handle is for as long as the
-// tasklet is at this peer; the Ref can be a part of its state.
+// tasklet is at this peer; the Ref can be a part of its state. A tasklet gets none
+// on itself.
 func (s *Self) OpenRef(ctx context.Context, r Ref) (*Tasklet, error) {
+	if r.ID == s.routine.id {
+		return nil, fmt.Errorf("tasklet: open %s: %w", r.ID, errOwn)
+	}
 	return s.routine.host.OpenRef(ctx, r)
 }
+
+// errOwn is said to a tasklet that opens its own Ref: it would wait for itself.
+var errOwn = fmt.Errorf("%w: it is the tasklet's own, which moves itself with Move, and ends by returning", ErrRefused)

@@ -29,6 +29,9 @@ var selves = tasklet.Func("selves", func(ctx context.Context, self *tasklet.Self
 		if err != nil {
 			return err
 		}
+		if _, err := ref.Open(ctx, self); !errors.Is(err, tasklet.ErrRefused) {
+			return fmt.Errorf("its own Ref: %v", err)
+		}
 		if err := refs.Send(ctx, ref); err != nil {
 			return err
 		}

@@ -54,7 +54,8 @@ func decode[T any](body []byte, serve func(*T) error) error {
 
 // here returns the process that a request of the peer from is for, or else the
 // reply. Only the peer that started a tasklet, and those who prove that they have
-// its key, may ask for more than its end.
+// its key, may ask for more than its end. A wrong proof is none, whoever shows it:
+// it may be that of a program.
 func (h *Host) here(q *control, from p2p.ID) (*process, *reply, error) {
 	h.mu.Lock()
 	p, r := h.processes[q.ID], h.started[q.ID]
@@ -71,7 +72,7 @@ func (h *Host) here(q *control, from p2p.ID) (*process, *reply, error) {
 		return nil, &reply{Moved: d.forward(h)}, nil
 	case p == nil:
 		return nil, nil, fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, q.ID, h.self)
-	case !q.Wait && p.origin != from.String() && !p.key.proves(q.Proof, q.ID, from, h.node.ID()):
+	case !q.Wait && (p.origin != from.String() || len(q.Proof) > 0) && !p.key.proves(q.Proof, q.ID, from, h.node.ID()):
 		return nil, nil, refused(q.ID)
 	}
 	return p, nil, nil

@@ -47,6 +47,9 @@ func TestPayloads(t *testing.T) {
 	if got, err := abi.ParseRef(abi.AppendRef(nil, ref)); got != ref || err != nil {
 		t.Errorf("ref: %v %v", got, err)
 	}
+	if got, peer, err := abi.ParseHandle(abi.AppendHandle(nil, ref, "peer")); got != ref || peer != "peer" || err != nil {
+		t.Errorf("handle: %v %q %v", got, peer, err)
+	}
 	code, body, err := abi.ParseReply(abi.AppendReply(nil, 3, []byte("body")))
 	if code != 3 || string(body) != "body" || err != nil {
 		t.Errorf("reply: %d %q %v", code, body, err)
@@ -81,6 +84,7 @@ func FuzzPayloads(f *testing.F) {
 	f.Add(abi.AppendChosen(nil, -1, 0, nil))
 	f.Add(abi.AppendBalance(nil, -3))
 	f.Add(abi.AppendRef(nil, abi.Ref{ID: "id", Origin: "origin"}))
+	f.Add(abi.AppendHandle(nil, abi.Ref{ID: "id", Origin: "origin"}, "peer"))
 	f.Add(abi.AppendRecord(nil, 1, abi.AppendReply(nil, 0, []byte("x"))))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		same := func(what string, again []byte) {
@@ -108,6 +112,9 @@ func FuzzPayloads(f *testing.F) {
 		}
 		if ref, err := abi.ParseRef(b); err == nil {
 			same("ref", abi.AppendRef(nil, ref))
+		}
+		if ref, peer, err := abi.ParseHandle(b); err == nil {
+			same("handle", abi.AppendHandle(nil, ref, peer))
 		}
 		if code, body, err := abi.ParseReply(b); err == nil {
 			same("reply", abi.AppendReply(nil, code, body))

@@ -53,4 +53,21 @@ const (
 	// KindRef asks for a handle on the tasklet that the program is. Payload:
 	// none. Reply: AppendRef.
 	KindRef
+
+	// The kinds that follow concern another tasklet. Payload: AppendHandle.
+	// Reply: Answer. A program that moves meanwhile asks again where it goes
+	// on.
+
+	// KindInfo asks what a tasklet does.
+	KindInfo
+	// KindWait asks for the end of a tasklet, when it has come.
+	KindWait
+	// KindSteer moves a tasklet.
+	KindSteer
+	// KindKill ends a tasklet.
+	KindKill
+	// KindSuspend suspends a tasklet.
+	KindSuspend
+	// KindResume resumes a tasklet.
+	KindResume
 )

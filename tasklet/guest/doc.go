@@ -8,6 +8,8 @@
 //		err = guest.Move(ctx, os.Args[1]) // returns on the other peer
 //	}
 //
+// With a [Ref] it looks after other tasklets.
+//
 // A program needs none of this to be moved from outside. It is an ordinary Go
 // program in all else, except that it has no files and no network: its
 // arguments are in os.Args, what it prints goes to whoever started it.

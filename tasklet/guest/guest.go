@@ -52,25 +52,3 @@ func ID(ctx context.Context) (string, error) {
 	}
 	return string(id), nil
 }
-
-// A Ref is a handle on a tasklet as a value. Whoever receives one over a channel,
-// as a tasklet.Ref, has all rights to the tasklet: see there. A program can pass
-// one on.
-type Ref struct {
-	ID     string
-	Origin string // ID of the peer that started the tasklet
-	Key    [32]byte
-}
-
-// Self returns a handle on the tasklet that the program is, for others.
-func Self(ctx context.Context) (Ref, error) {
-	body, err := host.call(ctx, abi.KindRef, nil)
-	if err != nil {
-		return Ref{}, fmt.Errorf("guest: self: %w", err)
-	}
-	r, err := abi.ParseRef(body)
-	if err != nil {
-		return Ref{}, fmt.Errorf("guest: self: %w", err)
-	}
-	return Ref(r), nil
-}

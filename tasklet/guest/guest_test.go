@@ -219,7 +219,8 @@ func TestNotGuest(t *testing.T) {
 	_, host := guest.Host(ctx)
 	_, id := guest.ID(ctx)
 	_, open := channel.Open[int](ctx, guest.Space(), "numbers")
-	for what, err := range map[string]error{"move": guest.Move(ctx, "x"), "host": host, "id": id, "open": open} {
+	_, ref := guest.Ref{ID: "x"}.Open(ctx)
+	for what, err := range map[string]error{"move": guest.Move(ctx, "x"), "host": host, "id": id, "open": open, "ref": ref} {
 		if !errors.Is(err, guest.ErrNotGuest) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -261,4 +262,33 @@ func Example() {
 	}
 	host, _ := guest.Host(ctx)
 	greetings.Send(ctx, "hello from "+host)
+}
+
+// A program brings tasklets to where it is itself, and tells how they end.
+func ExampleRef_Open() {
+	ctx := context.Background()
+	wards, err := channel.Open[guest.Ref](ctx, guest.Space(), "wards")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for ref, err := range wards.All(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		ward, err := ref.Open(ctx)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		host, _ := guest.Host(ctx)
+		if err := ward.Move(ctx, host); err != nil && !errors.Is(err, guest.ErrSelf) {
+			fmt.Println(err)
+		}
+		go func() {
+			status, err := ward.Wait(ctx)
+			fmt.Println(ward.ID(), "ended with status", status, err)
+		}()
+	}
 }

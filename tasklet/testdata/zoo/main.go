@@ -33,6 +33,8 @@ func main() {
 		look()
 	case "self":
 		self()
+	case "tend":
+		tend(args[1])
 	case "travel":
 		travel(args[1])
 	default:
