@@ -24,7 +24,8 @@ import (
 const lasting = "/dstackless/lasting/1.0.0"
 
 // ends says how long a stream lasts, at most, on which a peer says nothing or
-// begins to, and how long one on which it says that 4 EB follow.
+// begins to, and how long one on which it says that 4 EB follow, if not at once:
+// it may have to wait behind the others.
 type ends struct{ silent, oversized time.Duration }
 
 // A peer that says nothing, or not all, is waited for so long; in each protocol
@@ -40,10 +41,10 @@ var waited = map[string]ends{
 	lasting + string(tasklet.Protocol): {time.Minute, 0},
 	lasting + string(content.Protocol): {2 * time.Minute, 0},
 	"/dstackless/kad/1.0.0":            {time.Minute, 0},
-	"/ipfs/bitswap/1.2.0":              {2 * time.Minute, 0},
-	"/ipfs/bitswap/1.1.0":              {2 * time.Minute, 0},
-	"/ipfs/bitswap/1.0.0":              {2 * time.Minute, 0},
-	"/ipfs/bitswap":                    {2 * time.Minute, 0},
+	"/ipfs/bitswap/1.2.0":              {2 * time.Minute, time.Minute},
+	"/ipfs/bitswap/1.1.0":              {2 * time.Minute, time.Minute},
+	"/ipfs/bitswap/1.0.0":              {2 * time.Minute, time.Minute},
+	"/ipfs/bitswap":                    {2 * time.Minute, time.Minute},
 	"/ipfs/id/1.0.0":                   {0, 0},
 	"/ipfs/id/push/1.0.0":              {5 * time.Second, 0},
 	"/ipfs/ping/1.0.0":                 {10 * time.Second, 10 * time.Second}, // knows no lengths

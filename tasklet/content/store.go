@@ -103,7 +103,7 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	swapped := newVisitors(math.MaxInt, swappedOfOne)
-	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(boundedHost{node.Host(), swapped}), finder, blocks,
+	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(boundedHost{node.Host(), s.ctx, swapped}), finder, blocks,
 		bitswap.ProviderSearchDelay(searchDelay),
 		bitswap.WithoutDuplicatedBlockStats(),
 	)
