@@ -8,7 +8,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/ipfs/boxo/blockservice"
 	blocks "github.com/ipfs/go-block-format"
 	"github.com/ipfs/go-cid"
 	ipld "github.com/ipfs/go-ipld-format"
@@ -33,8 +32,10 @@ const (
 // among them those of from, which are dialed when they are not connected; after
 // 200 ms also from peers that the DHT names. From peers that only a relay reaches
 // it is fetched by a protocol that survives the relay's limits, after a second
-// also from those that the DHT names. What was fetched stays in the store and is
-// announced. The caller owns the result.
+// also from those that the DHT names. When no block has come for 2 seconds, all are
+// asked anew, later after 4, 8 and so on up to a minute: it does no harm that a peer
+// is lost, or says nothing. What was fetched stays in the store and is announced.
+// The caller owns the result.
 //
 // When nobody has the content, Get waits for somebody who does until ctx ends:
 // give it a deadline. Blocks that came meanwhile stay, so that a second Get
@@ -103,7 +104,7 @@ func (s *Store) fetch(ctx context.Context, c cid.Cid, limit int64, from []p2p.ID
 		pulled <- result{data, err}
 	})
 	work.Go(func() {
-		data, err := read(ctx, blockservice.NewSession(ctx, s.online), c, limit)
+		data, err := s.swap(ctx, c, limit)
 		swapped <- result{data, err}
 	})
 	for {

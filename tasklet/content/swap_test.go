@@ -3,6 +3,7 @@ package content_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"sync"
 	"testing"
 
@@ -15,6 +16,34 @@ import (
 
 	"github.com/dstackless/dstackless/p2p"
 )
+
+// The peer that has given the first block of a file is lost before it is asked
+// for the next, and was the only one. Another that comes gives the rest.
+func TestGetWhenThePeerIsLost(t *testing.T) {
+	root, leaves, data := manyBlocks(t, 400) // it takes a while to find that they are not on disk
+	dir := t.TempDir()
+	plant(t, dir, append(leaves, root)...)
+	a, b := startOn(t, dir, tcp), startOn(t, t.TempDir(), tcp)
+	lost := make(chan struct{})
+	var once sync.Once
+	swapper(t, b, func(n *p2p.Node, _ []cid.Cid) {
+		once.Do(func() {
+			defer close(lost)
+			s := say(t, n, b, root)[0]
+			io.ReadAll(s) // until it is taken in
+			s.Conn().Close()
+		})
+	})
+	ctx := within(t)
+	go func() {
+		select {
+		case <-lost:
+			connect(t, b, a)
+		case <-ctx.Done():
+		}
+	}()
+	get(t, b, root.Cid(), data)
+}
 
 // A peer may send more blocks at once than are taken in at a time, each on a
 // stream of its own, and none of them twice.
