@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -63,40 +64,154 @@ var waits = tasklet.Func("waits", func(ctx context.Context, self *tasklet.Self, 
 	return err
 })
 
+// idles receives, and tells of each number, resting meanwhile or not.
+type idle struct {
+	Channel, Tells channel.Ref[int]
+	Rests          bool
+	N              int
+}
+
+// told counts what idles has received.
+var told atomic.Int64
+
+var idles = tasklet.Func("idles", func(ctx context.Context, self *tasklet.Self, i *idle) error {
+	space := channel.Space(self)
+	if i.Rests {
+		space = self.Resting()
+	}
+	numbers, err := i.Channel.Open(ctx, space)
+	if err != nil {
+		return err
+	}
+	for {
+		n, err := numbers.Receive(ctx)
+		if err != nil {
+			return err
+		}
+		i.N++
+		told.Add(1)
+		if i.Tells.Name == "" {
+			continue
+		}
+		tells, err := i.Tells.Open(ctx, self)
+		if err != nil {
+			return err
+		}
+		if err := tells.Send(ctx, n); err != nil {
+			return err
+		}
+		tells.Leave()
+	}
+})
+
 // What a hundred thousand functions need that each wait on a channel, a hundred
-// on each, at one peer of a network of two.
+// on each, at one peer of a network of two; and how long it takes, and what they
+// need at most, to have each one receive a number and wait again.
 func BenchmarkFunctionsIdle(b *testing.B) {
+	for _, rests := range []bool{false, true} {
+		b.Run(fmt.Sprintf("rests=%v", rests), func(b *testing.B) {
+			for b.Loop() {
+				idleFunctions(b, rests)
+			}
+		})
+	}
+}
+
+func idleFunctions(b *testing.B, rests bool) {
 	const n = 100_000
 	var names []channel.Name
 	for i := range n / 100 {
 		names = append(names, channel.Name(fmt.Sprint("idle ", i)))
 	}
-	for b.Loop() {
-		peers := functionPeers(b, 2)
-		before := resident(b)
-		begin := time.Now()
-		for i := range n {
-			must[*tasklet.Tasklet](b)(peers[0].Go(b.Context(), waits(channel.Ref[int]{Name: names[i%len(names)]})))
-		}
-		b.ReportMetric(time.Since(begin).Seconds()/n*1e6, "us/start")
-		for _, name := range names {
-			c := open(b, peers[0], name)
-			for { // until all hundred wait
-				if waiting := must[int](b)(c.Balance(b.Context())); waiting == -100 {
-					break
-				}
+	peers := functionPeers(b, 2)
+	before := resident(b)
+	begin := time.Now()
+	for i := range n {
+		must[*tasklet.Tasklet](b)(peers[0].Go(b.Context(), idles(idle{Channel: channel.Ref[int]{Name: names[i%len(names)]}, Rests: rests})))
+	}
+	b.ReportMetric(time.Since(begin).Seconds()/n*1e6, "us/start")
+	var channels []*channel.Channel[int]
+	for _, name := range names {
+		channels = append(channels, open(b, peers[0], name))
+	}
+	idle := func() {
+		for _, c := range channels {
+			for must[int](b)(c.Balance(b.Context())) != -100 {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}
-		after := resident(b)
-		b.ReportMetric(after/1e6, "resident-MB")
-		b.ReportMetric((after-before)/n, "bytes/tasklet")
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		b.ReportMetric(float64(m.StackInuse)/n, "stack-bytes/tasklet")
-		for _, p := range peers {
-			p.close()
+		for rests && peers[0].Resting() < n {
+			time.Sleep(10 * time.Millisecond)
 		}
+	}
+	idle()
+	after := resident(b)
+	b.ReportMetric(after/1e6, "resident-MB")
+	b.ReportMetric((after-before)/n, "bytes/tasklet")
+	b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
+
+	told.Store(0)
+	peak, watched := watchResident(b)
+	begin = time.Now()
+	for range 100 {
+		for _, c := range channels {
+			if err := c.Send(b.Context(), 1); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	for told.Load() < n {
+		time.Sleep(time.Millisecond)
+	}
+	b.ReportMetric(n/time.Since(begin).Seconds(), "wakes/s")
+	idle()
+	b.ReportMetric(peak()/1e6, "peak-MB")
+	watched()
+	b.ReportMetric(resident(b)/1e6, "again-MB")
+	for _, p := range peers {
+		p.close()
+	}
+}
+
+// watchResident watches how much memory this process has, until it is stopped.
+func watchResident(b *testing.B) (peak func() float64, stop func()) {
+	var most atomic.Int64
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(5 * time.Millisecond):
+				most.Store(max(most.Load(), int64(residentNow(b))))
+			}
+		}
+	})
+	return func() float64 { return float64(most.Load()) }, func() { close(done); watching.Wait() }
+}
+
+// How long it takes from a send to a function, until it has answered, if it waits
+// and if it rests.
+func BenchmarkFunctionAnswers(b *testing.B) {
+	for _, rests := range []bool{false, true} {
+		b.Run(fmt.Sprintf("rests=%v", rests), func(b *testing.B) {
+			peers := functionPeers(b, 2)
+			peers[0].RestAfter(0)
+			must[*tasklet.Tasklet](b)(peers[0].Go(b.Context(), idles(idle{Channel: channel.Ref[int]{Name: "asks"}, Tells: channel.Ref[int]{Name: "answers"}, Rests: rests})))
+			asks, answers := open(b, peers[0], "asks"), open(b, peers[0], "answers")
+			for b.Loop() {
+				b.StopTimer()
+				for must[int](b)(asks.Balance(b.Context())) != -1 || rests && peers[0].Resting() < 1 {
+					time.Sleep(100 * time.Microsecond)
+				}
+				b.StartTimer()
+				if err := asks.Send(b.Context(), 1); err != nil {
+					b.Fatal(err)
+				}
+				must[int](b)(answers.Receive(b.Context()))
+			}
+		})
 	}
 }
 
@@ -104,6 +219,11 @@ func BenchmarkFunctionsIdle(b *testing.B) {
 // could give back.
 func resident(b *testing.B) float64 {
 	debug.FreeOSMemory()
+	return residentNow(b)
+}
+
+// residentNow is resident with what it could give back.
+func residentNow(b *testing.B) float64 {
 	text := string(must[[]byte](b)(os.ReadFile("/proc/self/statm")))
 	pages := must[int](b)(strconv.Atoi(strings.Fields(text)[1]))
 	return float64(pages * os.Getpagesize())

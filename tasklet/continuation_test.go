@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/tasklet"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -43,13 +44,23 @@ func goodFunction() tasklet.Continuation {
 	return c
 }
 
+// goodResting is one of a function that has received something while it rested.
+func goodResting() tasklet.Continuation {
+	c := goodFunction()
+	c.Function.Received = []tasklet.Received{
+		{Channel: "numbers", Value: []byte("\x03int\x03\x04\x00\x0e")},
+		{Channel: "numbers", Code: channel.CodeClosed, Text: "channel closed"},
+	}
+	return c
+}
+
 func encode(t testing.TB, c tasklet.Continuation) []byte {
 	t.Helper()
 	return must[[]byte](t)(codec.Marshal(&c, 1<<20))
 }
 
 func TestContinuation(t *testing.T) {
-	for _, want := range []tasklet.Continuation{good(), goodFunction()} {
+	for _, want := range []tasklet.Continuation{good(), goodFunction(), goodResting()} {
 		data := encode(t, want)
 		got, err := tasklet.DecodeContinuation(data, limit)
 		if err != nil || !reflect.DeepEqual(*got, want) {
@@ -66,13 +77,15 @@ func TestContinuation(t *testing.T) {
 		"long name":      func(c *tasklet.Continuation) { c.Function.Name = strings.Repeat("x", 256) },
 		"long shape":     func(c *tasklet.Continuation) { c.Function.Shape = strings.Repeat("x", 257) },
 		"large state":    func(c *tasklet.Continuation) { c.Function.State = make([]byte, tasklet.MaxFunctionState+1) },
+		"no channel":     func(c *tasklet.Continuation) { c.Function.Received[1].Channel = "" },
+		"large values":   func(c *tasklet.Continuation) { c.Function.Received[0].Value = make([]byte, 2*channel.MaxValue) },
 		"program, too":   func(c *tasklet.Continuation) { c.Program = good().Program },
 		"memory, too":    func(c *tasklet.Continuation) { c.Memory = good().Memory },
 		"registers, too": func(c *tasklet.Continuation) { c.State.Pages = 1 },
 	} {
-		c := goodFunction()
+		c := goodResting()
 		forge(&c)
-		data := must[[]byte](t)(codec.Marshal(&c, 1<<26))
+		data := must[[]byte](t)(codec.Marshal(&c, 1<<27))
 		if _, err := tasklet.DecodeContinuation(data, limit); !errors.Is(err, tasklet.ErrContinuation) {
 			t.Errorf("function: %s: %v", name, err)
 		}
@@ -107,6 +120,7 @@ func FuzzContinuation(f *testing.F) {
 	}
 	f.Add(encode(f, good()))
 	f.Add(encode(f, goodFunction()))
+	f.Add(encode(f, goodResting()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := tasklet.DecodeContinuation(data, limit)
 		if err != nil {

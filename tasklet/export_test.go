@@ -3,6 +3,7 @@ package tasklet
 import (
 	"time"
 
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/abi"
@@ -155,3 +156,34 @@ func (c Caller) Ask(id uint64, kind abi.Kind, payload []byte) (left int) {
 	defer c.g.mu.Unlock()
 	return len(c.g.calls) + c.g.errands
 }
+
+// RestAfter has functions that are started from now on rest after d.
+func (h *Host) RestAfter(d time.Duration) { h.restAfter = d }
+
+// Resting returns how many functions rest here, without goroutine.
+func (h *Host) Resting() (n int) {
+	for _, p := range h.all() {
+		if r, ok := p.engine.(*routine); ok && r.gone() == nil {
+			r.mu.Lock()
+			if s := r.self; s != nil && s.phase == outside && len(s.vigils) > 0 {
+				n++
+			}
+			r.mu.Unlock()
+		}
+	}
+	return n
+}
+
+// Hold keeps a function that rests from being called again, as a move would that
+// has just begun.
+func (h *Host) Hold(id ID) {
+	h.mu.Lock()
+	r := h.processes[id].engine.(*routine)
+	h.mu.Unlock()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.self.asked = true
+}
+
+// UseSpace has functions that are started from now on use the channels of space.
+func (h *Host) UseSpace(space channel.Space) { h.space = space }

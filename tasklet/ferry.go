@@ -3,6 +3,7 @@ package tasklet
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -12,16 +13,23 @@ type FunctionState struct {
 	Name  string
 	Shape string // of the state
 	State []byte // gob
+
+	// Received is what it received while it rested. A peer of an older version
+	// knows nothing of it, and refuses the offer, whose size does not fit.
+	Received []Received
 }
 
 // maxFunction is the size of the largest continuation of a function.
-const maxFunction = MaxFunctionState + 2*MaxUnread + smallMessage
+const maxFunction = MaxFunctionState + maxReceived + 2*MaxUnread + smallMessage
+
+// size returns how many bytes of memory it stands for.
+func (f *FunctionState) size() uint64 { return uint64(len(f.State)) + receivedSize(f.Received) }
 
 func (f *FunctionState) validate() error {
 	if f.Name == "" || len(f.Name) > MaxFunctionName || len(f.Shape) > maxShape || len(f.State) > MaxFunctionState {
 		return fmt.Errorf("%w: over a limit: function %.40q", ErrContinuation, f.Name)
 	}
-	return nil
+	return validateReceived(f.Received)
 }
 
 // continuation describes a tasklet that stands still.
@@ -30,12 +38,16 @@ func (r *routine) continuation() (*Continuation, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := r.reserve(uint64(len(data))); err != nil {
-		return nil, err
-	}
 	c := r.outline()
-	c.Function.State = data
-	return c, nil
+	f := c.Function
+	f.State = data
+	r.mu.Lock()
+	f.Received = slices.Clone(r.self.received)
+	r.mu.Unlock()
+	if n := receivedSize(f.Received); n > maxReceived {
+		return nil, fmt.Errorf("%w: function %q has not taken %d bytes that it received, and the limit is %d; try it again", ErrLimit, f.Name, n, maxReceived)
+	}
+	return c, r.reserve(f.size())
 }
 
 func (r *routine) snapshot(_ context.Context, as standing) (*hosted, error) {
@@ -64,7 +76,7 @@ func (r *routine) adopt(f *FunctionState) error {
 		return err
 	}
 	r.function = d
-	r.newSelf(state)
+	r.newSelf(state, slices.Clone(f.Received))
 	return nil
 }
 
@@ -74,13 +86,14 @@ func (r *routine) give(ctx context.Context, m *move) error {
 		return err
 	}
 	m.paused, m.froze = true, time.Now()
+	r.withdraw(false)
 	cont, err := r.continuation()
 	if err != nil {
 		return err
 	}
 	f := cont.Function
 	m.hop.From, m.hop.To = r.host.self, m.to.String()
-	m.hop.Bytes = uint64(len(f.State))
+	m.hop.Bytes = f.size()
 	m.hop.New = m.hop.Bytes
 	o := offer{ID: r.id, Move: m.id, Origin: r.origin, Memory: m.hop.Bytes, Function: f.Name, Shape: f.Shape}
 	m.conn.within(stepTimeout)
@@ -122,7 +135,7 @@ func (r *routine) take(a *arrival) error {
 	}
 	f := cont.Function
 	if cont.ID != a.offer.ID || cont.Origin != a.offer.Origin || f == nil || f.Name != a.offer.Function || f.Shape != a.offer.Shape ||
-		uint64(len(f.State)) != a.offer.Memory {
+		f.size() != a.offer.Memory {
 		return fmt.Errorf("%w: it is not the tasklet that was offered", ErrContinuation)
 	}
 	if err := r.adopt(f); err != nil {

@@ -70,8 +70,11 @@ type Call struct {
 //     for it until the context of the move ends, and a peer that is closed
 //     waits, too.
 //
-// F can tell by [context.Cause] why ctx ended: [ErrMoving] if it will be called
-// again, [ErrKilled] or another error if it will not.
+// F can tell by [context.Cause] why ctx ended: [ErrMoving] or [ErrResting] if it
+// will be called again, [ErrKilled] or another error if it will not.
+//
+// A function that waits needs its goroutine, 8 KB together. Where there are very
+// many that wait for long, they had better rest: see [Self.Resting].
 //
 // A panic ends the tasklet, with a [CrashError], and not the peer. A function
 // runs outside of any sandbox: limits on memory and processor time are not for

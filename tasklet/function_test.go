@@ -94,7 +94,7 @@ var travels = tasklet.Func("travels", func(ctx context.Context, self *tasklet.Se
 	return nil
 })
 
-var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives, waits, selves}
+var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives, waits, selves, rests, receivesResting, restsOnTwo, idles}
 
 // functionPeers starts n connected peers that have the functions.
 func functionPeers(t testing.TB, n int) (peers []*peer) {
@@ -225,13 +225,14 @@ func TestHostileFunction(t *testing.T) {
 		says  string
 		forge func(o *offer, c *tasklet.Continuation)
 	}{
-		"other function":   {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Name = "stubborn" }},
-		"other shape":      {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Shape = "int" }},
-		"other size":       {"not the tasklet that was offered", func(o *offer, _ *tasklet.Continuation) { o.Memory++ }},
-		"other ID":         {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.ID = c.ID[:31] + "0" }},
-		"a program":        {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { *c = good(); c.Origin = from.ID().String() }},
-		"unknown function": {"has no function", func(o *offer, _ *tasklet.Continuation) { o.Function = "unknown" }},
-		"over the limit":   {"--memory", func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
+		"other function":    {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Name = "stubborn" }},
+		"other shape":       {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Shape = "int" }},
+		"other size":        {"not the tasklet that was offered", func(o *offer, _ *tasklet.Continuation) { o.Memory++ }},
+		"other ID":          {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.ID = c.ID[:31] + "0" }},
+		"a program":         {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { *c = good(); c.Origin = from.ID().String() }},
+		"unknown function":  {"has no function", func(o *offer, _ *tasklet.Continuation) { o.Function = "unknown" }},
+		"over the limit":    {"--memory", func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
+		"more than offered": {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Received = goodResting().Function.Received }},
 		"noise": {"state of function", func(o *offer, c *tasklet.Continuation) {
 			c.Function.State = []byte("noise")
 			o.Memory = 5

@@ -25,10 +25,14 @@ var updateGolden = flag.Bool("golden", false, "write the golden continuations an
 // A continuation that was written when this version was new is kept:
 // old continuations stay readable.
 func TestGoldenContinuation(t *testing.T) {
-	data := must[[]byte](t)(os.ReadFile("testdata/continuation-1.gob"))
-	got, err := tasklet.DecodeContinuation(data, limit)
-	if want := good(); err != nil || !reflect.DeepEqual(*got, want) {
-		t.Errorf("decoded %+v, %v", got, err)
+	for file, want := range map[string]tasklet.Continuation{
+		"continuation-1": good(), "function-1": goodFunction(), "resting-1": goodResting(),
+	} {
+		data := must[[]byte](t)(os.ReadFile("testdata/" + file + ".gob"))
+		got, err := tasklet.DecodeContinuation(data, limit)
+		if err != nil || !reflect.DeepEqual(*got, want) {
+			t.Errorf("%s: decoded %+v, %v", file, got, err)
+		}
 	}
 }
 

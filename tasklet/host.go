@@ -12,7 +12,8 @@
 //
 // A function is one that the peers' own programs have in common: it runs
 // natively, moves when it is at an operation on a channel, and is called again
-// at the destination with its state. See [Func] and [Host.Go].
+// at the destination with its state. See [Func] and [Host.Go]. Where very many
+// wait for long, they can do so without goroutines: see [Self.Resting].
 package tasklet
 
 import (
@@ -60,6 +61,7 @@ type Host struct {
 	wg   sync.WaitGroup
 
 	functions map[string]*definition // by name
+	restAfter time.Duration
 
 	steps atomic.Pointer[func(step string)] // what reached calls
 
@@ -102,7 +104,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
-		ctx: ctx, stop: stop, functions: map[string]*definition{},
+		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter,
 		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, sighted: map[ID]sighting{},

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -137,11 +138,22 @@ func (p *peer) do(what string, args []string) (string, *tasklet.Info, error) {
 		}
 		return string(t.ID()), nil, nil
 	}
+	if what == "rest" {
+		t, err := p.Go(ctx, rests(quota{channel.Name(args[0]), 10}))
+		if err != nil {
+			return "", nil, err
+		}
+		return string(t.ID()), nil, nil
+	}
 	t, err := p.Find(args[0])
 	if err != nil {
 		return "", nil, err
 	}
 	switch what {
+	case "resting":
+		return fmt.Sprint(p.Resting()), nil, nil
+	case "hold":
+		p.Hold(t.ID())
 	case "move":
 		err = t.Move(ctx, args[1])
 	case "decide":

@@ -162,7 +162,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 		p.enter()
 		size := int64(c.Memory.Size)
 		if c.Function != nil {
-			size = int64(len(c.Function.State))
+			size = int64(c.Function.size())
 		}
 		p.reserved.Store(size)
 		p.account.bytes.Add(size)

@@ -16,50 +16,65 @@ type routine struct {
 	self     *Self // nil while it is suspended
 }
 
-// A phase is what the goroutine of a function does.
+// A phase is what becomes of the calls of a function.
 type phase uint8
 
 const (
-	loaded    phase = iota // it has not begun
-	inside                 // it is in the function
-	resting                // it is in the function, which stands still in Self.Move
-	outside                // the function has returned, to be called again
+	outside   phase = iota // it has returned, or was never called, and is to be called (again): meanwhile it needs no goroutine
+	called                 // its goroutine is about to call it
+	inside                 // it runs
+	halted                 // it stands still in Self.Move
 	dismissed              // it ends, or has ended
 )
 
-// newSelf gives the routine a state.
-func (r *routine) newSelf(state any) {
+// newSelf gives the routine a state, and what was received for it.
+func (r *routine) newSelf(state any, received []Received) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.self, r.awake = &Self{routine: r, state: state}, true
+	r.self, r.awake = &Self{routine: r, state: state, received: received, rests: true}, true
 }
 
 func (r *routine) launch() error {
-	r.host.wg.Add(1)
-	go r.self.run()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if s := r.self; s != nil { // else somebody was quick to suspend it
+		s.rests = false
+		s.rouse()
+	}
 	return nil
 }
 
-// run calls the function, and again each time that it is to go on. It is the
-// tasklet's goroutine.
+// rouse has the function called, if it is to be. The lock is held.
+func (s *Self) rouse() {
+	if s.phase != outside || s.killed == nil && (s.asked || s.rests) {
+		return
+	}
+	s.set(called)
+	s.routine.host.wg.Add(1)
+	go s.run()
+}
+
+// run calls the function. It is the tasklet's goroutine.
 func (s *Self) run() {
-	err := errGoexit
+	defer s.routine.host.wg.Done()
+	err, again := errGoexit, false
 	defer func() {
-		if s.dismiss(false) {
+		switch {
+		case again:
+			s.outside()
+		case s.dismiss(false):
 			s.routine.ended(s, err)
 		}
-		s.routine.host.wg.Done()
 	}()
-	for s.begin() {
-		err = errGoexit
-		err = s.call()
-		moving := context.Cause(s.ctx) == ErrMoving && (errors.Is(err, ErrMoving) || errors.Is(err, context.Canceled))
-		s.stop(nil)
-		s.park()
-		if !moving || !s.outside() {
-			return
-		}
+	s.getUp()
+	if !s.begin() {
+		return
 	}
+	err = s.call()
+	why := context.Cause(s.ctx)
+	again = (why == ErrMoving || why == ErrResting) && (errors.Is(err, why) || errors.Is(err, context.Canceled))
+	s.stop(nil)
+	s.park()
 }
 
 var errGoexit = errors.New("the function ended its goroutine")
@@ -121,43 +136,40 @@ func (s *Self) wait(ctx context.Context) error {
 	}
 }
 
-// outside waits, when the function has returned because it was asked to, and
-// reports whether it is to be called again.
-func (s *Self) outside() bool {
+// outside notes that the function has returned, to be called again.
+func (s *Self) outside() {
+	s.lieDown()
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
 	if s.phase != dismissed {
 		s.set(outside)
+		s.rouse()
 	}
-	for s.asked && s.phase == outside && s.killed == nil {
-		s.wait(context.Background())
-	}
-	return s.phase != dismissed
 }
 
-// rest makes the tasklet stand still inside of its function, unless it is being
+// halt makes the tasklet stand still inside of its function, unless it is being
 // asked to leave it.
-func (s *Self) rest() error {
+func (s *Self) halt() error {
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
 	switch {
 	case s.phase != inside:
 		return errors.New("tasklet: a function moves itself once at a time, and only while it runs")
-	case context.Cause(s.ctx) != nil:
-		return context.Cause(s.ctx)
+	case s.cause() != nil:
+		return s.cause()
 	}
-	s.set(resting)
+	s.set(halted)
 	return nil
 }
 
-// leftRest ends a rest. It reports whether the tasklet is not here any more.
-func (s *Self) leftRest() bool {
+// leftHalt ends that. It reports whether the tasklet is not here any more.
+func (s *Self) leftHalt() bool {
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
-	for s.asked && s.phase == resting {
+	for s.asked && s.phase == halted {
 		s.wait(context.Background())
 	}
-	if s.phase != resting {
+	if s.phase != halted {
 		return true
 	}
 	s.set(inside)
@@ -227,10 +239,10 @@ func (r *routine) pause(ctx context.Context) error {
 	defer r.mu.Unlock()
 	s := r.self
 	s.asked = true
-	if s.phase == inside {
+	if s.phase == inside && s.stop != nil {
 		s.stop(ErrMoving)
 	}
-	for s.phase == inside || s.phase == loaded {
+	for s.phase == inside || s.phase == called {
 		if err := s.wait(ctx); err != nil {
 			s.asked = false
 			return fmt.Errorf("function %q has come to no operation and no Yield: %w", r.function.name, err)
@@ -245,8 +257,10 @@ func (r *routine) pause(ctx context.Context) error {
 func (r *routine) proceed() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.self.asked = false
-	r.self.notify()
+	s := r.self
+	s.asked = false
+	s.notify()
+	s.rouse()
 	return nil
 }
 
@@ -264,7 +278,16 @@ func (r *routine) kill(why error) {
 		s.stop(why)
 	}
 	s.notify()
+	s.rouse()
 }
 
-// A function's operations are withdrawn when it is paused.
-func (r *routine) withdraw(bool) {}
+// A function's operations are withdrawn when it is paused, but for those that it
+// rests in.
+func (r *routine) withdraw(bool) {
+	r.mu.Lock()
+	s := r.self
+	r.mu.Unlock()
+	if s != nil {
+		s.getUp()
+	}
+}

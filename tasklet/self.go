@@ -15,16 +15,21 @@ import (
 // concurrent use.
 type Self struct {
 	routine *routine
-	ctx     context.Context // of the call under way
-	state   any             // pointer to it
+	state   any // pointer to it
+
+	// Of the call under way, nil without one.
+	ctx  context.Context
+	stop context.CancelCauseFunc // ends ctx
 
 	// Guarded by the process's mutex.
-	phase   phase
-	asked   bool // it is to stand still, or does
-	killed  error
-	stop    context.CancelCauseFunc // ends ctx
-	changed chan struct{}           // closed when phase or asked change; nil while nobody waits
-	ends    []*end
+	phase    phase
+	asked    bool // it is to stand still, or does
+	rests    bool // it is not called before it is launched, or one of its vigils is over
+	killed   error
+	changed  chan struct{} // closed when what is here changes; nil while nobody waits
+	ends     []*end
+	vigils   []*vigil
+	received []Received // and not yet taken
 }
 
 // ID returns the tasklet's ID.
@@ -46,6 +51,14 @@ func (s *Self) Write(p []byte) (int, error) {
 // go on, or else why it may not, for the function to return: see [Func].
 func (s *Self) Yield() error {
 	runtime.Gosched()
+	return s.cause()
+}
+
+// cause returns why the function is to return, or nil.
+func (s *Self) cause() error {
+	if s.ctx == nil {
+		return ErrMoving // it has returned
+	}
 	return context.Cause(s.ctx)
 }
 
@@ -69,11 +82,11 @@ func (s *Self) Move(ctx context.Context, peer string) error {
 	case to == h.node.ID():
 		return nil
 	}
-	if err := s.rest(); err != nil {
+	if err := s.halt(); err != nil {
 		return err
 	}
 	err = h.depart(ctx, p, to, 0)
-	if s.leftRest() {
+	if s.leftHalt() {
 		return ErrMoving
 	}
 	return fmt.Errorf("tasklet: move to peer %s: %w", peer, err)
@@ -81,19 +94,7 @@ func (s *Self) Move(ctx context.Context, peer string) error {
 
 // Open implements [channel.Space]; use [channel.Open].
 func (s *Self) Open(ctx context.Context, name channel.Name) (channel.Endpoint, error) {
-	if e := s.reopen(name); e != nil {
-		return e, nil
-	}
-	inner, err := s.routine.host.space.Open(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	e := &end{Endpoint: inner, self: s, name: name}
-	if err := s.keep(e); err != nil {
-		inner.Leave()
-		return nil, err
-	}
-	return e, nil
+	return s.open(ctx, name, false)
 }
 
 // Select implements [channel.Space]; use [channel.Select].
@@ -101,68 +102,14 @@ func (s *Self) Select(ctx context.Context, alternatives []channel.Alternative, w
 	inner := make([]channel.Alternative, len(alternatives))
 	for i, a := range alternatives {
 		if e, ok := a.End.(*end); ok {
+			if a.Sink != nil {
+				if got := e.taken(); got != nil {
+					return i, got.give(a.Sink)
+				}
+			}
 			a.End = e.Endpoint
 		}
 		inner[i] = a
 	}
 	return s.routine.host.space.Select(ctx, inner, wait)
-}
-
-// An end is a function's end of a channel. It stays open while the function is
-// called again at the same peer, so that a channel that was closed stays so.
-type end struct {
-	channel.Endpoint
-	self   *Self
-	name   channel.Name
-	parked bool // since the function returned
-}
-
-// Leave gives the end up.
-func (e *end) Leave() error {
-	s := e.self
-	s.routine.mu.Lock()
-	for i, other := range s.ends {
-		if other == e {
-			last := len(s.ends) - 1
-			s.ends[i], s.ends[last] = s.ends[last], nil
-			s.ends = s.ends[:last]
-			break
-		}
-	}
-	s.routine.mu.Unlock()
-	return e.Endpoint.Leave()
-}
-
-// reopen returns an end of the channel that the function had when it was called
-// before, or nil.
-func (s *Self) reopen(name channel.Name) *end {
-	s.routine.mu.Lock()
-	defer s.routine.mu.Unlock()
-	for _, e := range s.ends {
-		if e.parked && e.name == name {
-			e.parked = false
-			return e
-		}
-	}
-	return nil
-}
-
-// keep notes an end that the function has, unless it may have none any more.
-func (s *Self) keep(e *end) error {
-	s.routine.mu.Lock()
-	defer s.routine.mu.Unlock()
-	if s.phase == dismissed {
-		return channel.ErrClosed
-	}
-	s.ends = append(s.ends, e)
-	return nil
-}
-
-// park notes that the function has returned.
-func (s *Self) park() {
-	s.routine.mu.Lock()
-	defer s.routine.mu.Unlock()
-	for _, e := range s.ends {
-		e.parked = true
-	}
 }
