@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -11,8 +12,14 @@ import (
 // carrierTimeout is how long a carrier may take for one step.
 const carrierTimeout = 10 * time.Second
 
-// maxBatch is how many bytes of pieces are written at once.
-const maxBatch = 4 * (maxPiece + 64)
+const (
+	// maxBatch is how many bytes of pieces are written at once: with the head
+	// that yamux gives them, four full records of TLS.
+	maxBatch = 64<<10 - 12
+	// pieceHeads is how many bytes come with the data of a piece, with an ack
+	// before and an end behind it.
+	pieceHeads = 3 * (1 + 2*binary.MaxVarintLen64)
+)
 
 // A carrier is a stream of a connection that carries a lasting stream.
 type carrier struct {
@@ -47,7 +54,7 @@ func (l *lasting) attach(stream network.Stream, r *bufio.Reader, received uint64
 	}
 	l.carrier, l.conn, l.carried = c, stream.Conn(), time.Now()
 	l.toldRoom = 0 // it may not have been heard
-	l.cond.Broadcast()
+	l.changed()
 	return c
 }
 
@@ -98,7 +105,7 @@ func (c *carrier) pump() {
 				c.left = true
 				c.budget.leave(c)
 			}
-			l.cond.Wait()
+			l.work.Wait()
 			continue
 		}
 		l.mu.Unlock()
@@ -125,7 +132,7 @@ func (c *carrier) pump() {
 
 // batch appends all pieces that are to be sent now, up to a write's worth.
 func (c *carrier) batch(b []byte) []byte {
-	for before := -1; before < len(b) && len(b)+maxPiece+64 <= maxBatch && (len(b) == 0 || !c.l.reset); {
+	for before := -1; before < len(b) && len(b)+maxPiece/2 <= maxBatch && (len(b) == 0 || !c.l.reset); {
 		before = len(b)
 		b = c.due(b)
 	}
@@ -147,13 +154,14 @@ func (c *carrier) due(b []byte) []byte {
 		return c.ask(b)
 	}
 	end := l.outAt + uint64(l.out.len())
-	if upTo := min(end, l.limit, c.next+maxPiece); c.next < upTo {
-		data := l.out.bytes()[c.next-l.outAt : upTo-l.outAt]
+	most := min(maxPiece, maxBatch-len(b)-pieceHeads)
+	if upTo := min(end, l.limit, c.next+uint64(most)); c.next < upTo {
+		data := l.out.part(int(c.next-l.outAt), int(upTo-l.outAt))
 		if c.budget != nil && !c.budget.take(len(data)+16) {
 			return c.ask(b)
 		}
 		b = (&piece{kind: pieceData, at: c.next, data: data}).append(b)
-		c.next = upTo
+		c.next += uint64(len(data))
 	}
 	if c.next == end && l.finished && l.err == nil && !c.ended {
 		b = (&piece{kind: pieceEnd, at: end}).append(b)
@@ -174,11 +182,10 @@ func (c *carrier) ask(b []byte) []byte {
 // read takes in what comes on c until c ends.
 func (c *carrier) read() {
 	l := c.l
-	buf := make([]byte, maxPiece)
 	var err error
 	for err == nil {
 		var p piece
-		if p, err = readPiece(c.r, buf); err == nil {
+		if p, err = readPiece(c.r); err == nil {
 			err = l.take(&p)
 		}
 	}
@@ -192,7 +199,7 @@ func (c *carrier) read() {
 		return
 	}
 	l.carrier, l.lost = nil, time.Now()
-	l.cond.Broadcast()
+	l.changed()
 	if !l.over() && !l.reset {
 		l.revive()
 	}
@@ -221,7 +228,7 @@ func (l *lasting) take(p *piece) error {
 	case pieceData:
 		return l.takeData(p)
 	}
-	l.cond.Broadcast()
+	l.changed()
 	return nil
 }
 
@@ -247,5 +254,8 @@ func (l *lasting) takeData(p *piece) error {
 		l.in.push(p.data)
 	}
 	l.cond.Broadcast()
+	if l.received-l.told >= ackEvery {
+		l.work.Broadcast()
+	}
 	return nil
 }

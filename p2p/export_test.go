@@ -12,7 +12,7 @@ const MaxPiece = maxPiece
 // Reread reads what a carrier of a lasting stream sends, the hello, the answer
 // or the pieces, and returns it written again.
 func Reread(b []byte) ([]byte, error) {
-	r := bufio.NewReader(bytes.NewReader(b[1:]))
+	r := bufio.NewReaderSize(bytes.NewReader(b[1:]), maxPiece)
 	out := []byte{b[0]}
 	switch b[0] {
 	case 0:
@@ -22,12 +22,11 @@ func Reread(b []byte) ([]byte, error) {
 		a, err := readAnswer(r)
 		return a.append(out), err
 	}
-	buf := make([]byte, maxPiece)
 	for {
 		if _, err := r.Peek(1); err != nil {
 			return out, nil
 		}
-		p, err := readPiece(r, buf)
+		p, err := readPiece(r)
 		if err != nil {
 			return nil, err
 		}

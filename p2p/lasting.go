@@ -53,7 +53,8 @@ type lasting struct {
 	protocol Protocol
 
 	mu   sync.Mutex
-	cond sync.Cond // something below changed
+	cond sync.Cond // for who reads or writes: something below changed
+	work sync.Cond // for the carrier: there may be something to send
 
 	out      queue  // sent or to be sent, and not yet known to be received
 	outAt    uint64 // position of out
@@ -95,7 +96,7 @@ func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.a
 
 func newLasting(n *Node, id lastingID, peer ID, p Protocol, opened bool) *lasting {
 	l := &lasting{node: n, id: id, peer: peer, opened: opened, since: time.Now(), protocol: p, limit: window, lost: time.Now(), hurry: make(chan struct{}, 1)}
-	l.cond.L = &l.mu
+	l.cond.L, l.work.L = &l.mu, &l.mu
 	return l
 }
 
@@ -107,11 +108,10 @@ func (l *lasting) Read(p []byte) (int, error) {
 		case l.deaf:
 			return 0, network.ErrReset
 		case l.in.len() > 0:
-			n := copy(p, l.in.bytes())
-			l.in.drop(n)
+			n := l.in.pop(p)
 			l.node.lastings.give(l.peer, n)
 			if l.room()-l.toldRoom >= window/4 {
-				l.cond.Broadcast() // the carrier tells of it
+				l.work.Broadcast() // the carrier tells of it
 			}
 			return n, nil
 		case l.fin:
@@ -123,6 +123,12 @@ func (l *lasting) Read(p []byte) (int, error) {
 		}
 		l.cond.Wait()
 	}
+}
+
+// changed wakes all who wait. The caller holds l.mu.
+func (l *lasting) changed() {
+	l.cond.Broadcast()
+	l.work.Broadcast()
 }
 
 // room returns up to which position this side takes bytes.
@@ -146,7 +152,7 @@ func (l *lasting) Write(p []byte) (n int, err error) {
 			k := min(free, len(p))
 			l.out.push(p[:k])
 			n, p = n+k, p[k:]
-			l.cond.Broadcast()
+			l.work.Broadcast()
 			continue
 		}
 		l.cond.Wait()
@@ -158,7 +164,7 @@ func (l *lasting) CloseWrite() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.finished = true
-	l.cond.Broadcast()
+	l.changed()
 	return nil
 }
 
@@ -204,7 +210,7 @@ func (l *lasting) giveUpSoon() {
 		default:
 			l.err, l.reset = network.ErrReset, true
 			l.out.free()
-			l.cond.Broadcast()
+			l.changed()
 		}
 	})
 }
@@ -235,7 +241,7 @@ func (l *lasting) fail(err error) {
 	}
 	l.stopped, l.finished = true, true
 	l.out.free()
-	l.cond.Broadcast()
+	l.changed()
 }
 
 // over reports whether no carrier has anything to carry any more.
@@ -247,7 +253,7 @@ func (l *lasting) hangUp() {
 	if l.deaf && l.finAcked && !l.fin && l.err == nil {
 		l.err, l.reset = network.ErrReset, true
 	}
-	l.cond.Broadcast()
+	l.changed()
 }
 
 func (l *lasting) SetDeadline(t time.Time) error {
@@ -271,14 +277,14 @@ func (l *lasting) setDeadline(d *deadline, t time.Time) error {
 	default:
 		d.timer = time.AfterFunc(time.Until(t), l.wake)
 	}
-	l.cond.Broadcast()
+	l.changed()
 	return nil
 }
 
 func (l *lasting) wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.cond.Broadcast()
+	l.changed()
 }
 
 func (l *lasting) ID() string                    { return string(l.id[:]) }

@@ -178,8 +178,8 @@ func (p *piece) append(b []byte) []byte {
 	return b
 }
 
-// readPiece reads a piece; buf has maxPiece bytes.
-func readPiece(r *bufio.Reader, buf []byte) (p piece, err error) {
+// readPiece reads a piece; r buffers maxPiece bytes at least.
+func readPiece(r *bufio.Reader) (p piece, err error) {
 	kind, err := r.ReadByte()
 	if err != nil {
 		return p, err
@@ -205,8 +205,9 @@ func readPiece(r *bufio.Reader, buf []byte) (p piece, err error) {
 		if n == 0 || n > maxPiece {
 			return p, fmt.Errorf("%w: piece of %d bytes", errMalformed, n)
 		}
-		p.data = buf[:n]
-		_, err = io.ReadFull(r, p.data)
+		if p.data, err = r.Peek(int(n)); err == nil {
+			_, err = r.Discard(int(n))
+		}
 	}
 	return p, err
 }

@@ -209,7 +209,7 @@ func (l *lasting) bring(ctx context.Context, kind helloKind, protocols []Protoco
 		s.Reset()
 		return err
 	}
-	r := bufio.NewReaderSize(s, maxPiece)
+	r := bufio.NewReaderSize(s, 2*maxPiece)
 	a, err := readAnswer(r)
 	if err == nil {
 		err = l.judge(a)
@@ -272,7 +272,7 @@ func (l *lasting) carry(s network.Stream, r *bufio.Reader, received uint64) erro
 // acceptCarrier serves a carrier that another peer brings.
 func (n *Node) acceptCarrier(s network.Stream) {
 	s.SetDeadline(time.Now().Add(carrierTimeout))
-	r := bufio.NewReaderSize(s, maxPiece)
+	r := bufio.NewReaderSize(s, 2*maxPiece)
 	h, err := readHello(r)
 	if err != nil {
 		s.Reset()

@@ -2,65 +2,91 @@ package p2p
 
 import "sync"
 
-// A queue holds bytes in order, not more than window of them. The zero value is
-// an empty one.
+// A queue holds bytes in order, not more than window of them: a ring. The zero
+// value is an empty one.
 type queue struct {
-	buf []byte
-	at  int // what is before has left
+	ring []byte
+	at   int // the first byte
+	size int
 }
 
 // smallQueue is the memory, in bytes, that an empty queue may keep for what
 // comes. What needs more takes a large buffer, which queues share.
 const smallQueue = 16 << 10
 
-type largeBuffer [2 * window]byte
+type largeBuffer [window]byte
 
 var largeBuffers = sync.Pool{New: func() any { return new(largeBuffer) }}
 
-func (q *queue) len() int { return len(q.buf) - q.at }
+func (q *queue) len() int { return q.size }
 
-// bytes returns all that the queue holds, until it is changed.
-func (q *queue) bytes() []byte { return q.buf[q.at:] }
-
-// push appends p. A byte is moved once, on average, however long the queue is.
-func (q *queue) push(p []byte) {
-	if len(q.buf)+len(p) > cap(q.buf) {
-		q.fit(q.len() + len(p))
+// part returns what the queue holds from one position to another, or the first
+// part of it, until the queue is changed.
+func (q *queue) part(from, to int) []byte {
+	lo, hi := q.at+from, q.at+to
+	if lo >= len(q.ring) {
+		lo, hi = lo-len(q.ring), hi-len(q.ring)
 	}
-	q.buf = append(q.buf, p...)
+	return q.ring[lo:min(hi, len(q.ring))]
+}
+
+// push appends p.
+func (q *queue) push(p []byte) {
+	if q.size+len(p) > len(q.ring) {
+		q.fit(q.size + len(p))
+	}
+	end := q.at + q.size
+	if end >= len(q.ring) {
+		end -= len(q.ring)
+	}
+	n := copy(q.ring[end:], p)
+	copy(q.ring, p[n:])
+	q.size += len(p)
 }
 
 // fit makes room for need bytes in all.
 func (q *queue) fit(need int) {
-	to := q.buf[:0]
-	switch {
-	case 2*need <= cap(q.buf):
-	case 2*need <= smallQueue:
-		to = make([]byte, 0, 2*need)
-	default:
-		to = largeBuffers.Get().(*largeBuffer)[:0]
+	var next queue
+	if need <= smallQueue/2 {
+		next.ring = make([]byte, 2*need)
+	} else {
+		next.ring = largeBuffers.Get().(*largeBuffer)[:]
 	}
-	old := *q
-	q.buf, q.at = append(to, q.bytes()...), 0
-	if cap(old.buf) != cap(to) {
-		old.free()
+	for q.size > 0 {
+		first := q.part(0, q.size)
+		next.push(first)
+		q.drop(len(first))
 	}
+	q.free()
+	*q = next
+}
+
+// pop moves the first bytes to p, and returns how many.
+func (q *queue) pop(p []byte) (n int) {
+	for n < len(p) && q.size > 0 {
+		k := copy(p[n:], q.part(0, q.size))
+		q.drop(k)
+		n += k
+	}
+	return n
 }
 
 // drop removes the first n bytes.
 func (q *queue) drop(n int) {
-	q.at += n
-	if q.at < len(q.buf) {
-		return
+	q.at, q.size = q.at+n, q.size-n
+	if q.at >= len(q.ring) {
+		q.at -= len(q.ring)
 	}
-	q.free()
+	if q.size == 0 {
+		q.free()
+	}
 }
 
 // free empties the queue.
 func (q *queue) free() {
-	if cap(q.buf) == len(largeBuffer{}) {
-		largeBuffers.Put((*largeBuffer)(q.buf[:cap(q.buf)]))
-		q.buf = nil
+	if len(q.ring) == len(largeBuffer{}) {
+		largeBuffers.Put((*largeBuffer)(q.ring))
+		q.ring = nil
 	}
-	q.buf, q.at = q.buf[:0], 0
+	q.at, q.size = 0, 0
 }
