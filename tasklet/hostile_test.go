@@ -205,7 +205,7 @@ func TestHostileSource(t *testing.T) {
 			s.refused("state")
 		},
 		"pages that are none": func(t *testing.T) {
-			for _, c := range []struct {
+			for n, c := range []struct {
 				tag  byte
 				body []byte
 				says string
@@ -214,8 +214,11 @@ func TestHostileSource(t *testing.T) {
 				{raw, make([]byte, 4095), "page data"},
 				{prepared, nil, "where pages belong"},
 			} {
-				s := arrive(t)
-				whole := cont()
+				s, o, whole := knock(t, from, victim), fresh(), cont()
+				o.ID = tasklet.ID(strings.Repeat("d"+string(rune('0'+n)), 16)) // of it something may have come
+				s.say(offered, o)
+				s.hear()
+				s.hear()
 				whole.Memory.Size = 8 << 20
 				s.say(pages, &whole.Memory)
 				if tag, body := s.hear(); tag != need || len(body) != 1 || body[0] != 1 {
@@ -303,6 +306,48 @@ func TestHostileSource(t *testing.T) {
 	}
 	// The same offer, still with nothing behind it, is still welcome.
 	arrive(t)
+	if err := tl.Kill(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// Of a page that came in part, whether it was here before or not, nothing is
+// believed.
+func TestTornPage(t *testing.T) {
+	ctx := within(t, patience)
+	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})
+	tl := spawn(ctx, t, victim, "zoo", "forever")
+	from := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
+	defer from.Close()
+	must[p2p.ID](t)(from.Connect(ctx, victim.node.Addrs()[0]))
+	const size = 32 << 20 // too much for the cache
+	was, is := bytes.Repeat([]byte{2}, 4096), bytes.Repeat([]byte{3}, 4096)
+	hash := sha256.Sum256(was)
+	for attempt, wants := range []byte{1, 0, 1} {
+		s := knock(t, from, victim)
+		s.say(offered, offer{ID: good().ID, Move: [16]byte{byte(attempt)}, Program: look(t, tl).Program, Origin: from.ID().String(), Memory: size})
+		s.hear()
+		if tag, _ := s.hear(); tag != ready {
+			t.Fatalf("attempt %d: message %d", attempt, tag)
+		}
+		s.say(pages, &tasklet.PageList{Size: size, Index: []uint32{5000}, Hashes: hash[:]})
+		if tag, body := s.hear(); tag != need || len(body) != 1 || body[0] != wants {
+			t.Fatalf("attempt %d: message %d %v", attempt, tag, body)
+		}
+		if wants == 1 {
+			s.sayBytes(raw, was)
+		}
+		if attempt == 1 {
+			s.say(pages, &tasklet.PageList{Size: size, Index: []uint32{5000}})
+			frame := codec.AppendFrame(nil, append([]byte{raw}, is...))
+			s.Write(frame[:len(frame)/2])
+		}
+		s.CloseWrite()
+		s.refused("")
+		for len(victim.Arriving()) > 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+	}
 	if err := tl.Kill(ctx); err != nil {
 		t.Error(err)
 	}

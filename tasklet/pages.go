@@ -16,8 +16,7 @@ import (
 const (
 	// batch is how many pages travel in one message: 240 KiB.
 	batch = 60
-	// ahead is how many messages, or lists of pages, are being made, or taken
-	// in, while another is on its way.
+	// ahead is how many lists of pages are made while another is on its way.
 	ahead = 2
 )
 
@@ -92,8 +91,8 @@ func (p *packer) shrinks(raw []byte) bool {
 
 // An unpacker takes messages of pages in. The zero value is one.
 type unpacker struct {
-	zstd *zstd.Decoder     // nil until it is needed
-	ring [ahead + 2][]byte // memory of messages: one comes, some wait, and one is looked at
+	zstd          *zstd.Decoder // nil until it is needed
+	packed, plain []byte
 }
 
 func (u *unpacker) close() {
@@ -102,48 +101,28 @@ func (u *unpacker) close() {
 	}
 }
 
-// receive receives count pages and hands them to take, in order. A page is valid
-// during the call. While take is called, the next messages come in.
-func (u *unpacker) receive(c *conn, count int, take func(page []byte) error) (err error) {
-	came, failed := make(chan []byte, ahead), make(chan error, 1)
-	go func() {
-		defer close(failed)
-		for pages := range came {
-			for ; len(pages) > 0; pages = pages[pageSize:] {
-				if err := take(pages[:pageSize:pageSize]); err != nil {
-					failed <- err
-					return
-				}
-			}
-		}
-	}()
-	for n := 0; count > 0 && err == nil; n++ {
-		var pages []byte
-		if pages, err = u.next(c, min(count, batch), &u.ring[n%len(u.ring)]); err != nil {
-			break
-		}
-		count -= len(pages) / pageSize
-		select {
-		case came <- pages:
-		case err = <-failed:
-		}
-	}
-	close(came)
-	return errors.Join(err, <-failed)
-}
-
-// next returns what is in the next message, which has count pages, in buf if that
-// suffices.
-func (u *unpacker) next(c *conn, count int, buf *[]byte) (pages []byte, err error) {
-	if *buf == nil {
-		*buf = make([]byte, 1+batch*pageSize)
+// next returns what is in the next message, which has as many pages as into, or
+// count if that is nil: in into, if possible, which has an unknown part of them
+// after an error. The pages are valid until the next message.
+func (u *unpacker) next(c *conn, count int, into []byte) (pages []byte, err error) {
+	if into == nil {
+		u.plain = slices.Grow(u.plain[:0], batch*pageSize)
+		into = u.plain[:count*pageSize]
 	}
 	c.within(stepTimeout)
 	size, err := codec.NextFrame(c.r, 2*batch*pageSize)
 	if err != nil {
 		return nil, err
 	}
-	message := (*buf)[:min(size, len(*buf))]
+	if size == 1+len(into) {
+		if head, err := c.r.Peek(1); err == nil && tag(head[0]) == tagRaw {
+			c.r.Discard(1)
+			_, err = io.ReadFull(c.r, into)
+			return into, err
+		}
+	}
+	u.packed = slices.Grow(u.packed[:0], 1+batch*pageSize)
+	message := u.packed[:min(size, cap(u.packed))]
 	if size > len(message) {
 		message, err = codec.ReadBody(c.r, size)
 	} else {
@@ -152,26 +131,26 @@ func (u *unpacker) next(c *conn, count int, buf *[]byte) (pages []byte, err erro
 	if err != nil {
 		return nil, err
 	}
-	t, pages, err := parse(message, size)
+	t, packed, err := parse(message, size)
 	switch {
 	case err != nil:
 		return nil, err
-	case t == tagData:
-		pages, err = u.unpack(pages, count)
-	case t != tagRaw:
+	case t != tagData && t != tagRaw:
 		return nil, fmt.Errorf("tasklet: message %d where pages belong: %w", t, codec.ErrMalformed)
+	case t == tagData:
+		pages, err = u.unpack(packed, into)
 	}
-	if err != nil || len(pages) != count*pageSize {
+	if err != nil || len(pages) != len(into) {
 		return nil, errors.Join(fmt.Errorf("tasklet: page data: %w", codec.ErrMalformed), err)
 	}
 	return pages, nil
 }
 
-func (u *unpacker) unpack(packed []byte, count int) (pages []byte, err error) {
+func (u *unpacker) unpack(packed, into []byte) (pages []byte, err error) {
 	if u.zstd == nil {
 		if u.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(batch*pageSize)); err != nil {
 			return nil, err
 		}
 	}
-	return u.zstd.DecodeAll(packed, make([]byte, 0, count*pageSize))
+	return u.zstd.DecodeAll(packed, into[:0:len(into)])
 }

@@ -162,17 +162,32 @@ func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
 // again. The memory of small tasklets is kept in the cache, too, under the hashes
 // that are found here: nobody puts a page there under the name of another.
 func (a *arrival) fill(memory []byte, list *PageList) error {
-	keeps, n := list.Size <= maxKept*pageSize, 0
-	return a.unpacker.receive(a.conn, len(list.Index), func(page []byte) error {
-		i := list.Index[n]
-		n++
-		var hash pageHash
-		if keeps {
-			hash = hashOf(page)
-			a.host.pages.Add(hash, slices.Clone(page))
+	book, keeps := &a.guest().book, list.Size <= maxKept*pageSize
+	for some := range slices.Chunk(list.Index, batch) {
+		var into []byte
+		if first := some[0]; some[len(some)-1]-first == uint32(len(some)-1) { // they lie side by side
+			into = memory[int(first)*pageSize:][:len(some)*pageSize]
+			for _, i := range some {
+				book.set(i, pageHash{}) // if not all comes, nobody knows what is there
+			}
 		}
-		return a.place(memory, i, hash, page)
-	})
+		pages, err := a.unpacker.next(a.conn, len(some), into)
+		if err != nil {
+			return err
+		}
+		for n, i := range some {
+			var hash pageHash
+			page := pages[n*pageSize:][:pageSize]
+			if keeps {
+				hash = hashOf(page)
+				a.host.pages.Add(hash, slices.Clone(page))
+			}
+			if err := a.place(memory, i, hash, page); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // reset makes the pages that an earlier attempt brought, and that the first list
@@ -188,13 +203,16 @@ func (a *arrival) reset(memory []byte, list *PageList) error {
 	return nil
 }
 
-// place puts a page where it belongs. Its hash is zero if it is not known.
+// place puts a page where it belongs, unless it is there. Its hash is zero if it
+// is not known.
 func (a *arrival) place(memory []byte, i uint32, hash pageHash, page []byte) error {
 	p := a.guest()
 	if hash == (pageHash{}) && p.pages != nil {
 		hash = hashOf(page)
 	}
-	copy(memory[int(i)*pageSize:], page)
+	if to := memory[int(i)*pageSize:]; &to[0] != &page[0] {
+		copy(to, page)
+	}
 	p.book.set(i, hash)
 	if p.pages == nil {
 		return nil
