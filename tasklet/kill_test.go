@@ -2,6 +2,8 @@ package tasklet_test
 
 import (
 	"context"
+	"flag"
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -28,7 +30,8 @@ const (
 )
 
 // A fate is where the tasklet is in the end when a party is killed, and started
-// again with its disk; and when it has none, and is not.
+// again with its disk; and when it has none, and is not. It does not matter whether
+// the other party has a disk.
 type fate struct{ disk, bare string }
 
 // A killing is what comes of a move when a party is killed as the source, or the
@@ -37,6 +40,23 @@ type killing struct {
 	step, at, other     string
 	source, destination fate
 }
+
+// Disks are who has a disk: the source, the destination, or both. The origin has
+// one if the source has.
+type disks struct{ source, destination bool }
+
+func (d disks) String() string {
+	return map[disks]string{
+		{true, true}: "with disks", {}: "without disks",
+		{true, false}: "with a disk at the source", {false, true}: "with a disk at the destination",
+	}[d]
+}
+
+var whole = flag.Bool("whole", false, "kill and silence the parties of moves at each step in each combination of disks, not only where most depends on it")
+
+// decisive are the steps from the time when the destination has everything to
+// the time when the tasklet is its own.
+var decisive = []string{"prepare", "prepared", "commit", "arrived"}
 
 // A destination that is started again soon may get the tasklet even so: then
 // the move was begun again.
@@ -79,54 +99,80 @@ func TestFunctionKilledAtStep(t *testing.T) { testKillings(t, functionKillings, 
 // testKillings tests all of a table with a tasklet that the request begins.
 func testKillings(t *testing.T, table []killing, do string, args ...string) {
 	for _, k := range table {
-		for _, disk := range []bool{true, false} {
-			if k.at == destination {
-				k.test(t, destination, k.destination, disk, do, args...)
+		for _, d := range []disks{{true, true}, {}, {true, false}, {false, true}} {
+			mixed := d.source != d.destination
+			if mixed && !*whole && !slices.Contains(decisive, k.step) {
 				continue
 			}
-			k.test(t, source, k.source, disk, do, args...)
-			k.test(t, destination, k.destination, disk, do, args...)
-			k.test(t, origin, fate{destination, destination}, disk, do, args...)
+			k.test(t, destination, k.destination, d, do, args...)
+			if k.at == destination {
+				continue
+			}
+			k.test(t, source, k.source, d, do, args...)
+			if !mixed || *whole {
+				k.test(t, origin, fate{destination, destination}, d, do, args...)
+			}
 		}
 	}
 }
 
-// test kills a party, with or without a disk.
-func (k killing) test(t *testing.T, party string, f fate, disk bool, do string, args ...string) {
-	t.Run(party+" at "+k.step+map[bool]string{true: " with", false: " without"}[disk]+" disk", func(t *testing.T) {
+// A scene is a move that has come to where it is disturbed.
+type scene struct {
+	a, b, o *process // source, destination and origin, which may be the source
+	id      string
+	lines   int // of output, before
+	stopped *process
+	moved   <-chan answer
+}
+
+// play brings a move to the step. The origin may be a party of its own.
+func (k killing) play(ctx context.Context, t *testing.T, third bool, d disks, do string, args ...string) *scene {
+	t.Helper()
+	stop := map[string]string{k.at: k.step}
+	s := &scene{a: startProcess(t, d.source, stop[source]), b: startProcess(t, d.destination, stop[destination])}
+	s.a.connect(ctx, s.b)
+	s.o = s.a
+	if third {
+		s.o = startProcess(t, d.source, "")
+		s.o.connect(ctx, s.a)
+		s.o.connect(ctx, s.b)
+	}
+	s.id = must[answer](t)(s.o.ask(ctx, do, args...)).Value
+	if third {
+		must[answer](t)(s.o.ask(ctx, "move", s.id, s.a.id))
+	}
+	s.lines = s.o.counted(ctx, s.id, 20)
+	s.moved = s.a.begin("move", s.id, s.b.id)
+	other := s.b
+	if s.stopped = s.a; k.at == destination {
+		s.stopped, other = s.b, s.a
+	}
+	s.stopped.reaches(ctx, k.step, s.moved)
+	if k.other != "" {
+		other.reaches(ctx, k.other, s.moved)
+	}
+	return s
+}
+
+// test kills a party.
+func (k killing) test(t *testing.T, party string, f fate, d disks, do string, args ...string) {
+	t.Run(fmt.Sprintf("%s at %s %v", party, k.step, d), func(t *testing.T) {
 		t.Parallel()
 		ctx := within(t, patience)
-		stop := map[string]string{k.at: k.step}
-		a, b := startProcess(t, disk, stop[source]), startProcess(t, disk, stop[destination])
-		a.connect(ctx, b)
-		o := a
-		if party == origin {
-			o = startProcess(t, disk, "")
-			o.connect(ctx, a)
-			o.connect(ctx, b)
-		}
-		id := must[answer](t)(o.ask(ctx, do, args...)).Value
-		if o != a {
-			must[answer](t)(o.ask(ctx, "move", id, a.id))
-		}
-		before := o.counted(ctx, id, 20)
-		moved := a.begin("move", id, b.id)
+		s := k.play(ctx, t, party == origin, d, do, args...)
+		a, b, o, id := s.a, s.b, s.o, s.id
 		parties := map[string]*process{source: a, destination: b, origin: o}
-		stopped, killed := parties[k.at], parties[party]
-		stopped.reaches(ctx, k.step, moved)
-		if k.other != "" {
-			parties[map[string]string{source: destination, destination: source}[k.at]].reaches(ctx, k.other, moved)
-		}
+		killed := parties[party]
 		killed.kill()
-		if stopped != killed {
-			must[answer](t)(stopped.ask(ctx, "pass"))
+		if s.stopped != killed {
+			must[answer](t)(s.stopped.ask(ctx, "pass"))
 		}
 		if party == origin { // who has no part in the move
-			if a := <-moved; a.Error != "" {
+			if a := <-s.moved; a.Error != "" {
 				t.Fatalf("the move failed: %s", a.Error)
 			}
 		}
-		if !disk {
+		if killed.settings.Data == "" {
 			wantBare(ctx, t, f.bare, id, a, b)
 			return
 		}
@@ -143,7 +189,7 @@ func (k killing) test(t *testing.T, party string, f fate, disk bool, do string, 
 			return atSource != atDestination && (f.disk == either || f.disk == source == atSource)
 		}
 		eventually(ctx, t, "the tasklet at the "+f.disk+" alone", alone)
-		o.counted(ctx, id, before+100)
+		o.counted(ctx, id, s.lines+100)
 		eventually(ctx, t, "the tasklet at the "+f.disk+" alone, later", alone)
 	})
 }
@@ -176,10 +222,16 @@ func wantBare(ctx context.Context, t *testing.T, want, id string, a, b *process)
 			return err != nil
 		})
 	case waiting:
-		eventually(ctx, t, "the wait for the source's word", func() bool {
+		waits := func() bool {
 			info, err := b.ask(ctx, "info", id)
 			return err == nil && info.Info.State == "prepared"
-		})
+		}
+		eventually(ctx, t, "the wait for the source's word", waits)
+		if b.settings.Data != "" {
+			b.kill()
+			b.start()
+			eventually(ctx, t, "the wait for the source's word, after a restart", waits)
+		}
 		if b.live(ctx, id) {
 			t.Error("it runs, and nobody has said that it may")
 		}

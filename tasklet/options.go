@@ -13,8 +13,15 @@ type Options struct {
 	// tasklets that are suspended, records of moves, output. With it, a host
 	// that is closed suspends its tasklets and resumes them when it is started
 	// again, and one that crashed makes them go on from their last record,
-	// see Checkpoint. Only one host may use it. Default: none; tasklets end
-	// with their host.
+	// see Checkpoint. Only one host may use it.
+	//
+	// It is for this host's own crashes, whether or not the other host of a
+	// move has one: the tasklet is at one of the two then, when this host is
+	// started again, and never at both. Default: none; tasklets end with their
+	// host, and it matters when it ends during a move. A tasklet on its way from
+	// here is lost, unless all of it has come to its destination, which waits
+	// for [Tasklet.Decide] if it does not know that it may run it. One on its
+	// way to here stays where it was or, if it had been handed over, is lost.
 	DataDir string
 
 	// CacheDir is the folder for compiled code, which several hosts may
