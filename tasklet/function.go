@@ -81,8 +81,7 @@ type Call struct {
 // it.
 func Func[S any](name string, f func(ctx context.Context, self *Self, state *S) error) Function[S] {
 	d := &definition{
-		name:  name,
-		shape: shapeOf(reflect.TypeFor[S]()),
+		work:  work{function: name, shape: shapeOf(reflect.TypeFor[S]())},
 		fresh: func() any { return new(S) },
 		run:   func(ctx context.Context, self *Self, state any) error { return f(ctx, self, state.(*S)) },
 	}
@@ -91,8 +90,7 @@ func Func[S any](name string, f func(ctx context.Context, self *Self, state *S) 
 
 // A definition is a function of any state.
 type definition struct {
-	name  string
-	shape string // of the state
+	work
 	fresh func() any
 	run   func(ctx context.Context, self *Self, state any) error
 }
@@ -102,12 +100,12 @@ func (h *Host) define(functions []AnyFunction) error {
 	for _, f := range functions {
 		d := f.definition()
 		switch {
-		case d.name == "" || len(d.name) > MaxFunctionName:
-			return fmt.Errorf("function %.40q: a name has 1 to %d bytes", d.name, MaxFunctionName)
-		case h.functions[d.name] != nil:
-			return fmt.Errorf("function %q is registered twice", d.name)
+		case d.function == "" || len(d.function) > MaxFunctionName:
+			return fmt.Errorf("function %.40q: a name has 1 to %d bytes", d.function, MaxFunctionName)
+		case h.functions[d.function] != nil:
+			return fmt.Errorf("function %q is registered twice", d.function)
 		}
-		h.functions[d.name] = d
+		h.functions[d.function] = d
 	}
 	return nil
 }
@@ -132,7 +130,7 @@ func (d *definition) encode(state any) ([]byte, error) {
 		err = fmt.Errorf("%w: %w", ErrLimit, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("state of function %q: %w", d.name, err)
+		return nil, fmt.Errorf("state of function %q: %w", d.function, err)
 	}
 	return data, nil
 }
@@ -141,7 +139,7 @@ func (d *definition) encode(state any) ([]byte, error) {
 func (d *definition) decode(data []byte) (any, error) {
 	state := d.fresh()
 	if err := codec.Unmarshal(data, state); err != nil {
-		return nil, fmt.Errorf("%w: state of function %q: %w", ErrContinuation, d.name, err)
+		return nil, fmt.Errorf("%w: state of function %q: %w", ErrContinuation, d.function, err)
 	}
 	return state, nil
 }

@@ -14,7 +14,7 @@ import (
 type process struct {
 	host *Host
 	id   ID
-	work
+	*work
 	origin  string
 	started time.Time
 	out     *output
@@ -58,7 +58,7 @@ func (d *departure) forward(h *Host) *forward {
 
 func (h *Host) newProcess(id ID, w work, origin string, started time.Time) *process {
 	p := &process{
-		host: h, id: id, work: w, origin: origin, started: started,
+		host: h, id: id, work: h.shared(w), origin: origin, started: started,
 		out:  newOutput(MaxUnread),
 		turn: make(chan struct{}, 1),
 	}
@@ -277,6 +277,14 @@ type work struct {
 	args     []string
 	function string // name
 	shape    string // of the function's state
+}
+
+// shared returns w, which all tasklets of a function have in common.
+func (h *Host) shared(w work) *work {
+	if d := h.functions[w.function]; d != nil && d.shape == w.shape {
+		return &d.work
+	}
+	return &w
 }
 
 // work returns what the tasklet runs.

@@ -18,6 +18,11 @@ type Received struct {
 // maxReceived is how much of that may be in a continuation, in bytes.
 const maxReceived = 2 * channel.MaxValue
 
+func receivedFrom(name channel.Name, value []byte, err error) *Received {
+	code, text := channel.Encode(err)
+	return &Received{Channel: name, Value: value, Code: code, Text: text}
+}
+
 // give is what Receive returns.
 func (r *Received) give(sink channel.Sink) error {
 	if err := channel.Decode(r.Code, r.Text); err != nil {

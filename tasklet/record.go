@@ -14,7 +14,7 @@ import (
 type record struct {
 	host *Host
 	id   ID
-	work
+	*work
 	key     Key
 	started time.Time
 	out     *output

@@ -13,8 +13,9 @@ import (
 const restAfter = time.Second
 
 // Resting is the tasklet's space of channels, in which the function rests while
-// it waits for long: an idle function then needs about a kilobyte and no
-// goroutine, as is worth while if there are tens of thousands of them.
+// it waits for long: it then has no goroutine and needs 2.8 KB in all, not 8.5,
+// which is worth while if there are tens of thousands of them. To be called again
+// takes about a tenth of a millisecond.
 //
 //	numbers, err := channel.Open[int](ctx, self.Resting(), "numbers")
 //
@@ -60,10 +61,9 @@ func (e *end) receive(ctx context.Context, sink channel.Sink) error {
 
 // A vigil is a receive that goes on while the function rests which began it.
 type vigil struct {
-	self     *Self
 	end      *end
 	receive  channel.Withdrawer
-	received Received
+	received *Received
 }
 
 // lieDown begins the vigils of a function that has returned in order to rest,
@@ -73,7 +73,7 @@ func (s *Self) lieDown() {
 	r.mu.Lock()
 	for _, e := range s.ends {
 		if e.cut && !s.asked && s.killed == nil && s.phase != dismissed {
-			s.vigils = append(s.vigils, &vigil{self: s, end: e})
+			s.vigils = append(s.vigils, &vigil{end: e})
 		}
 		e.cut = false
 	}
@@ -87,24 +87,22 @@ func (s *Self) lieDown() {
 
 // Accept implements [channel.Sink].
 func (v *vigil) Accept(p channel.Payload) {
-	var err error
-	v.received.Value, err = channel.Copy(p)
-	v.received.Code, v.received.Text = channel.Encode(err)
+	value, err := channel.Copy(p)
+	v.received = receivedFrom(v.end.name, value, err)
 }
 
 // over ends the vigil, and with it the rest. It is called once.
 func (v *vigil) over(err error) {
-	s := v.self
+	s := v.end.self
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
 	i := slices.Index(s.vigils, v)
 	s.vigils = slices.Delete(s.vigils, i, i+1)
-	if !errors.Is(err, errFrozen) {
-		if err != nil {
-			v.received.Code, v.received.Text = channel.Encode(err)
-		}
-		v.received.Channel = v.end.name
-		s.received = append(s.received, v.received)
+	switch {
+	case err == nil:
+		s.received = append(s.received, *v.received)
+	case !errors.Is(err, errFrozen):
+		s.received = append(s.received, *receivedFrom(v.end.name, nil, err))
 	}
 	s.rests = false
 	s.rouse()

@@ -132,7 +132,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
 	}
 	r := &record{
-		host: h, id: ID(key), work: work{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
+		host: h, id: ID(key), work: &work{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
 		out: newOutput(MaxOutput), where: where, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
 	if err := r.id.validate(); err != nil {

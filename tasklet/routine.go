@@ -245,7 +245,7 @@ func (r *routine) pause(ctx context.Context) error {
 	for s.phase == inside || s.phase == called {
 		if err := s.wait(ctx); err != nil {
 			s.asked = false
-			return fmt.Errorf("function %q has come to no operation and no Yield: %w", r.function.name, err)
+			return fmt.Errorf("function %q has come to no operation and no Yield: %w", r.process.function, err)
 		}
 	}
 	if s.phase == dismissed {

@@ -69,14 +69,14 @@ func (h *Host) call(ctx context.Context, c Call) (*Tasklet, error) {
 	}
 	defer h.wg.Done()
 	d := c.function
-	if _, err := h.defined(d.name, d.shape); err != nil {
+	if _, err := h.defined(d.function, d.shape); err != nil {
 		return nil, err
 	}
 	data, err := d.encode(c.state)
 	if err != nil {
 		return nil, err
 	}
-	return h.begin(ctx, work{function: d.name, shape: d.shape}, data)
+	return h.begin(ctx, d.work, data)
 }
 
 // begin starts a tasklet, which is a function's if it has a state.
@@ -99,7 +99,7 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 		return nil, err
 	}
 	r := &record{
-		host: h, id: p.id, work: w, key: p.key, started: p.started,
+		host: h, id: p.id, work: p.work, key: p.key, started: p.started,
 		out: newOutput(MaxOutput), where: h.node.ID(), reachable: true,
 	}
 	if err := p.born(ctx, s, r); err != nil {

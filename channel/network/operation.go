@@ -14,7 +14,6 @@ type operation struct {
 	id      uint64
 	owner   *session // nil: this peer
 	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is held
-	ordered bool     // a send of a lane
 	at      uint64   // the last attempt of a send: what is said about another does not count
 
 	// What follows is for the owner alone.
@@ -26,20 +25,20 @@ type operation struct {
 	notify  func(error)   // of one that nobody waits for: takes its outcome
 	err     error
 	choice  *choice // nil: not an alternative of a select
-	over    bool    // an alternative that has come to its end
 	kept    *kept   // what is offered to a receive whose choice is tentative
 
 	under     uint64 // the generation of the home at the last attempt
-	exposed   bool   // other peers may know the id
 	abandoned error  // the context's error of a caller who gave up on an offered send
 
+	ordered bool // a send of a lane, of whichever peer
+	over    bool // it has come to its end
+	exposed bool // other peers may know the id
 	// registered says that the home has the operation in its queue.
 	registered bool
 	// blocks says that the home waits to hear of a send of the lane again.
 	blocks bool
 	// promised says that a receive was set aside for a send of another peer.
 	promised bool
-
 	// An offered send is out of the queue until its outcome is known.
 	offered bool
 	offer   offer
@@ -127,8 +126,8 @@ type offer struct {
 	via     *session // where the frame went; nil while a session is sought
 	run     uint64   // which life of that peer saw it
 	receive uint64   // the receive that it is for
-	open    bool     // for no receive in particular: the home may choose
 	matcher *session // the home that made the match; nil: nobody to tell
+	open    bool     // for no receive in particular: the home may choose
 	again   bool     // its session was lost, and it is sought again
 	asks    bool     // again, but only whether it was taken: it is not its turn
 }
