@@ -22,11 +22,17 @@ func (g *guest) end(name channel.Name) (channel.Endpoint, error) {
 	return end, err
 }
 
-func (g *guest) open(payload []byte) error {
+// named returns the program's end of the channel that a request names.
+func (g *guest) named(payload []byte) (channel.Endpoint, error) {
 	name, err := abi.ParseString(payload)
-	if err == nil {
-		_, err = g.end(channel.Name(name))
+	if err != nil {
+		return nil, err
 	}
+	return g.end(channel.Name(name))
+}
+
+func (g *guest) open(payload []byte) error {
+	_, err := g.named(payload)
 	return err
 }
 
@@ -46,11 +52,7 @@ func (g *guest) leaveChannel(payload []byte) error {
 }
 
 func (g *guest) closeChannel(ctx context.Context, payload []byte) error {
-	name, err := abi.ParseString(payload)
-	if err != nil {
-		return err
-	}
-	end, err := g.end(channel.Name(name))
+	end, err := g.named(payload)
 	if err != nil {
 		return err
 	}
@@ -143,11 +145,7 @@ func (g *guest) selectOne(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 func (g *guest) balance(ctx context.Context, payload []byte) ([]byte, error) {
-	name, err := abi.ParseString(payload)
-	if err != nil {
-		return nil, err
-	}
-	end, err := g.end(channel.Name(name))
+	end, err := g.named(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -156,11 +154,7 @@ func (g *guest) balance(ctx context.Context, payload []byte) ([]byte, error) {
 }
 
 func (g *guest) isClosed(payload []byte) ([]byte, error) {
-	name, err := abi.ParseString(payload)
-	if err != nil {
-		return nil, err
-	}
-	end, err := g.end(channel.Name(name))
+	end, err := g.named(payload)
 	if err != nil {
 		return nil, err
 	}
@@ -171,11 +165,7 @@ func (g *guest) isClosed(payload []byte) ([]byte, error) {
 }
 
 func (g *guest) receive(ctx context.Context, payload []byte) ([]byte, error) {
-	name, err := abi.ParseString(payload)
-	if err != nil {
-		return nil, err
-	}
-	end, err := g.end(channel.Name(name))
+	end, err := g.named(payload)
 	if err != nil {
 		return nil, err
 	}

@@ -17,14 +17,12 @@
 package tasklet
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -188,157 +186,9 @@ func (h *Host) reached(step string) {
 	}
 }
 
-// Find returns the tasklet whose ID is, or alone begins with, prefix, among
-// those that this peer started or hosts. The error wraps [ErrNotFound] or
-// [ErrAmbiguous].
-func (h *Host) Find(prefix string) (*Tasklet, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	found := map[ID]bool{}
-	for id := range h.started {
-		found[id] = strings.HasPrefix(string(id), prefix)
-	}
-	for id := range h.processes {
-		found[id] = strings.HasPrefix(string(id), prefix)
-	}
-	for id, a := range h.arriving {
-		found[id] = found[id] || a.prepared && strings.HasPrefix(string(id), prefix)
-	}
-	var ids []ID
-	for id, is := range found {
-		if is {
-			ids = append(ids, id)
-		}
-	}
-	switch {
-	case prefix == "" || len(ids) == 0:
-		return nil, fmt.Errorf("%w: %q was neither started by this peer nor is it here", ErrNotFound, prefix)
-	case len(ids) > 1:
-		return nil, fmt.Errorf("%w: %q fits %d tasklets; give more of its digits", ErrAmbiguous, prefix, len(ids))
-	}
-	return &Tasklet{id: ids[0], host: h}, nil
-}
-
-// List tells of the tasklets that this peer started or hosts, oldest first.
-func (h *Host) List() []Info {
-	h.mu.Lock()
-	var tasklets []*Tasklet
-	for id := range h.started {
-		tasklets = append(tasklets, &Tasklet{id: id, host: h})
-	}
-	for id := range h.processes {
-		if h.started[id] == nil {
-			tasklets = append(tasklets, &Tasklet{id: id, host: h})
-		}
-	}
-	for id, a := range h.arriving {
-		if a.prepared && h.started[id] == nil && h.processes[id] == nil {
-			tasklets = append(tasklets, &Tasklet{id: id, host: h})
-		}
-	}
-	h.mu.Unlock()
-	infos := make([]Info, 0, len(tasklets))
-	for _, t := range tasklets {
-		if i, ok := t.known(); ok {
-			infos = append(infos, i)
-		}
-	}
-	slices.SortFunc(infos, func(a, b Info) int {
-		return cmp.Or(a.Started.Compare(b.Started), strings.Compare(string(a.ID), string(b.ID)))
-	})
-	return infos
-}
-
 // closeTimeout is how long Close may take to suspend all tasklets.
 const closeTimeout = time.Minute
 
 // atOnce is how many tasklets are suspended at a time when a host is closed, and
 // woken when it is started. They get to the disk together.
 const atOnce = 256
-
-// forwardTime is how long a host tells where a tasklet went, and keeps the
-// outcome of a move or a run for those who have not asked yet.
-const forwardTime = time.Hour
-
-// wordTime is how long the outcome of a move is kept whose destination does not
-// answer any more.
-const wordTime = 30 * 24 * time.Hour
-
-// partialTime is how long a peer keeps what it got of a tasklet before the
-// transfer broke off.
-const partialTime = 10 * time.Minute
-
-// sweep forgets what nobody will ask for any more.
-func (h *Host) sweep() {
-	ticker := time.NewTicker(time.Minute)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		h.confirmAll()
-		h.forgetOld(time.Now())
-	}
-}
-
-// forgetOld forgets what is out of date.
-func (h *Host) forgetOld(now time.Time) {
-	old := now.Add(-forwardTime)
-	var entries []func(tx *journal.Tx) error
-	gone := func(table journal.Table, key string) {
-		entries = append(entries, func(tx *journal.Tx) error { return tx.Delete(table, key) })
-	}
-	h.mu.Lock()
-	for id, d := range h.departed {
-		if d.at.Before(old) {
-			delete(h.departed, id)
-			gone(tableDeparted, string(id))
-		}
-	}
-	for id, o := range h.moves {
-		// A destination that may still wait for the word gets it.
-		if (o.state == aborted || o.confirmed) && o.at.Before(old) || o.state == committed && o.at.Before(now.Add(-wordTime)) {
-			delete(h.moves, id)
-			gone(tableMoves, id.String())
-		}
-	}
-	for id, p := range h.processes {
-		if at := p.ended(); !at.IsZero() && at.Before(old) {
-			delete(h.processes, id)
-			gone(tableHosted, string(id))
-		}
-	}
-	for id, p := range h.partials {
-		if p.saved.At.Before(now.Add(-partialTime)) {
-			delete(h.partials, id)
-			h.dropPartial(p)
-			gone(tableHosted, string(id))
-		}
-	}
-	for id, r := range h.started {
-		if at := r.ended(); !at.IsZero() && at.Before(now.Add(-keepTime)) {
-			delete(h.started, id)
-			gone(tableStarted, string(id))
-			if h.disk != nil {
-				entries = append(entries, func(*journal.Tx) error { return h.disk.RemoveText(string(id)) })
-			}
-		}
-	}
-	h.mu.Unlock()
-	if len(entries) == 0 {
-		return
-	}
-	err := h.update(func(tx *journal.Tx) error {
-		for _, f := range entries {
-			if err := f(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		h.log.Error("old records could not be removed", "error", err)
-	}
-}

@@ -181,55 +181,6 @@ func (p *process) suspended() bool {
 	return !p.awake && p.exit == nil && p.left == nil
 }
 
-// watch tells of all output from a position on, of being suspended and resumed,
-// and last how the tasklet exited or where it went.
-func (p *process) watch(ctx context.Context, from int64, tell func(event) error) error {
-	told := Running
-	for {
-		// Asked before anything is looked at, so that no change is missed.
-		changes := p.out.changes()
-		quiet, err := p.news(&from, &told, tell)
-		if !quiet {
-			return err
-		}
-		select {
-		case <-changes:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// news tells of what has happened since from and told, which it takes on. Quiet
-// says that there is no more for now; else the tasklet is no longer here, or
-// tell failed.
-func (p *process) news(from *int64, told *State, tell func(event) error) (quiet bool, err error) {
-	for {
-		if state := p.state(); state != *told && (state == Running || state == Suspended) {
-			if err := tell(event{State: state}); err != nil {
-				return false, err
-			}
-			*told = state
-		}
-		at, data, over := p.out.read(*from)
-		if len(data) > 0 {
-			if err := tell(event{Output: data, At: at}); err != nil {
-				return false, err
-			}
-			*from = at + int64(len(data))
-			continue
-		}
-		exited, left := p.status()
-		switch {
-		case !over:
-			return true, nil
-		case left != nil:
-			return false, tell(event{Moved: left.forward(p.host)})
-		}
-		return false, tell(event{Exited: exited})
-	}
-}
-
 // state returns what the tasklet does, here.
 func (p *process) state() State {
 	p.mu.Lock()
@@ -269,31 +220,6 @@ func (i *Info) set(e *exit) {
 	if e.Failure != nil {
 		i.Error = e.Failure.err().Error()
 	}
-}
-
-// A work is what a tasklet runs: a program, or a function.
-type work struct {
-	program  string // CID
-	args     []string
-	function string // name
-	shape    string // of the function's state
-}
-
-// shared returns w, which all tasklets of a function have in common.
-func (h *Host) shared(w work) *work {
-	if d := h.functions[w.function]; d != nil && d.shape == w.shape {
-		return &d.work
-	}
-	return &w
-}
-
-// work returns what the tasklet runs.
-func (c *Continuation) work() work {
-	w := work{program: c.Program, args: c.State.Args}
-	if f := c.Function; f != nil {
-		w.function, w.shape = f.Name, f.Shape
-	}
-	return w
 }
 
 // outline returns the part of a continuation that each tasklet has.
