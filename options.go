@@ -32,6 +32,11 @@ type Options struct {
 	// are made only when a tasklet starts, moves or is suspended.
 	Checkpoint time.Duration
 
+	// TrustLoops says that all programs that run here are known to have no
+	// loop that calls nothing for long, so that such loops can compute up to
+	// 1.4 times faster: see tasklet.Options. Default: every loop is looked at.
+	TrustLoops bool
+
 	// Listen are the multiaddrs to listen on. Default: QUIC and TCP on free
 	// ports of all interfaces. A peer that listens on loopback only sends
 	// nothing that leaves the machine.

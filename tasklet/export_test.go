@@ -26,6 +26,17 @@ func DecodeContinuation(data []byte, limit uint64) (*Continuation, error) {
 	return decodeContinuation(data, limit)
 }
 
+// CodeSize returns how long the code of a program is at h, 0 if it is not there.
+func (h *Host) CodeSize(program string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.programs[program]
+	if c == nil {
+		return 0
+	}
+	return len(c.code.Program().Code())
+}
+
 // Arriving returns the tasklets that are being moved to h.
 func (h *Host) Arriving() (ids []ID) {
 	h.mu.Lock()

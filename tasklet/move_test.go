@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/sandbox/testdata/work"
 )
 
 // A program that knows nothing of this module moves around, and nobody can
@@ -57,6 +59,36 @@ func plainMoves(ctx context.Context, t *testing.T, peers []*peer, n int) (made i
 		t.Errorf("%d moves are told of, %d were made", len(moves), made)
 	}
 	return made
+}
+
+// A program goes to and fro between a peer that trusts its loops and one that
+// does not, and computes what it should.
+func TestTrustedLoops(t *testing.T) {
+	ctx := within(t, patience)
+	peers := []*peer{startPeer(t, tcp, &tasklet.Options{AcceptAny: true, TrustLoops: true}), startPeer(t, tcp, &tasklet.Options{AcceptAny: true})}
+	must[p2p.ID](t)(peers[0].node.Connect(ctx, peers[1].node.Addrs()[0]))
+	wasm, want := build(t, "../sandbox/testdata/compute"), fmt.Sprintln(work.All["matrix"]())
+	moves := 0
+	for n := 30; moves < 4; n *= 2 { // on a slow machine it ends before
+		tl := must[*tasklet.Tasklet](t)(peers[0].Spawn(ctx, wasm, "matrix", fmt.Sprint(n)))
+		for moves = 0; moves < 20; moves++ {
+			err := tl.Move(ctx, peers[(moves+1)%2].id())
+			if errors.Is(err, tasklet.ErrExited) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+		}
+		wantExit(ctx, t, tl)
+		if got := output(t, tl); got != strings.Repeat(want, n) {
+			t.Errorf("after %d moves it printed %q; want %q each time", moves, got, want)
+		}
+		t.Logf("%d moves", moves)
+		program := look(t, tl).Program
+		if less, more := peers[0].CodeSize(program), peers[1].CodeSize(program); less >= more {
+			t.Errorf("%d bytes of code where loops are trusted, %d where not", less, more)
+		}
+	}
 }
 
 // talk receives 0, 1, ... from the channel "out" at one peer and sends the

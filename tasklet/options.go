@@ -44,6 +44,13 @@ type Options struct {
 	// AcceptAny lets every peer move tasklets here.
 	AcceptAny bool
 
+	// TrustLoops says that all programs that run here are known to have no
+	// loop that calls nothing for long. Such loops are then not looked at, and
+	// compute up to 1.4 times faster; a tasklet in one can be neither moved nor
+	// killed, is over no limit, and keeps all of this process waiting when it
+	// collects garbage. Default: every loop is looked at.
+	TrustLoops bool
+
 	// Functions are the functions that may run here as tasklets, and come from
 	// other peers as such. Default: none.
 	Functions []AnyFunction

@@ -38,9 +38,9 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		return nil, ErrClosed
 	}
 	defer h.wg.Done()
-	prog, err := program.Load(wasm)
+	prog, err := h.read(wasm)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProgram, err)
+		return nil, err
 	}
 	c, err := h.store.Add(ctx, wasm)
 	if err != nil {
@@ -176,10 +176,19 @@ func (h *Host) fetch(ctx context.Context, id string, from p2p.ID) (*sandbox.Code
 		if err != nil {
 			return nil, err
 		}
-		prog, err := program.Load(wasm)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrProgram, err)
-		}
-		return prog, nil
+		return h.read(wasm)
 	})
+}
+
+// read loads a program in the form in which this host runs it.
+func (h *Host) read(wasm []byte) (*program.Program, error) {
+	load := program.Load
+	if h.opts.TrustLoops {
+		load = program.LoadTrusted
+	}
+	prog, err := load(wasm)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrProgram, err)
+	}
+	return prog, nil
 }

@@ -114,6 +114,9 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 	f.DurationVar(&o.Checkpoint, "checkpoint", 0,
 		"record each tasklet on disk every `TIME`, such as 30s; after a crash it goes on from there,\n"+
 			"and what it did since is repeated, messages that it sent included (default never)")
+	f.BoolVar(&o.TrustLoops, "trust-loops", false,
+		"no program that runs here has a loop that calls nothing for long: such loops compute up to 1.4 times faster,\n"+
+			"and a tasklet in one can be neither moved nor killed, and keeps the whole peer waiting")
 	return c.jsonFlag(cmd)
 }
 

@@ -16,7 +16,8 @@ type rewriting struct {
 	d      *dispatch // nil if it has none
 	depth  int       // of blocks, where it is read
 	loop   int       // depth of the dispatch loop, 0 outside of it
-	closed int       // how many blocks of the dispatch loop have ended
+	closed []int     // of each block of the dispatch loop that has ended, how many calls were before
+	calls  int       // how many calls there were
 	jump   jump
 }
 
@@ -32,7 +33,7 @@ func (m *module) rewriteBody(out []byte, i uint32) ([]byte, error) {
 	}
 	// It must be a function's own doing that counts, not the loop from which
 	// it is called.
-	counts := i != m.loop && !m.trusted
+	counts := i != m.loop
 	if counts {
 		start := w.at(r)
 		w.d = findDispatch(w.body, start)

@@ -94,10 +94,10 @@ type Program struct {
 // The error is an [*UnsupportedError] for whatever is not such a program.
 func Load(wasm []byte) (*Program, error) { return load(wasm, false) }
 
-// LoadTrusted is like [Load] for a program that is known to call its host, or
-// to call nothing for long: it leaves the program's loops alone. Such a program
-// computes faster, and as long as it does neither it nor the host's own
-// garbage collector can be stopped.
+// LoadTrusted is like [Load] for a program that is known to have no loop that calls
+// nothing for long: it leaves such loops alone. They compute up to 1.4 times
+// faster, and as long as one does, neither it nor the host's own garbage collector
+// can be stopped. What both make of a program can be carried on by each other.
 func LoadTrusted(wasm []byte) (*Program, error) { return load(wasm, true) }
 
 func load(wasm []byte, trusted bool) (*Program, error) {

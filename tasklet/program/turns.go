@@ -55,18 +55,23 @@ func (w *rewriting) countTurns(r *reader, at int, op byte) {
 			return
 		}
 		r.skipOperands(op)
+		if w.m.trusted {
+			break // these are the loops of assembly, and call nothing
+		}
 		w.upTo(w.at(r))
 		w.countOnly()
+	case opCall, opCallIndirect:
+		w.calls++
 	case opEnd:
-		if w.loop > 0 && w.closed < w.d.blocks && w.depth == w.loop+w.d.blocks-w.closed {
-			w.closed++
+		if w.loop > 0 && len(w.closed) < w.d.blocks && w.depth == w.loop+w.d.blocks-len(w.closed) {
+			w.closed = append(w.closed, w.calls)
 		}
 		if w.depth == w.loop {
 			w.loop = 0
 		}
 		w.depth--
 	case opBr:
-		if w.loop > 0 && w.toHead(at, op) && !w.ahead(at) {
+		if w.loop > 0 && w.toHead(at, op) && !w.ahead(at) && !(w.m.trusted && w.callsNothing(at)) {
 			// The jump goes to the case that lets the host in, and from
 			// there to where it was to go.
 			w.upTo(at)
@@ -132,5 +137,12 @@ func (w *rewriting) toHead(at int, op byte) bool {
 // ahead reports whether the jump at an offset certainly leads to code that
 // stands behind it. Whoever goes round in a circle must jump back somewhere.
 func (w *rewriting) ahead(at int) bool {
-	return w.jump.set && w.jump.behind == at && w.d.block(w.jump.next) >= w.closed
+	return w.jump.set && w.jump.behind == at && w.d.block(w.jump.next) >= len(w.closed)
+}
+
+// callsNothing reports whether there is certainly no call between where the jump
+// at an offset leads and the jump. Each part of a loop lies between a jump back
+// and where that leads, so that of a loop with a call some jump counts.
+func (w *rewriting) callsNothing(at int) bool {
+	return w.jump.set && w.jump.behind == at && w.closed[w.d.block(w.jump.next)] == w.calls
 }
