@@ -54,7 +54,11 @@ func (h *Host) takeUp(a *arrival) (stale *process, err error) {
 		p.enter()
 	}
 	if err := p.reserve(o.Memory); err != nil {
-		p.settle()
+		if p.saved != nil { // it stays what it is
+			h.partials[o.ID] = p
+		} else {
+			p.settle()
+		}
 		return stale, err
 	}
 	a.process = p

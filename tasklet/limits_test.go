@@ -91,6 +91,79 @@ func TestLimitsOfOrigin(t *testing.T) {
 	}
 }
 
+// What was started at a peer may always come back, whatever others are allowed.
+func TestLimitsAreForOthers(t *testing.T) {
+	ctx := within(t, patience)
+	away := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})
+	home := startPeer(t, tcp, &tasklet.Options{Limits: tasklet.Limits{Tasklets: 1, Continuations: 10 << 20}})
+	must[p2p.ID](t)(home.node.Connect(ctx, away.node.Addrs()[0]))
+	for range 2 {
+		tl := spawn(ctx, t, home, "zoo", "hoard", "8")
+		for _, to := range []*peer{away, home} {
+			if err := tl.Move(ctx, to.id()); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+}
+
+// A transfer that broke off is charged once, and stays, when what it begins again
+// with is refused.
+func TestLimitsOfBrokenTransfer(t *testing.T) {
+	ctx := within(t, patience)
+	from := startPeer(t, tcp, nil)
+	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Tasklets: 1, Continuations: 64 << 20}})
+	must[p2p.ID](t)(from.node.Connect(ctx, victim.node.Addrs()[0]))
+	tl := spawn(ctx, t, from, "zoo", "forever")
+	for attempt, size := range []uint64{16 << 20, 100 << 20, 16 << 20} {
+		s := knock(t, from.node, victim)
+		s.say(offered, offer{ID: good().ID, Move: [16]byte{byte(attempt)}, Program: look(t, tl).Program, Origin: from.id(), Memory: size})
+		if size > 64<<20 {
+			s.refused("--continuations")
+			continue
+		}
+		for _, want := range []byte{welcome, ready} {
+			if tag, body := s.hear(); tag != want {
+				t.Fatalf("attempt %d: message %d: %q", attempt, tag, body)
+			}
+		}
+		s.Reset()
+	}
+}
+
+// A peer that is started again knows what the tasklets of others have there.
+func TestLimitsAfterRestart(t *testing.T) {
+	ctx := within(t, patience)
+	home := startPeer(t, tcp, nil)
+	for says, limits := range map[string]tasklet.Limits{"--tasklets": {Tasklets: 1}, "--continuations": {Continuations: 30 << 20}} {
+		t.Run(says, func(t *testing.T) {
+			dir := t.TempDir()
+			start := func() *peer {
+				p := must[*peer](t)(newPeer(dir, tcp, &tasklet.Options{DataDir: dir, CacheDir: cache, AcceptAny: true, Limits: limits}))
+				t.Cleanup(p.close)
+				must[p2p.ID](t)(home.node.Connect(ctx, p.node.Addrs()[0]))
+				return p
+			}
+			host := start()
+			one, two := spawn(ctx, t, home, "zoo", "hoard", "16"), spawn(ctx, t, home, "zoo", "hoard", "16")
+			if err := one.Move(ctx, host.id()); err != nil {
+				t.Fatal(err)
+			}
+			host.close()
+			host = start()
+			if err := two.Move(ctx, host.id()); !errors.Is(err, tasklet.ErrLimit) || !strings.Contains(err.Error(), says) {
+				t.Errorf("the second: %v", err)
+			}
+			if err := one.Kill(ctx); err != nil {
+				t.Fatal(err)
+			}
+			if err := two.Move(ctx, host.id()); err != nil {
+				t.Errorf("when the first has ended: %v", err)
+			}
+		})
+	}
+}
+
 // The stack trace of a program that crashes comes to who waits for it.
 func TestCrashTrace(t *testing.T) {
 	ctx := within(t, patience)

@@ -13,7 +13,7 @@ import (
 func TestCPULimit(t *testing.T) {
 	for _, what := range []string{"forever", "loop"} {
 		var out output
-		cfg := sandbox.Config{Args: []string{"busy", what}, Output: out.write, CPULimit: time.Second}
+		cfg := sandbox.Config{Args: []string{"busy", what}, Output: out.write, CPULimit: time.Hour}
 		i := start(t, "busy", cfg)
 		out.until(t, "start")
 		if err := i.Pause(within(t)); err != nil {
@@ -23,7 +23,7 @@ func TestCPULimit(t *testing.T) {
 			if s.CPU <= 0 {
 				t.Errorf("it has computed for %d ns", s.CPU)
 			}
-			s.CPU += int64(900 * time.Millisecond)
+			s.CPU += int64(time.Hour - 100*time.Millisecond)
 		})
 		began := time.Now()
 		if status, err := wait(t, i); status != -1 || !errors.Is(err, sandbox.ErrCPU) {
