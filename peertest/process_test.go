@@ -1,6 +1,7 @@
 package peertest_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -89,6 +90,11 @@ func TestProcessKilledAtStep(t *testing.T) {
 	}
 }
 
+// A box is where a value is received.
+type box struct{ value []byte }
+
+func (b *box) Accept(p channel.Payload) { b.value, _ = channel.Copy(p) }
+
 // A test sees of a process's channels what it sees of its own.
 func TestProcessSpace(t *testing.T) {
 	p := peertest.StartProcess(t, nil)
@@ -119,6 +125,21 @@ func TestProcessSpace(t *testing.T) {
 	}
 	if n, err := channel.Select(ctx, c.Receiving(&v), channel.Default()); n != 1 || err != nil {
 		t.Errorf("selected %d, %v, where nothing waits", n, err)
+	}
+	end, err := p.Open(ctx, "space")
+	if err != nil {
+		t.Fatal(err)
+	}
+	outcome := make(chan error, 1)
+	done := func(err error) { outcome <- err }
+	var b box
+	end.ReceiveAsync(&b, done).Withdraw(channel.ErrLimit)
+	if err := <-outcome; !errors.Is(err, channel.ErrLimit) || b.value != nil {
+		t.Errorf("a receive that was withdrawn: %v, %q", err, b.value)
+	}
+	end.ReceiveAsync(&b, done)
+	if err := errors.Join(c.Send(ctx, "awaited"), <-outcome); err != nil || !bytes.Contains(b.value, []byte("awaited")) {
+		t.Errorf("a receive that nobody waits for: %v, %q", err, b.value)
 	}
 	if n, err := c.Balance(ctx); n != 0 || err != nil {
 		t.Errorf("balance %d, %v", n, err)
