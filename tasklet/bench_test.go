@@ -179,6 +179,20 @@ func BenchmarkFreezeLarge(b *testing.B) {
 	})
 }
 
+// How long it takes to start a program that was started before.
+func BenchmarkSpawn(b *testing.B) {
+	p, wasm := startPeer(b, tcp, nil), build(b, "zoo")
+	learns(b, p)
+	for b.Loop() {
+		t := must[*tasklet.Tasklet](b)(p.Spawn(b.Context(), wasm, "forever"))
+		b.StopTimer()
+		if err := t.Kill(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
 // learns has a peer get the program that moves.
 func learns(b *testing.B, p *peer) {
 	t := must[*tasklet.Tasklet](b)(p.Spawn(b.Context(), build(b, "zoo"), "forever"))

@@ -18,6 +18,7 @@ package tasklet
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -67,7 +68,8 @@ type Host struct {
 	closed    bool
 	draining  bool
 	programs  map[string]*compiled
-	processes map[ID]*process // that are here, or ended here
+	spawned   map[[sha256.Size]byte]string // CIDs of those that were spawned here, by what they are
+	processes map[ID]*process              // that are here, or ended here
 	arriving  map[ID]*arrival
 	partials  map[ID]*process // whose transfer to here broke off
 	departed  map[ID]departure
@@ -103,7 +105,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
 		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter,
-		programs: map[string]*compiled{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
+		programs: map[string]*compiled{}, spawned: map[[sha256.Size]byte]string{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, sighted: map[ID]sighting{},
 	}

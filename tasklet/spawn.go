@@ -2,6 +2,7 @@ package tasklet
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"sync"
 	"time"
@@ -38,18 +39,34 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		return nil, ErrClosed
 	}
 	defer h.wg.Done()
+	sum := sha256.Sum256(wasm)
+	h.mu.Lock()
+	id := h.spawned[sum]
+	h.mu.Unlock()
+	if id == "" {
+		var err error
+		if id, err = h.introduce(ctx, wasm); err != nil {
+			return nil, err
+		}
+		h.mu.Lock()
+		h.spawned[sum] = id
+		h.mu.Unlock()
+	}
+	return h.begin(ctx, work{program: id, args: args}, nil)
+}
+
+// introduce checks, stores and compiles a program, and returns its CID.
+func (h *Host) introduce(ctx context.Context, wasm []byte) (id string, err error) {
 	prog, err := h.read(wasm)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	c, err := h.store.Add(ctx, wasm)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	if _, err := h.compile(ctx, c.String(), func() (*program.Program, error) { return prog, nil }); err != nil {
-		return nil, err
-	}
-	return h.begin(ctx, work{program: c.String(), args: args}, nil)
+	_, err = h.compile(ctx, c.String(), func() (*program.Program, error) { return prog, nil })
+	return c.String(), err
 }
 
 // Go starts a function on this peer, as a tasklet. The peer must have the
