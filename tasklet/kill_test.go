@@ -191,6 +191,12 @@ func (k killing) test(t *testing.T, party string, f fate, d disks, do string, ar
 		eventually(ctx, t, "the tasklet at the "+f.disk+" alone", alone)
 		o.counted(ctx, id, s.lines+100)
 		eventually(ctx, t, "the tasklet at the "+f.disk+" alone, later", alone)
+		if b.live(ctx, id) {
+			moves := must[answer](t)(b.ask(ctx, "info", id)).Info.Moves
+			if n := len(moves); n == 0 || moves[n-1].From != a.id || moves[n-1].To != b.id {
+				t.Errorf("its moves are %+v", moves)
+			}
+		}
 	})
 }
 
