@@ -348,7 +348,11 @@ func TestRefOfStranger(t *testing.T) {
 			t.Fatalf("a proof of %s killed it", what)
 		}
 	}
-	s := knock(t, stranger.node, host)
+	// The peer that started it needs no proof; a wrong one may be of a program there.
+	s := knock(t, origin.node, host)
+	s.say(control, request{ID: ref.ID, Kill: true, Proof: make([]byte, 32)})
+	s.refused("only the peer that started")
+	s = knock(t, stranger.node, host)
 	s.say(control, request{ID: ref.ID, Info: true, Proof: tasklet.Proof(ref, id(stranger), id(host))})
 	if tag, _ := s.hear(); tag == failure {
 		t.Error("a good proof is none")
