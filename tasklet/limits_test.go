@@ -108,17 +108,19 @@ func TestLimitsAreForOthers(t *testing.T) {
 }
 
 // A transfer that broke off is charged once, and stays, when what it begins again
-// with is refused.
+// with is refused. Another one has the rest.
 func TestLimitsOfBrokenTransfer(t *testing.T) {
 	ctx := within(t, patience)
 	from := startPeer(t, tcp, nil)
-	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Tasklets: 1, Continuations: 64 << 20}})
+	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Tasklets: 2, Continuations: 64 << 20}})
 	must[p2p.ID](t)(from.node.Connect(ctx, victim.node.Addrs()[0]))
 	tl := spawn(ctx, t, from, "zoo", "forever")
-	for attempt, size := range []uint64{16 << 20, 100 << 20, 16 << 20} {
+	first, second := good().ID, good().ID[1:]+"0"
+	for attempt, o := range []offer{{ID: first, Memory: 16 << 20}, {ID: first, Memory: 100 << 20}, {ID: first, Memory: 16 << 20}, {ID: second, Memory: 16 << 20}} {
 		s := knock(t, from.node, victim)
-		s.say(offered, offer{ID: good().ID, Move: [16]byte{byte(attempt)}, Program: look(t, tl).Program, Origin: from.id(), Memory: size})
-		if size > 64<<20 {
+		o.Move, o.Program, o.Origin = [16]byte{byte(attempt)}, look(t, tl).Program, from.id()
+		s.say(offered, o)
+		if o.Memory > 64<<20 {
 			s.refused("--continuations")
 			continue
 		}
