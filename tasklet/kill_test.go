@@ -98,6 +98,7 @@ func TestFunctionKilledAtStep(t *testing.T) { testKillings(t, functionKillings, 
 
 // testKillings tests all of a table with a tasklet that the request begins.
 func testKillings(t *testing.T, table []killing, do string, args ...string) {
+	t.Parallel()
 	for _, k := range table {
 		for _, d := range []disks{{true, true}, {}, {true, false}, {false, true}} {
 			mixed := d.source != d.destination

@@ -54,7 +54,7 @@ func TestMain(m *testing.M) {
 		os.Exit(serveProcess())
 	}
 	// Tests that kill peers wait, most of the time, for those that do not come back.
-	flag.Set("test.parallel", "12")
+	flag.Set("test.parallel", "36")
 	dir, err := os.MkdirTemp("", "tasklet")
 	if err != nil {
 		panic(err)
