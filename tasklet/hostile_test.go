@@ -51,7 +51,12 @@ func knock(t *testing.T, from *p2p.Node, at *peer) *stranger {
 
 func (s *stranger) say(tag byte, v any) {
 	s.t.Helper()
-	s.sayBytes(tag, must[[]byte](s.t)(codec.Marshal(v, 1<<26)))
+	s.sayBytes(tag, marshal(s.t, v))
+}
+
+func marshal(t testing.TB, v any) []byte {
+	t.Helper()
+	return must[[]byte](t)(codec.Marshal(v, 1<<26))
 }
 
 func (s *stranger) sayBytes(tag byte, body []byte) {
@@ -61,13 +66,18 @@ func (s *stranger) sayBytes(tag byte, body []byte) {
 // hear returns the next message, or 0 at the end of the stream.
 func (s *stranger) hear() (tag byte, body []byte) {
 	b, err := codec.ReadFrame(s.r, 1<<20)
-	if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
+	if timedOut(err) {
 		s.t.Error("the other side says nothing")
 	}
 	if err != nil || len(b) == 0 {
 		return 0, nil
 	}
 	return b[0], b[1:]
+}
+
+func timedOut(err error) bool {
+	timeout := net.Error(nil)
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // refused wants the next message to be a failure, or the stream to be over.
