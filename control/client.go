@@ -217,7 +217,7 @@ func (c *Client) do(ctx context.Context, method, path string, body io.Reader) (*
 	if err := json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&f); err != nil || f.Error == "" {
 		return nil, fmt.Errorf("control socket: unexpected answer: %s", res.Status)
 	}
-	return nil, errors.New(f.Error)
+	return nil, &peerError{f}
 }
 
 // lost says that the peer ended a conversation before its end.

@@ -51,6 +51,8 @@ type End struct {
 	Killed  bool       `json:"killed,omitempty"`
 	Error   string     `json:"error,omitempty"` // why, if it crashed or exceeded a limit; of a function, what it returned
 	Stack   string     `json:"stack,omitempty"` // of a crash
+
+	Limit *tasklet.LimitError `json:"limit,omitempty"` // that Error is about, if it is about one
 }
 
 // The paths of the requests.
@@ -87,7 +89,20 @@ const maxRequest = 512 << 20
 const trailerError = "Dspeer-Error"
 
 type failure struct {
-	Error string `json:"error"`
+	Error string              `json:"error"`
+	Limit *tasklet.LimitError `json:"limit,omitempty"` // that it is about
+}
+
+// A peerError is an error of the peer that a client talks to.
+type peerError struct{ failure }
+
+func (e *peerError) Error() string { return e.failure.Error }
+
+func (e *peerError) Unwrap() error {
+	if e.Limit == nil {
+		return nil
+	}
+	return e.Limit
 }
 
 type connectRequest struct {

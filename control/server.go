@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless"
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 // errStopping is what clients are told when the peer shuts down.
@@ -128,7 +129,7 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	err = cause(r.Context(), err)
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(statusOf(err))
-	writeJSON(w, failure{Error: err.Error()})
+	writeJSON(w, failure{Error: err.Error(), Limit: tasklet.LimitOf(err)})
 }
 
 // cause returns what made err, if that was the end of the server.

@@ -207,7 +207,7 @@ func (s *Server) wait(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	status, err := t.Wait(r.Context())
-	end := End{Tasklet: t.ID(), Status: status, Killed: errors.Is(err, tasklet.ErrKilled)}
+	end := End{Tasklet: t.ID(), Status: status, Killed: errors.Is(err, tasklet.ErrKilled), Limit: tasklet.LimitOf(err)}
 	crash := (*tasklet.CrashError)(nil)
 	switch {
 	case errors.As(err, &crash):

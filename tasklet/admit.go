@@ -87,8 +87,7 @@ func (h *Host) admits(a *arrival) error {
 	case h.draining:
 		return fmt.Errorf("%w: %w", ErrRefused, ErrDraining)
 	case a.offer.Memory > h.opts.Limits.Memory:
-		return fmt.Errorf("%w: the tasklet has %d bytes of memory; peer %s allows %d (--memory, Limits.Memory)",
-			ErrRefused, a.offer.Memory, self, h.opts.Limits.Memory)
+		return fmt.Errorf("%w: %w", ErrRefused, h.exceeds(LimitMemory, h.opts.Limits.Memory, 0, a.offer.Memory))
 	case h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] != nil:
 		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, self)
 	}

@@ -49,9 +49,9 @@ func (t *tail) write(b []byte) {
 func (g *guest) exitOf(status int, err error) *exit {
 	switch {
 	case errors.Is(err, sandbox.ErrCPU):
-		err = fmt.Errorf("%w: processor time: it computed for more than %s (--cpu, Limits.CPU)", ErrLimit, g.host.opts.Limits.CPU)
+		err = g.host.exceeds(LimitCPU, uint64(g.host.opts.Limits.CPU), 0, 0)
 	case errors.Is(err, sandbox.ErrMemory):
-		err = fmt.Errorf("%w: memory: it wanted more than %d bytes (--memory, Limits.Memory)", ErrLimit, g.host.opts.Limits.Memory)
+		err = g.host.exceeds(LimitMemory, g.host.opts.Limits.Memory, 0, 0)
 	}
 	if status == 2 { // what Go's runtime exits with
 		if reason, stack, ok := g.last.crash(); ok {

@@ -37,7 +37,7 @@ func (g *guest) errand(c sandbox.Call) {
 	switch {
 	case !room:
 		cancel(nil)
-		g.answer(c.ID, answered(nil, fmt.Errorf("%w: a program may ask for %d things of other tasklets at a time", ErrLimit, maxErrands)), nil)
+		g.answer(c.ID, answered(nil, g.host.exceeds(LimitRequests, maxErrands, maxErrands, 1)), nil)
 	case !g.host.enter(): // the next start of the host asks again
 		cancel(nil)
 	default:

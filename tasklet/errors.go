@@ -45,7 +45,7 @@ var (
 	// ErrDraining says that a peer takes no more tasklets, because it is being
 	// drained.
 	ErrDraining = errors.New("the peer is being drained")
-	// ErrLimit says that a tasklet exceeded a limit, which the text names.
+	// ErrLimit says that a tasklet exceeded a limit. [LimitOf] returns which.
 	ErrLimit = errors.New("over a limit")
 	// ErrClosed says that the host is shut down.
 	ErrClosed = errors.New("host is closed")
@@ -68,7 +68,7 @@ func failureOf(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	f := &failure{Text: err.Error()}
+	f := &failure{Text: err.Error(), Limit: LimitOf(err).forWire()}
 	if crash := (*CrashError)(nil); errors.As(err, &crash) {
 		f.Reason, f.Stack, f.Text = crash.Reason, crash.Stack, ""
 		if crash.Limit != nil {
@@ -76,7 +76,7 @@ func failureOf(err error) *failure {
 		}
 	}
 	for i, kind := range kinds {
-		if kind != nil && errors.Is(err, kind) {
+		if kind != nil && errors.Is(err, kind) && (f.Kind == 0 || kind != ErrLimit) {
 			f.Kind = uint8(i)
 		}
 	}
@@ -91,23 +91,30 @@ func (f *failure) err() error {
 	case f.Reason != "":
 		e := &CrashError{Reason: f.Reason, Stack: f.Stack}
 		if f.Text != "" {
-			e.Limit = (&failure{Kind: f.Kind, Text: f.Text}).err()
+			e.Limit = (&failure{Kind: f.Kind, Text: f.Text, Limit: f.Limit}).err()
 		}
 		return e
 	case int(f.Kind) < len(kinds) && kinds[f.Kind] != nil:
-		return &remoteError{f.Text, kinds[f.Kind]}
+		return &remoteError{f.Text, kinds[f.Kind], limitFrom(f.Limit)}
 	}
 	return errors.New(f.Text)
 }
 
 // A remoteError came from another peer.
 type remoteError struct {
-	text string
-	kind error
+	text  string
+	kind  error
+	limit *LimitError // or nil
 }
 
 func (e *remoteError) Error() string { return e.text }
-func (e *remoteError) Unwrap() error { return e.kind }
+
+func (e *remoteError) Unwrap() []error {
+	if e.limit == nil {
+		return []error{e.kind}
+	}
+	return []error{e.kind, e.limit}
+}
 
 // movedError tells a caller where the tasklet is that it looked for.
 type movedError struct{ departure }

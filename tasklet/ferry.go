@@ -45,7 +45,7 @@ func (r *routine) continuation() (*Continuation, error) {
 	f.Received = slices.Clone(r.self.received)
 	r.mu.Unlock()
 	if n := receivedSize(f.Received); n > maxReceived {
-		return nil, fmt.Errorf("%w: function %q has not taken %d bytes that it received, and the limit is %d; try it again", ErrLimit, f.Name, n, maxReceived)
+		return nil, fmt.Errorf("function %q must take what it received first; try it again: %w", f.Name, r.host.exceeds(LimitReceived, maxReceived, n, 0))
 	}
 	return c, r.reserve(f.size())
 }

@@ -1,7 +1,6 @@
 package tasklet
 
 import (
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -72,12 +71,10 @@ func (h *Host) afford(o *offer) error {
 	}
 	used, l := h.account(o.Origin), h.opts.Limits
 	if n := used.tasklets.Load(); n >= int64(l.Tasklets) {
-		return fmt.Errorf("%w: number of tasklets: peer %s has %d of them at peer %s, which allows %d (--tasklets, Limits.Tasklets)",
-			ErrLimit, o.Origin, n, h.node.ID(), l.Tasklets)
+		return &LimitError{Limit: LimitTasklets, Peer: h.self, Of: o.Origin, Max: uint64(l.Tasklets), Used: uint64(n), Asked: 1}
 	}
 	if n := uint64(used.bytes.Load()); n+o.Memory > l.Continuations || n+o.Memory < n {
-		return fmt.Errorf("%w: bytes of continuations: the tasklets of peer %s have %d bytes at peer %s, which allows %d, and this one has %d (--continuations, Limits.Continuations)",
-			ErrLimit, o.Origin, n, h.node.ID(), l.Continuations, o.Memory)
+		return &LimitError{Limit: LimitHeld, Peer: h.self, Of: o.Origin, Max: l.Continuations, Used: n, Asked: o.Memory}
 	}
 	return nil
 }
@@ -99,8 +96,7 @@ func (p *process) reserve(size uint64) error {
 	now := p.account.bytes.Add(grow)
 	if limit := p.host.opts.Limits.Continuations; p.origin != p.host.self && uint64(now) > limit {
 		p.account.bytes.Add(-grow)
-		return fmt.Errorf("%w: bytes of continuations: all tasklets of peer %s may have %d bytes together at peer %s (--continuations, Limits.Continuations)",
-			ErrLimit, p.origin, limit, p.host.node.ID())
+		return &LimitError{Limit: LimitHeld, Peer: p.host.self, Of: p.origin, Max: limit, Used: uint64(now - grow), Asked: uint64(grow)}
 	}
 	p.reserved.Store(int64(size))
 	return nil
@@ -131,7 +127,7 @@ func (p *process) write(b []byte) []byte {
 	at := p.out.end()
 	if limit := p.host.opts.Limits.Output; limit > 0 && at+int64(len(b)) > limit {
 		b = b[:max(0, limit-at)]
-		p.engine.kill(fmt.Errorf("%w: output: it wrote more than %d bytes (--output, Limits.Output)", ErrLimit, limit))
+		p.engine.kill(p.host.exceeds(LimitOutput, uint64(limit), 0, 0))
 	}
 	p.out.write(b)
 	return b

@@ -10,6 +10,14 @@ import (
 	"github.com/dstackless/dstackless/tasklet"
 )
 
+// exceeds reports whether err is of that limit of a peer, for a program as for
+// people.
+func exceeds(err error, limit tasklet.LimitName, at *peer) bool {
+	l := tasklet.LimitOf(err)
+	return l != nil && errors.Is(err, tasklet.ErrLimit) && l.Limit == limit && l.Peer == at.id() && l.Max > 0 &&
+		strings.Contains(err.Error(), string(limit))
+}
+
 // A tasklet that exceeds a limit ends with an error that names it, also at the
 // peer that started it when that happens elsewhere.
 func TestLimits(t *testing.T) {
@@ -19,13 +27,13 @@ func TestLimits(t *testing.T) {
 		name   string
 		opts   tasklet.Options
 		args   []string
-		says   string
+		limit  tasklet.LimitName
 		status int
 	}{
-		{"processor time", tasklet.Options{Limits: tasklet.Limits{CPU: 300 * time.Millisecond}}, []string{"forever"}, "--cpu", -1},
-		{"output", tasklet.Options{Limits: tasklet.Limits{Output: 10_000}}, []string{"chatter"}, "--output", -1},
-		{"memory", tasklet.Options{Limits: tasklet.Limits{Memory: 64 << 20}}, []string{"gorge"}, "--memory", 2},
-		{"memory of all", tasklet.Options{Limits: tasklet.Limits{Continuations: 64 << 20}}, []string{"gorge"}, "--continuations", 2},
+		{"processor time", tasklet.Options{Limits: tasklet.Limits{CPU: 300 * time.Millisecond}}, []string{"forever"}, tasklet.LimitCPU, -1},
+		{"output", tasklet.Options{Limits: tasklet.Limits{Output: 10_000}}, []string{"chatter"}, tasklet.LimitOutput, -1},
+		{"memory", tasklet.Options{Limits: tasklet.Limits{Memory: 64 << 20}}, []string{"gorge"}, tasklet.LimitMemory, 2},
+		{"memory of all", tasklet.Options{Limits: tasklet.Limits{Continuations: 64 << 20}}, []string{"gorge"}, tasklet.LimitHeld, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.opts.AcceptAny = true
@@ -39,10 +47,10 @@ func TestLimits(t *testing.T) {
 				tell(ctx, t, home, "go")
 			}
 			status, err := tl.Wait(ctx)
-			if status != c.status || !errors.Is(err, tasklet.ErrLimit) || !strings.Contains(err.Error(), c.says) {
+			if status != c.status || !exceeds(err, c.limit, host) {
 				t.Errorf("%d, %v", status, err)
 			}
-			if i := look(t, tl); i.Host != host.id() || !strings.Contains(i.Error, c.says) {
+			if i := look(t, tl); i.Host != host.id() || i.Limit == nil || i.Limit.Limit != c.limit {
 				t.Errorf("it ended as %+v", i)
 			}
 			t.Log(err)
@@ -61,15 +69,15 @@ func TestLimitsOfOrigin(t *testing.T) {
 	}
 	one, two := spawn(ctx, t, home, "zoo", "hoard", "16"), spawn(ctx, t, home, "zoo", "hoard", "16")
 	for _, c := range []struct {
-		at   *peer
-		says string
-	}{{few, "--tasklets"}, {small, "--continuations"}} {
+		at    *peer
+		limit tasklet.LimitName
+	}{{few, tasklet.LimitTasklets}, {small, tasklet.LimitHeld}} {
 		for range 2 { // the second time, all was given back
 			if err := one.Move(ctx, c.at.id()); err != nil {
 				t.Fatal(err)
 			}
 			err := two.Move(ctx, c.at.id())
-			if !errors.Is(err, tasklet.ErrLimit) || !strings.Contains(err.Error(), c.says) {
+			if l := tasklet.LimitOf(err); !exceeds(err, c.limit, c.at) || l.Of != home.id() || l.Used == 0 || l.Asked == 0 {
 				t.Errorf("the second: %v", err)
 			}
 			t.Log(err)
@@ -121,7 +129,7 @@ func TestLimitsOfBrokenTransfer(t *testing.T) {
 		o.Move, o.Program, o.Origin = [16]byte{byte(attempt)}, look(t, tl).Program, from.id()
 		s.say(offered, o)
 		if o.Memory > 64<<20 {
-			s.refused("--continuations")
+			s.refused(string(tasklet.LimitHeld))
 			continue
 		}
 		for _, want := range []byte{welcome, ready} {
@@ -137,8 +145,8 @@ func TestLimitsOfBrokenTransfer(t *testing.T) {
 func TestLimitsAfterRestart(t *testing.T) {
 	ctx := within(t, patience)
 	home := startPeer(t, tcp, nil)
-	for says, limits := range map[string]tasklet.Limits{"--tasklets": {Tasklets: 1}, "--continuations": {Continuations: 30 << 20}} {
-		t.Run(says, func(t *testing.T) {
+	for limit, limits := range map[tasklet.LimitName]tasklet.Limits{tasklet.LimitTasklets: {Tasklets: 1}, tasklet.LimitHeld: {Continuations: 30 << 20}} {
+		t.Run(string(limit), func(t *testing.T) {
 			dir := t.TempDir()
 			start := func() *peer {
 				p := must[*peer](t)(newPeer(dir, tcp, &tasklet.Options{DataDir: dir, CacheDir: cache, AcceptAny: true, Limits: limits}))
@@ -153,7 +161,7 @@ func TestLimitsAfterRestart(t *testing.T) {
 			}
 			host.close()
 			host = start()
-			if err := two.Move(ctx, host.id()); !errors.Is(err, tasklet.ErrLimit) || !strings.Contains(err.Error(), says) {
+			if err := two.Move(ctx, host.id()); !exceeds(err, limit, host) {
 				t.Errorf("the second: %v", err)
 			}
 			if err := one.Kill(ctx); err != nil {

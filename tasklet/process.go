@@ -210,7 +210,7 @@ func (p *process) info() Info {
 	case p.left != nil:
 		i.Host = p.left.to.String()
 	case p.trouble != nil:
-		i.Error = p.trouble.Error()
+		i.Error, i.Limit = p.trouble.Error(), LimitOf(p.trouble)
 	}
 	return i
 }
@@ -218,7 +218,8 @@ func (p *process) info() Info {
 func (i *Info) set(e *exit) {
 	i.State, i.Status = Exited, e.Status
 	if e.Failure != nil {
-		i.Error = e.Failure.err().Error()
+		err := e.Failure.err()
+		i.Error, i.Limit = err.Error(), LimitOf(err)
 	}
 }
 

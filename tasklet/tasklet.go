@@ -48,6 +48,9 @@ type Info struct {
 	Error    string    `json:"error,omitempty"`
 	Started  time.Time `json:"started"`
 	Moves    []Hop     `json:"moves,omitempty"` // the latest 16, oldest first
+
+	// Limit is the limit that Error is about, if it is about one.
+	Limit *LimitError `json:"limit,omitempty"`
 }
 
 // A Hop is one move of a tasklet.

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/dstackless/dstackless/control"
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 // The exit statuses that are not a tasklet's.
@@ -79,7 +80,7 @@ func (c *cli) status(ctx context.Context, cmd *cobra.Command, err error) int {
 		fmt.Fprintf(c.errs, "dspeer: %s: interrupted\n", c.command)
 		return exitInterrupted
 	}
-	fmt.Fprintf(c.errs, "dspeer: %s: %v\n", c.command, err)
+	fmt.Fprintf(c.errs, "dspeer: %s: %v%s\n", c.command, err, limitHint(tasklet.LimitOf(err)))
 	return exitFailure
 }
 

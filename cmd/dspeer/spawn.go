@@ -87,7 +87,7 @@ func (c *cli) await(ctx context.Context, peer *control.Client, id string) error 
 		}
 	}
 	if end.Error != "" && !c.json {
-		fmt.Fprintf(c.errs, "dspeer: %s: tasklet %s: %s\n", c.command, end.Tasklet, end.Error)
+		fmt.Fprintf(c.errs, "dspeer: %s: tasklet %s: %s%s\n", c.command, end.Tasklet, end.Error, limitHint(end.Limit))
 		if end.Stack != "" && c.command == "wait" { // with spawn, it was in the output
 			fmt.Fprintln(c.errs, strings.TrimSuffix(end.Stack, "\n"))
 		}

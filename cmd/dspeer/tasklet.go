@@ -104,11 +104,11 @@ func infoLines(t tasklet.Info) []string {
 func stateText(t tasklet.Info) string {
 	switch {
 	case t.State != tasklet.Exited && t.Error != "":
-		return fmt.Sprintf("%s: %s", t.State, plain(t.Error))
+		return fmt.Sprintf("%s: %s%s", t.State, plain(t.Error), limitHint(t.Limit))
 	case t.State != tasklet.Exited:
 		return string(t.State)
 	case t.Error != "":
-		return "exited: " + plain(t.Error)
+		return "exited: " + plain(t.Error) + limitHint(t.Limit)
 	}
 	return fmt.Sprintf("exited: status %d", t.Status)
 }

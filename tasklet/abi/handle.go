@@ -30,6 +30,18 @@ type Failure struct {
 	// limit that the program died of, if any.
 	Reason string
 	Stack  string
+	// Limit is the limit that was exceeded, if the error is of one.
+	Limit *Limit
+}
+
+// A Limit is one that was exceeded.
+type Limit struct {
+	Name  string // which
+	Peer  string // ID of the peer whose limit it is
+	Of    string // ID of the peer whose tasklets are limited together; empty: one tasklet
+	Max   uint64
+	Used  uint64
+	Asked uint64
 }
 
 // An Answer is what came of a request that concerns a tasklet.
