@@ -109,7 +109,11 @@ func (p *guest) again(code *sandbox.Code) error {
 	if err := p.inst.Grow(uint32(len(have) / program.PageSize)); err != nil {
 		return err
 	}
-	copy(p.inst.Memory(), have)
+	// Only what was brought: to read the rest would take memory on both sides.
+	memory := p.inst.Memory()
+	for _, i := range book.all() {
+		copy(memory[int(i)*pageSize:], have[int(i)*pageSize:][:pageSize])
+	}
 	p.book = book
 	return nil
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"encoding/binary"
 	"iter"
 	"os"
 	"unsafe"
@@ -21,16 +20,6 @@ type mapped struct {
 	have    uint64 // bytes of memory that are mapped
 	pagemap *os.File
 }
-
-// Bits of an entry of /proc/self/pagemap; see the kernel's
-// Documentation/admin-guide/mm/pagemap.rst. A page that is there or swapped out,
-// and does not belong to a file, is a private copy.
-const (
-	pagePresent = 1 << 63
-	pageSwapped = 1 << 62
-	pageOfFile  = 1 << 61
-	pageEntry   = 8
-)
 
 // newMapped returns a shadow of a new memory.
 func newMapped(m *memory, img *image) (*mapped, error) {
@@ -79,23 +68,14 @@ func (s *mapped) taken() uint64 { return s.have }
 func (s *mapped) dirty() ([]uint32, error) { return s.copies(0, s.have) }
 
 // copies returns the pages of memory between two positions that the guest has
-// copies of.
+// copies of, in memory or swapped out.
 func (s *mapped) copies(lo, hi uint64) (pages []uint32, err error) {
-	buf := make([]byte, min((hi-lo)/SnapshotPage, 64<<10)*pageEntry)
-	for lo < hi {
-		part := buf[:min(uint64(len(buf)), (hi-lo)/SnapshotPage*pageEntry)]
-		if _, err := s.pagemap.ReadAt(part, int64((s.base+lo)/SnapshotPage*pageEntry)); err != nil {
-			return nil, err
+	err = eachPage(s.pagemap, s.base, lo, hi, func(n uint32, e pageEntry) {
+		if (e.present() || e.swapped()) && e.private() {
+			pages = append(pages, n)
 		}
-		for n := 0; n < len(part); n += pageEntry {
-			e := binary.LittleEndian.Uint64(part[n:])
-			if e&(pagePresent|pageSwapped) != 0 && e&pageOfFile == 0 {
-				pages = append(pages, uint32(lo/SnapshotPage)+uint32(n/pageEntry))
-			}
-		}
-		lo += uint64(len(part)) / pageEntry * SnapshotPage
-	}
-	return pages, nil
+	})
+	return pages, err
 }
 
 func (s *mapped) take(memory []byte, pages []uint32) (changed []uint32, err error) {

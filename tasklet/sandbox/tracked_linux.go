@@ -37,7 +37,10 @@ const (
 	ioctlPagemapScan    = 0xc0606610
 
 	scanProtect  = 1 << 0 // what is found
-	pageWritten  = 1 << 1
+	pageWritten  = 1 << 1 // or never protected
+	pageOfFile   = 1 << 2
+	pagePresent  = 1 << 3
+	pageSwapped  = 1 << 4
 	scanArgBytes = 96
 )
 
@@ -91,14 +94,17 @@ func ioctl(fd uintptr, request uint, arg unsafe.Pointer) error {
 }
 
 // written returns the pages of memory between two positions that are not
-// protected, or not any more, in order. The flag scanProtect protects them. With
-// an error it returns all that may have been protected.
+// protected, or not any more, in order. The flag scanProtect protects them. Pages
+// that the guest has never touched are not among them, nor those of the program's
+// file that it has only read: to look at them takes memory. With an error it
+// returns all that may have been protected.
 func (s *tracked) written(lo, hi, flags uint64) (pages []uint32, err error) {
 	for lo < hi {
 		scan := pageScan{
 			size: scanArgBytes, flags: flags, start: s.base + lo, end: s.base + hi,
 			found: uint64(uintptr(unsafe.Pointer(&s.found[0]))), room: uint64(len(s.found)),
-			all: pageWritten, tell: pageWritten,
+			all: pageWritten | pageOfFile, inverted: pageOfFile, any: pagePresent | pageSwapped,
+			tell: pageWritten,
 		}
 		n, _, errno := unix.Syscall(unix.SYS_IOCTL, s.pagemap.Fd(), ioctlPagemapScan, uintptr(unsafe.Pointer(&scan)))
 		if errno != 0 {
