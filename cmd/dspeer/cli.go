@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -49,22 +47,18 @@ type usageError struct{ error }
 
 // execute runs the program and returns its exit status.
 func execute(args []string, in io.Reader, out, errs io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-
 	c := &cli{in: in, out: out, errs: errs}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
 	root.SetErr(errs)
-	cmd, err := root.ExecuteContextC(ctx)
-	return c.status(ctx, cmd, err)
+	cmd, err := root.ExecuteC()
+	return c.status(cmd, err)
 }
 
 // status reports err and returns the exit status for it.
-func (c *cli) status(ctx context.Context, cmd *cobra.Command, err error) int {
+func (c *cli) status(cmd *cobra.Command, err error) int {
 	var status statusError
 	var usage usageError
 	switch {
@@ -76,11 +70,11 @@ func (c *cli) status(ctx context.Context, cmd *cobra.Command, err error) int {
 		what := strings.ReplaceAll(cmd.CommandPath(), " ", ": ")
 		fmt.Fprintf(c.errs, "%s: %v\nsee: %s --help\n", what, err, cmd.CommandPath())
 		return exitUsage
-	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		fmt.Fprintf(c.errs, "dspeer: %s: interrupted\n", c.command)
-		return exitInterrupted
 	}
 	fmt.Fprintf(c.errs, "dspeer: %s: %v%s\n", c.command, err, limitHint(tasklet.LimitOf(err)))
+	if errors.Is(err, errInterrupted) {
+		return exitInterrupted
+	}
 	return exitFailure
 }
 
@@ -149,7 +143,7 @@ func (c *cli) talk(do func(context.Context, *control.Client, []string) error) fu
 		}
 		client := control.NewClient(dir)
 		defer client.Close()
-		return do(cmd.Context(), client, args)
+		return untilInterrupted(cmd.Context(), func(ctx context.Context) error { return do(ctx, client, args) })
 	}
 }
 

@@ -18,10 +18,13 @@ func (c *cli) runCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "Run a peer until interrupted",
-		Long: `Run runs a peer until it is interrupted (SIGINT) or ended (SIGTERM).
+		Long: `Run runs a peer until it is interrupted (SIGINT), ended (SIGTERM) or loses its
+terminal (SIGHUP). It then suspends its tasklets. A second signal at least ` + secondSignal.String() + ` after
+the first ends it at once; what comes sooner counts as one signal with the first.
 
 It prints the peer's ID and its addresses on standard output, one a line, as soon
-as it can be talked to, and logs on standard error.
+as it can be talked to, and logs on standard error. It goes on if nobody reads
+these any more.
 
 The data folder keeps the peer's key, so that it has the same ID each time, and
 its tasklets: when the peer is interrupted or ended it suspends them, and when it
@@ -85,7 +88,10 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
 			if err := o.Validate(); err != nil {
 				return usageError{err}
 			}
-			return c.run(cmd.Context(), o)
+			log := newLogWriter(c.errs)
+			defer log.Close()
+			o.Logger = slog.New(slog.NewTextHandler(log, nil))
+			return untilStopped(cmd.Context(), log, o.Logger, func(ctx context.Context) error { return c.run(ctx, o) })
 		},
 	}
 	f := cmd.Flags()
@@ -124,7 +130,6 @@ func (c *cli) run(ctx context.Context, o dstackless.Options) (err error) {
 	if o.DataDir, err = c.dataDir(); err != nil {
 		return err
 	}
-	o.Logger = slog.New(slog.NewTextHandler(c.errs, nil))
 	peer, err := dstackless.Start(ctx, &o)
 	if err != nil {
 		return err
@@ -139,11 +144,10 @@ func (c *cli) run(ctx context.Context, o dstackless.Options) (err error) {
 
 	self := control.Self{ID: peer.ID(), Name: peer.Name(), Addrs: peer.Addrs()}
 	if err := c.printLines(self, append([]string{self.ID}, self.Addrs...)...); err != nil {
-		return err
+		o.Logger.Warn("the peer's ID and addresses could not be printed", "err", err)
 	}
 	select {
 	case <-ctx.Done():
-		o.Logger.Info("stopping")
 	case <-server.Done():
 	}
 	return nil
