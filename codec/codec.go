@@ -18,6 +18,11 @@ var ErrTooLarge = errors.New("too large")
 // its encoder writes: cut short, forged or followed by more bytes.
 var ErrMalformed = errors.New("malformed")
 
+// tooDeep is the error of a value that is nested more than MaxDepth deep.
+func tooDeep() error {
+	return fmt.Errorf("value is %w: it is nested more than %d deep, or contains itself; send a long list as a slice", ErrTooLarge, MaxDepth)
+}
+
 func tooLarge(what string, size, limit int) error {
 	return fmt.Errorf("codec: %s of %d bytes is %w: the limit is %d bytes", what, size, ErrTooLarge, limit)
 }

@@ -20,8 +20,8 @@ func (s *skimmer) concrete(name []byte, id int32) reflect.Type {
 	w := s.types[id]
 	inner := id
 	for depth := 0; w != nil && w.shape == arrayShape; depth++ {
-		if depth > maxDepth {
-			s.fail("types are nested more than %d deep", maxDepth)
+		if depth > maxTypeDepth {
+			s.fail("types are nested more than %d deep", maxTypeDepth)
 			return nil
 		}
 		inner = w.elem
@@ -93,8 +93,8 @@ func (p *prober) define(id int32, defined map[int32]bool, depth int) {
 	switch {
 	case w == nil || defined[id] || p.err != nil:
 		return
-	case depth > maxDepth:
-		p.err = fmt.Errorf("%w: types are nested more than %d deep", ErrMalformed, maxDepth)
+	case depth > maxTypeDepth:
+		p.err = fmt.Errorf("%w: types are nested more than %d deep", ErrMalformed, maxTypeDepth)
 		return
 	}
 	defined[id] = true

@@ -49,8 +49,8 @@ func (s *skimmer) match(id int32, t reflect.Type, depth int) *node {
 	if s.err != nil {
 		return &noNode
 	}
-	if depth > maxDepth {
-		s.fail("types are nested more than %d deep", maxDepth)
+	if depth > maxTypeDepth {
+		s.fail("types are nested more than %d deep", maxTypeDepth)
 		return &noNode
 	}
 	if t != nil && t.Kind() == reflect.Pointer {
@@ -105,7 +105,7 @@ func (s *skimmer) fill(n *node, w *wireType, depth int) {
 		n.fields = make([]*node, len(w.fields))
 		for i, f := range w.fields {
 			n.fields[i] = s.match(f.id, fieldOf(n.t, f.name), depth+1)
-			s.charge(n.fields[i].steps, compileCost)
+			s.chargeType(n.fields[i].steps * compileCost)
 		}
 		n.steps = 1
 		return
@@ -117,8 +117,7 @@ func (s *skimmer) fill(n *node, w *wireType, depth int) {
 	}
 	if n.t != nil && w.shape == mapShape {
 		key = n.t.Key()
-		// Swiss tables are between 7/16 and 7/8 full.
-		n.size = 5*(n.size+int(key.Size()))/2 + 2
+		n.size = mapEntrySize(n.t)
 	}
 	if w.shape == mapShape {
 		n.key = s.match(w.key, key, depth+1)
@@ -127,6 +126,13 @@ func (s *skimmer) fill(n *node, w *wireType, depth int) {
 	n.elem = s.match(w.elem, elem, depth+1)
 	n.steps = min(1+n.steps+n.elem.steps, 1<<20)
 }
+
+// minMapEntries is how many entries the smallest map has room for.
+const minMapEntries = 8
+
+// mapEntrySize returns the memory that an entry of a map takes: Swiss tables are
+// between 7/16 and 7/8 full.
+func mapEntrySize(t reflect.Type) int { return 5*(int(t.Key().Size()+t.Elem().Size()))/2 + 2 }
 
 // fieldOf returns the type of the field that gob decodes a sent field into,
 // nil for none.

@@ -12,9 +12,10 @@ type skimmer struct {
 	pos, end int // what is left of the current message; the next one follows
 	err      error
 
-	budget int // bytes of memory that gob may still use
-	types  map[int32]*wireType
-	nodes  map[nodeKey]*node
+	memory     int // bytes that the value may still take
+	typeMemory int // bytes that its types may still take
+	types      map[int32]*wireType
+	nodes      map[nodeKey]*node
 }
 
 func (s *skimmer) fail(format string, args ...any) {
@@ -28,17 +29,23 @@ func (s *skimmer) failWith(err error) {
 	s.pos, s.end = len(s.data), len(s.data)
 }
 
-// charge takes n times size bytes off the budget.
+// charge takes n times size bytes off the memory of the value.
 func (s *skimmer) charge(n, size int) {
 	if size <= 0 || n <= 0 {
 		return
 	}
-	if n > s.budget/size {
-		s.failWith(fmt.Errorf("value of %d bytes is %w: it takes more than %d bytes of memory",
-			len(s.data), ErrTooLarge, memoryFor(s.data)))
+	if n > s.memory/size {
+		s.failWith(fmt.Errorf("value is %w: its %d bytes become more than %d bytes of memory", ErrTooLarge, len(s.data), MaxMemory))
 		return
 	}
-	s.budget -= n * size
+	s.memory -= n * size
+}
+
+// chargeType takes bytes off the memory of the types.
+func (s *skimmer) chargeType(size int) {
+	if s.typeMemory -= size; s.typeMemory < 0 {
+		s.failWith(fmt.Errorf("types of the value are %w: they have too many fields of long types", ErrTooLarge))
+	}
 }
 
 // message enters the next message.

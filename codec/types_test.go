@@ -21,6 +21,7 @@ type (
 		V    any
 		Next *List
 	}
+	Chain struct{ Next *Chain }
 	Base  struct{ ID string }
 	Outer struct {
 		Base
@@ -82,6 +83,7 @@ func registerTypes() {
 	} {
 		gob.Register(v)
 	}
+	gob.RegisterName("wide", wideValues(0))
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -131,9 +133,16 @@ func values() []any {
 }
 
 // A generator makes types and values that gob can encode.
-type generator struct{ *rand.Rand }
+type generator struct {
+	*rand.Rand
+	odd bool // types that encode only, values that contain themselves or nil
+}
 
 func (g generator) typ(depth int) reflect.Type {
+	if g.odd && g.IntN(20) == 0 {
+		odd := []any{Half{}, Other{}, Mixed{}, Knot{}, Strand{}, Pair{}, Chain{}, row{}, make(chan int), func() {}, struct{ a int }{}}
+		return reflect.TypeOf(odd[g.IntN(len(odd))])
+	}
 	if depth == 0 || g.IntN(5) == 0 {
 		leaves := []any{false, 0, int8(0), uint32(0), 1.5, float32(0), 1i, "", []byte{}, time.Time{}, point{}, List{}, Celsius(0), Tree{}, Nums{}, Empty{}}
 		if i := g.IntN(len(leaves) + 3); i < len(leaves) {
@@ -198,10 +207,23 @@ func (g generator) fill(v reflect.Value, depth int) {
 			v.Set(reflect.ValueOf(g.dynamic(depth - 1)))
 		}
 	case reflect.Pointer:
+		if g.odd && g.IntN(20) == 0 {
+			return
+		}
 		v.Set(reflect.New(v.Type().Elem()))
 		g.fill(v.Elem(), depth-1)
 	case reflect.Slice:
+		if g.odd && n > 0 && g.IntN(20) == 0 {
+			n = 1 << g.IntN(12)
+		}
 		v.Set(reflect.MakeSlice(v.Type(), n, n))
+		if g.odd && n > 3 {
+			return // zeros
+		}
+		if g.odd && n > 0 && v.Type() == v.Type().Elem() && g.IntN(4) == 0 {
+			v.Index(0).Set(v)
+			return
+		}
 		fallthrough
 	case reflect.Array:
 		for i := range v.Len() {

@@ -62,7 +62,7 @@ func TestUnmarshalRandomTypes(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	g := generator{rand.New(rand.NewPCG(seed, 0))}
+	g := generator{Rand: rand.New(rand.NewPCG(seed, 0))}
 	for range n {
 		typ := g.typ(4)
 		v := reflect.New(typ)
@@ -140,16 +140,27 @@ func TestUnmarshalPanickingType(t *testing.T) {
 	}
 }
 
+// forgedMemory is a stream of n elements, a byte each, that become 1.6 kB each.
+func forgedMemory(t *testing.T, n int) []byte {
+	return marshal(t, make([]struct{ A, B *Sized }, n))
+}
+
 func TestUnmarshalBoundsMemory(t *testing.T) {
-	// A thousand are a byte each on the wire and 1.6 kB in memory.
-	for n, want := range map[int]error{100: nil, 1000: codec.ErrTooLarge} {
-		var got []struct{ A Sized }
-		if err := codec.Unmarshal(marshal(t, make([]struct{ A, B *Sized }, n)), &got); !errors.Is(err, want) {
-			t.Errorf("slice of %d: %v", n, err)
+	fits := codec.MaxMemory / int(reflect.TypeFor[Sized]().Size())
+	if err := codec.Unmarshal(forgedMemory(t, 1000), new([]struct{ A Sized })); err != nil {
+		t.Error(err)
+	}
+	data := forgedMemory(t, fits+1)
+	used := allocated(func() {
+		if err := codec.Unmarshal(data, new([]struct{ A Sized })); !errors.Is(err, codec.ErrTooLarge) {
+			t.Errorf("slice: %v", err)
 		}
+	})
+	if used > 4<<20 {
+		t.Errorf("%d bytes were allocated before it was refused", used)
 	}
 	big := make(map[int]struct{ A *Sized })
-	for i := range 1000 {
+	for i := range fits / 2 {
 		big[i] = struct{ A *Sized }{}
 	}
 	if err := codec.Unmarshal(marshal(t, big), new(map[int]struct{ A Sized })); !errors.Is(err, codec.ErrTooLarge) {
@@ -158,15 +169,14 @@ func TestUnmarshalBoundsMemory(t *testing.T) {
 }
 
 func TestUnmarshalBoundsDepth(t *testing.T) {
-	for depth, want := range map[int]error{900: nil, 1100: codec.ErrMalformed} {
-		list, f := &List{}, Forest{}
-		for range depth {
-			list, f = &List{Next: list}, Forest{f}
-		}
-		if err := codec.Unmarshal(marshal(t, list), new(List)); !errors.Is(err, want) {
+	for depth, want := range map[int]error{codec.MaxDepth: nil, codec.MaxDepth + 2: codec.ErrTooLarge} {
+		node := structOf(65, "Next", 65)
+		list := node + value(65, strings.Repeat("\x01", depth-1)+strings.Repeat("\x00", depth))
+		if err := codec.Unmarshal([]byte(list), new(Chain)); !errors.Is(err, want) {
 			t.Errorf("list of %d: %v", depth, err)
 		}
-		if err := codec.Unmarshal(marshal(t, f), new(Forest)); !errors.Is(err, want) {
+		forest := sliceOf(65, 65) + value(65, "\x00"+strings.Repeat("\x01", depth-1)+"\x00")
+		if err := codec.Unmarshal([]byte(forest), new(Forest)); !errors.Is(err, want) {
 			t.Errorf("forest of %d: %v", depth, err)
 		}
 	}

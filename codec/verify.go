@@ -2,24 +2,6 @@ package codec
 
 import "reflect"
 
-const (
-	// maxDepth bounds how deep values, and types, are nested: gob recurses,
-	// and a stack that overflows ends the process.
-	maxDepth = 1000
-
-	// memoryBase and memoryFactor bound what gob may use: see memoryFor.
-	memoryBase   = 1 << 20
-	memoryFactor = 64
-
-	// What gob 1.26 allocates, about, for a type's definition, and to compile
-	// the decoder of a field.
-	definitionCost = 256
-	compileCost    = 512
-)
-
-// memoryFor returns how many bytes of memory gob may use to decode data.
-func memoryFor(data []byte) int { return memoryBase + memoryFactor*len(data) }
-
 // verify checks a gob stream of one value before gob decodes it into a t.
 //
 // Gob trusts the stream: a map's count becomes an allocation, a type that
@@ -28,16 +10,17 @@ func memoryFor(data []byte) int { return memoryBase + memoryFactor*len(data) }
 // gob skips, which reads an interface value differently, and it tells types
 // apart by the receiver's type. That is why verify needs t.
 //
-// What is bounded: every count and length by the bytes left, depth by
-// maxDepth, and by memoryFor the sum of the elements of slices and maps at
-// their size in memory, of what pointers and interfaces point to, and of
-// type definitions and the decoders that gob compiles for them.
+// What is bounded: every count and length by the bytes left, depth by MaxDepth,
+// and by MaxMemory the sum of the elements of slices and maps at their size in
+// memory, and of what pointers and interfaces point to. The memory for type
+// definitions and for the decoders that gob compiles for them is bounded by
+// the bytes of the definitions.
 //
 // What is not: what a type's own GobDecode or UnmarshalBinary method does,
 // the size in memory of such a type in an interface, and gob's garbage, a
 // small multiple of the rest. Ranges of numbers are left to gob.
 func verify(data []byte, t reflect.Type) error {
-	s := skimmer{data: data, budget: memoryFor(data)}
+	s := skimmer{data: data, memory: MaxMemory, typeMemory: typeMemoryBase}
 	s.single(s.match(s.sequence(false), t, 0), 0)
 	if s.err == nil && (s.pos < s.end || s.end < len(data)) {
 		s.fail("%d bytes after the value", len(data)-s.pos)
@@ -67,8 +50,8 @@ func (s *skimmer) value(n *node, depth int) {
 	if s.err != nil {
 		return
 	}
-	if depth > maxDepth {
-		s.fail("nested more than %d deep", maxDepth)
+	if depth > MaxDepth {
+		s.failWith(tooDeep())
 		return
 	}
 	switch n.shape {
@@ -93,7 +76,7 @@ func (s *skimmer) value(n *node, depth int) {
 	case mapShape:
 		count := s.count()
 		if n.t != nil && count > 0 {
-			s.charge(max(count, 8), n.size)
+			s.charge(max(count, minMapEntries), n.size)
 		}
 		for ; count > 0 && s.err == nil; count-- {
 			s.value(n.key, depth+1)
@@ -158,5 +141,5 @@ func (s *skimmer) dynamic(depth int) {
 	if t != nil {
 		s.charge(1, 2*int(t.Size()))
 	}
-	s.single(s.match(id, t, depth), depth+1)
+	s.single(s.match(id, t, 0), depth+1)
 }

@@ -117,7 +117,8 @@ func (s *skimmer) define(id int32) {
 		return
 	}
 	w.raw = s.data[start:s.pos]
-	s.charge(1, definitionCost)
+	s.typeMemory = min(s.typeMemory+typeMemoryFactor*len(w.raw), MaxMemory)
+	s.chargeType(definitionCost)
 	if s.types == nil {
 		s.types = make(map[int32]*wireType)
 	}
