@@ -15,23 +15,24 @@ const module = "github.com/dstackless/dstackless"
 // named here is not allowed.
 var house = map[string][]string{
 	"codec":           {},
-	"p2p/quota":       {},
-	"p2p":             {"p2p/quota"},
-	"dht":             {"p2p", "p2p/quota"},
+	"p2p":             {},
+	"dht":             {"p2p"},
 	"channel":         {"codec"},
 	"channel/history": {"channel", "codec"},
-	"channel/network": {"channel", "codec", "dht", "p2p", "p2p/quota"},
+	"channel/network": {"channel", "codec", "dht", "p2p"},
 	"tasklet/abi":     {},
 	"tasklet/program": {},
 	"tasklet/sandbox": {"tasklet/abi", "tasklet/program"},
-	"tasklet/content": {"dht", "p2p", "p2p/quota"},
+	"tasklet/content": {"dht", "p2p"},
 	"tasklet/journal": {},
 	"tasklet/guest":   {"channel", "codec", "tasklet/abi"},
-	"tasklet":         {"channel", "codec", "p2p", "p2p/quota", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
-	".":               {"channel", "channel/network", "codec", "dht", "p2p", "p2p/quota", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
-	"control":         {".", "channel", "channel/network", "codec", "dht", "p2p", "p2p/quota", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
-	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "p2p/quota", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	"tasklet":         {"channel", "codec", "p2p", "dht", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	".":               {"channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	"control":         {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
+	"peertest":        {".", "channel", "channel/network", "codec", "dht", "p2p", "tasklet", "tasklet/abi", "tasklet/program", "tasklet/sandbox", "tasklet/content", "tasklet/journal"},
 	"peertest/guests": {},
+
+	"peertest/crafted": {},
 
 	"peertest/guests/compile": {"tasklet/abi", "tasklet/program", "tasklet/sandbox"},
 

@@ -14,6 +14,7 @@ import (
 const (
 	// A peer that is kept is dialed again after this time, doubled each time.
 	firstRedial, lastRedial = time.Second, time.Minute
+	keepTag                 = "keep"
 )
 
 // Keep connects to the peer at addr, a full multiaddr, and connects again each
@@ -35,7 +36,7 @@ func (n *Node) Keep(addr string) error {
 	if n.kept[info.ID] != nil {
 		return nil
 	}
-	n.Protect(info.ID)
+	n.host.ConnManager().Protect(info.ID, keepTag)
 	k := &keeper{node: n, peer: info.ID, now: make(chan struct{}, 1)}
 	n.kept[info.ID] = k
 	n.spawn(k.run)

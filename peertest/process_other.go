@@ -2,12 +2,7 @@
 
 package peertest
 
-import (
-	"errors"
-	"os/exec"
-)
+import "os/exec"
 
 // dieWithParent does nothing: the process ends when its standard input does.
 func dieWithParent(*exec.Cmd) {}
-
-func resident(int) (int64, error) { return 0, errors.ErrUnsupported }

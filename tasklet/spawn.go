@@ -3,6 +3,7 @@ package tasklet
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/ipfs/go-cid"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/content"
 	"github.com/dstackless/dstackless/tasklet/program"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
@@ -180,7 +182,8 @@ func (h *Host) compile(ctx context.Context, id string, load func() (*program.Pro
 const fetchTimeout = 5 * time.Minute
 
 // fetch returns the code of the program with that CID, from the peer from or
-// from any other that has it.
+// from any other that has it. One that does not come from this peer itself may
+// have program.MaxForeignModule bytes.
 func (h *Host) fetch(ctx context.Context, id string, from p2p.ID) (*sandbox.Code, error) {
 	c, err := cid.Decode(id)
 	if err != nil {
@@ -188,8 +191,15 @@ func (h *Host) fetch(ctx context.Context, id string, from p2p.ID) (*sandbox.Code
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
+	limit := int64(program.MaxForeignModule)
+	if from == h.node.ID() {
+		limit = program.MaxModule
+	}
 	return h.compile(ctx, c.String(), func() (*program.Program, error) {
-		wasm, err := h.store.Get(ctx, c, program.MaxModule, from)
+		wasm, err := h.store.Get(ctx, c, limit, from)
+		if errors.Is(err, content.ErrTooLarge) {
+			return nil, fmt.Errorf("%w: a program that another peer brings may have %d bytes: %w", ErrProgram, limit, err)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -71,11 +71,11 @@ func (s *Store) serve(stream p2p.Stream) {
 		return
 	}
 	defer s.work.Done()
-	share := s.served.Take(s.node.Holder(stream.Conn().RemotePeer()), 1, func() { stream.Reset() })
-	if share == nil {
+	peer := stream.Conn().RemotePeer()
+	if !s.served.enter(peer) {
 		return
 	}
-	defer share.Return()
+	defer s.served.leave(peer)
 	defer context.AfterFunc(s.ctx, func() { stream.Reset() })()
 	r := bufio.NewReader(stream)
 	for {
@@ -84,15 +84,12 @@ func (s *Store) serve(stream p2p.Stream) {
 		if err != nil {
 			return
 		}
-		head, block := []byte{0}, []byte(nil)
+		answer := []byte{0}
 		if b, err := s.offline.GetBlock(s.ctx, c); err == nil && len(b.RawData()) <= maxBlock {
-			block = b.RawData()
-			head = binary.AppendUvarint(nil, uint64(len(block)+1))
+			answer = binary.AppendUvarint(nil, uint64(len(b.RawData())+1))
+			answer = append(answer, b.RawData()...)
 		}
-		if _, err := stream.Write(head); err != nil {
-			return
-		}
-		if _, err := stream.Write(block); err != nil {
+		if _, err := stream.Write(answer); err != nil {
 			return
 		}
 	}

@@ -28,13 +28,10 @@ func (m *module) rewriteBody(out []byte, i uint32) ([]byte, error) {
 	w := &rewriting{m: m, i: i, body: m.bodies[i], out: out, leaves: m.funcs[i] == 0 && !m.noLeave[i]}
 	r := &reader{data: w.body}
 	var err error
-	if w.locals, err = r.locals(); err != nil {
-		return nil, refuse(BadCode, "function %d: its locals", i)
+	if w.locals, err = r.locals(i); err != nil {
+		return nil, err
 	}
-	// It must be a function's own doing that counts, not the loop from which
-	// it is called.
-	counts := i != m.loop
-	if counts {
+	if i != m.loop {
 		start := w.at(r)
 		w.d = findDispatch(w.body, start)
 		if m.bulk[i] {
@@ -48,9 +45,7 @@ func (m *module) rewriteBody(out []byte, i uint32) ([]byte, error) {
 	for len(r.data) > 0 {
 		at := w.at(r)
 		op := r.byte()
-		if counts {
-			w.countTurns(r, at, op)
-		}
+		w.countTurns(r, at, op)
 		switch {
 		case op == opCall:
 			w.call(r)

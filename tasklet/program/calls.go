@@ -21,7 +21,8 @@ package program
 // Those in bulk copy or fill memory in one instruction.
 func (m *module) findCalls() error {
 	m.noLeave, m.recurs, m.bulk = map[uint32]bool{}, map[uint32]bool{}, map[uint32]bool{}
-	var flush []uint32
+	var flush []uint32 // what is to be looked at
+	listed := map[uint32]bool{}
 	for i := range m.bodies {
 		err := m.eachCall(uint32(i), func(callee int64, noResume bool) {
 			if callee >= int64(i) {
@@ -31,7 +32,8 @@ func (m *module) findCalls() error {
 				return
 			}
 			m.noLeave[uint32(callee)] = true
-			if m.funcs[i] != 0 {
+			if m.funcs[i] != 0 && !listed[uint32(callee)] {
+				listed[uint32(callee)] = true
 				flush = append(flush, uint32(callee))
 			}
 		})
@@ -43,7 +45,7 @@ func (m *module) findCalls() error {
 		i := flush[0]
 		flush = flush[1:]
 		err := m.eachCall(i, func(callee int64, noResume bool) {
-			if callee < 0 || callee >= int64(len(m.bodies)) || noResume || m.noLeave[uint32(callee)] {
+			if callee < 0 || callee == unknown || noResume || m.noLeave[uint32(callee)] {
 				return // an import, or a path that only a dying program takes
 			}
 			m.noLeave[uint32(callee)] = true
@@ -64,8 +66,8 @@ const unknown = 1 << 32
 func (m *module) eachCall(i uint32, f func(callee int64, noResume bool)) error {
 	body := m.bodies[i]
 	r := &reader{data: body}
-	if _, err := r.locals(); err != nil {
-		return refuse(BadCode, "function %d: its locals", i)
+	if _, err := r.locals(i); err != nil {
+		return err
 	}
 	for len(r.data) > 0 {
 		at := len(body) - len(r.data)

@@ -21,7 +21,7 @@ const (
 func (m *module) check() error {
 	for _, step := range []func() error{
 		m.checkVersion, m.checkGlobals, m.checkImports, m.checkTable, m.checkExports,
-		m.checkMemory, m.checkWrappers, m.checkLoop, m.findCalls,
+		m.checkMemory, m.checkWrappers, m.checkLoop, m.validate, m.findCalls,
 	} {
 		if err := step(); err != nil {
 			return err

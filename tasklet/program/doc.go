@@ -24,8 +24,9 @@
 //
 // What could go on for ever counts its turns, see [TurnsPerYield]: a program
 // that computes for long without calling its host lets it in now and then.
-// That is a jump back, or a function that calls one with a number that is not
-// smaller; all other code comes to its end, and is left as it is.
+// That is a jump back, a function that calls one with a number that is not
+// smaller, and wasm_pc_f_loop itself; all other code comes to its end, and is left
+// as it is.
 //
 // # What is accepted
 //
@@ -34,5 +35,7 @@
 //	GOOS=wasip1 GOARCH=wasm go build -o prog.wasm .
 //
 // and each is checked in full, because a program of another shape would not
-// fail but compute nonsense. All else is refused with an [UnsupportedError].
+// fail but compute nonsense. The code must be valid WebAssembly as it comes: what
+// the rewriting adds gives no meaning to a number that had none. All else is
+// refused with an [UnsupportedError].
 package program

@@ -13,7 +13,7 @@ type Reason uint8
 const (
 	NotWasm      Reason = iota + 1 // the bytes are not a WebAssembly module
 	Truncated                      // the module ends too early, or its lengths contradict each other
-	TooLarge                       // the module is over MaxModule, or its data over MaxImage
+	TooLarge                       // the module is over a limit; see LimitError
 	NotGo                          // nothing says that the Go compiler made it
 	GoVersion                      // a Go version whose code is not known here
 	Registers                      // not the eight globals of a Go program
@@ -27,6 +27,7 @@ const (
 	BadData                        // data segments that are not plain memory contents
 	BadCode                        // instructions that the Go compiler does not emit
 	BadStructure                   // sections that no Go program has, or lacks
+	Invalid                        // code that is not valid WebAssembly
 )
 
 var reasons = [...]string{
@@ -46,6 +47,7 @@ var reasons = [...]string{
 	BadData:      "the module's data is not plain memory contents",
 	BadCode:      "the module has instructions that the Go compiler does not emit",
 	BadStructure: "the module is not laid out as a Go program",
+	Invalid:      "the module's code is not valid WebAssembly",
 }
 
 // String returns the reason in words.

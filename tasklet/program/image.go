@@ -13,7 +13,11 @@ func (m *module) image() ([]byte, error) {
 	var end uint64
 	size := uint64(m.pages) * PageSize
 	r := &reader{data: m.sections[secData]}
-	for range r.count(5) {
+	n := r.count(5)
+	if err := atMost(Segments, uint64(n)); err != nil {
+		return nil, err
+	}
+	for range n {
 		if !r.skip(0, 0x41) {
 			return nil, refuse(BadData, "a segment that is not at a fixed address")
 		}
@@ -31,8 +35,8 @@ func (m *module) image() ([]byte, error) {
 	if err := r.end("the data section"); err != nil {
 		return nil, err
 	}
-	if end > MaxImage {
-		return nil, refuse(TooLarge, "its data ends at %d; the limit is %d", end, MaxImage)
+	if err := atMost(ImageBytes, end); err != nil {
+		return nil, err
 	}
 	image := make([]byte, (end+imageUnit-1)/imageUnit*imageUnit)
 	for _, s := range segments {

@@ -5,6 +5,7 @@ const (
 	opBlock         = 0x02
 	opLoop          = 0x03
 	opIf            = 0x04
+	opElse          = 0x05
 	opEnd           = 0x0b
 	opBr            = 0x0c
 	opBrIf          = 0x0d
@@ -90,26 +91,29 @@ func (r *reader) skipOperands(op byte) {
 	}
 }
 
-// maxLocals is more than the Go compiler's registers.
-const maxLocals = 64
-
-// locals reads the declarations of locals and returns their types, with that of
-// the parameter of a Go function in front.
-func (r *reader) locals() ([]byte, error) {
+// locals reads the declarations of function n's locals and returns their types,
+// with that of the parameter of a Go function in front.
+func (r *reader) locals(n uint32) ([]byte, error) {
 	types := []byte{i32}
 	for range r.count(2) {
-		n, t := r.u32(), r.byte()
-		if n > maxLocals || len(types) > maxLocals || t < f64 || t > i32 {
+		count, t := r.u32(), r.byte()
+		if t < f64 || t > i32 {
 			r.fail()
 		}
 		if r.bad {
 			break
 		}
-		for range n {
+		if err := atMostIn(n, Locals, len(types)-1+int(count)); err != nil {
+			return nil, err
+		}
+		for range count {
 			types = append(types, t)
 		}
 	}
-	return types, r.err("locals")
+	if r.bad {
+		return nil, refuse(BadCode, "function %d: its locals", n)
+	}
+	return types, nil
 }
 
 // isBulk reports whether the instruction at an offset is memory.copy or

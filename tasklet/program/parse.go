@@ -54,8 +54,8 @@ var magic = []byte("\x00asm\x01\x00\x00\x00")
 // parse splits a module into its sections and reads those whose contents do
 // not depend on its being a Go program.
 func parse(wasm []byte) (*module, error) {
-	if len(wasm) > MaxModule {
-		return nil, refuse(TooLarge, "%d bytes; the limit is %d", len(wasm), MaxModule)
+	if err := atMost(ModuleBytes, uint64(len(wasm))); err != nil {
+		return nil, err
 	}
 	if !bytes.HasPrefix(wasm, magic) {
 		if len(wasm) > 0 && len(wasm) < len(magic) && bytes.HasPrefix(magic, wasm) {
@@ -133,52 +133,96 @@ func readProducers(section []byte) (string, error) {
 
 // read decodes the sections that list functions.
 func (m *module) read() error {
+	for _, step := range []func() error{m.readTypes, m.readImports, m.readFunctions, m.readBodies} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *module) readTypes() error {
 	r := &reader{data: m.sections[secType]}
-	for range r.count(3) {
+	n := r.count(3)
+	if err := atMost(Types, uint64(n)); err != nil {
+		return err
+	}
+	for range n {
 		if r.byte() != 0x60 {
 			r.fail()
 		}
-		params := string(r.bytes(r.u32()))
-		m.types = append(m.types, funcType{params, string(r.bytes(r.u32()))})
+		t := funcType{string(r.types()), string(r.types())}
+		if err := atMost(Parameters, uint64(len(t.params))); err != nil {
+			return err
+		}
+		if len(t.results) > 1 {
+			return refuse(BadStructure, "a type of functions has %d results", len(t.results))
+		}
+		m.types = append(m.types, t)
 	}
-	if err := r.end("the type section"); err != nil {
+	return r.end("the type section")
+}
+
+func (m *module) readImports() error {
+	r := &reader{data: m.sections[secImport]}
+	n := r.count(4)
+	if err := atMost(ImportCount, uint64(n)); err != nil {
 		return err
 	}
-
-	r = &reader{data: m.sections[secImport]}
-	for range r.count(4) {
+	for range n {
 		imp := importFunc{module: r.name(), name: r.name(), kind: r.byte()}
 		if imp.kind != 0 {
-			return refuse(BadImport, "%q %q", imp.module, imp.name)
+			return refuse(BadImport, "%.40q %.40q", imp.module, imp.name)
 		}
-		imp.typ = r.u32()
-		if uint64(imp.typ) >= uint64(len(m.types)) {
-			r.fail()
-		}
+		imp.typ = r.typeIndex(m)
 		m.imports = append(m.imports, imp)
 	}
-	if err := r.end("the import section"); err != nil {
+	return r.end("the import section")
+}
+
+func (m *module) readFunctions() error {
+	r := &reader{data: m.sections[secFunction]}
+	n := r.count(1)
+	if err := atMost(Functions, uint64(n)); err != nil {
 		return err
 	}
+	for range n {
+		m.funcs = append(m.funcs, r.typeIndex(m))
+	}
+	return r.end("the function section")
+}
 
-	r = &reader{data: m.sections[secFunction]}
-	for range r.count(1) {
-		typ := r.u32()
-		if uint64(typ) >= uint64(len(m.types)) {
-			r.fail()
-		}
-		m.funcs = append(m.funcs, typ)
-	}
-	if err := r.end("the function section"); err != nil {
-		return err
-	}
-
-	r = &reader{data: m.sections[secCode]}
-	for range r.count(2) {
-		m.bodies = append(m.bodies, r.bytes(r.u32()))
-	}
-	if len(m.bodies) != len(m.funcs) {
+func (m *module) readBodies() error {
+	r := &reader{data: m.sections[secCode]}
+	if r.count(2) != len(m.funcs) {
 		r.fail()
 	}
+	for n := range m.funcs {
+		body := r.bytes(r.u32())
+		if err := atMostIn(uint32(n), FunctionBytes, len(body)); err != nil {
+			return err
+		}
+		m.bodies = append(m.bodies, body)
+	}
 	return r.end("the code section")
+}
+
+// types reads a list of types of values.
+func (r *reader) types() []byte {
+	types := r.bytes(r.u32())
+	for _, t := range types {
+		if t < f64 || t > i32 {
+			r.fail()
+		}
+	}
+	return types
+}
+
+// typeIndex reads the number of a type of functions.
+func (r *reader) typeIndex(m *module) uint32 {
+	n := r.u32()
+	if uint64(n) >= uint64(len(m.types)) {
+		r.fail()
+	}
+	return n
 }

@@ -1,18 +1,5 @@
 package program
 
-// PageSize is the unit of a program's memory, in bytes.
-const PageSize = 64 << 10
-
-// Limits on what [Load] reads. Go programs stay far below them; a module over
-// one is refused with [TooLarge].
-const (
-	// MaxModule is the size of the largest module, in bytes: 256 MiB.
-	MaxModule = 256 << 20
-	// MaxImage is the size of the largest initial memory contents, in
-	// bytes: 256 MiB.
-	MaxImage = 256 << 20
-)
-
 // Names under which the rewritten module exports what is needed to leave and
 // re-enter it.
 const (
@@ -91,7 +78,11 @@ type Program struct {
 // Load checks that wasm is a Go program of a kind that can be stopped and
 // carried on, and rewrites it. It does not keep wasm.
 //
-// The error is an [*UnsupportedError] for whatever is not such a program.
+// The error is an [*UnsupportedError] for whatever is not such a program, and a
+// [*LimitError], which wraps one, for what is over a limit.
+//
+// The time that it takes is proportional to the size of the module, and is a
+// second for some 50 MB: it needs no context.
 func Load(wasm []byte) (*Program, error) { return load(wasm, false) }
 
 // LoadTrusted is like [Load] for a program that is known to have no loop that calls

@@ -3,6 +3,7 @@ package program_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/tetratelabs/wazero"
 
+	"github.com/dstackless/dstackless/peertest/crafted"
 	"github.com/dstackless/dstackless/tasklet/program"
 )
 
@@ -108,7 +110,7 @@ func refused(t *testing.T, err error, want program.Reason) {
 
 func TestTiny(t *testing.T) {
 	for _, version := range []string{"go1.24", "go1.25.3", "go1.26rc1", "go1.26.8 X:nodwarf5"} {
-		p, err := program.Load(newTiny(version).bytes())
+		p, err := program.Load(crafted.New(version).Bytes())
 		if err != nil {
 			t.Errorf("%s: %v", version, err)
 			continue
@@ -125,9 +127,9 @@ func TestTiny(t *testing.T) {
 		}
 	}
 	// The loop of Go 1.24.
-	m := newTiny("go1.24.1")
-	m.sections[10] = bytes.Replace(m.sections[10], []byte("\x28\x02\x02"), []byte("\x2f\x01\x02"), 1)
-	p, err := program.Load(m.bytes())
+	m := crafted.New("go1.24.1")
+	m.Sections[10] = bytes.Replace(m.Sections[10], []byte("\x28\x02\x02"), []byte("\x2f\x01\x02"), 1)
+	p, err := program.Load(m.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,35 +137,35 @@ func TestTiny(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	replace := func(id byte, old, new string) func(*tiny) {
-		return func(m *tiny) {
-			if !bytes.Contains(m.sections[id], []byte(old)) {
+	replace := func(id byte, old, new string) func(*crafted.Module) {
+		return func(m *crafted.Module) {
+			if !bytes.Contains(m.Sections[id], []byte(old)) {
 				t.Errorf("section %d has no %q", id, old)
 			}
-			m.sections[id] = bytes.Replace(m.sections[id], []byte(old), []byte(new), 1)
+			m.Sections[id] = bytes.Replace(m.Sections[id], []byte(old), []byte(new), 1)
 		}
 	}
 	for _, test := range []struct {
 		name   string
 		reason program.Reason
-		edit   func(*tiny)
+		edit   func(*crafted.Module)
 	}{
-		{"magic", program.NotWasm, func(m *tiny) { m.head[1] = 'A' }},
-		{"component", program.NotWasm, func(m *tiny) { m.head[4] = 13 }},
-		{"header only", program.NotGo, func(m *tiny) { m.order, m.customs = nil, nil }},
-		{"no producers", program.NotGo, func(m *tiny) { delete(m.customs, "producers") }},
-		{"clang", program.NotGo, func(m *tiny) {
-			m.customs["producers"] = vec(append(str("processed-by"), vec(append(str("clang"), str("18")...))...))
+		{"magic", program.NotWasm, func(m *crafted.Module) { m.Head[1] = 'A' }},
+		{"component", program.NotWasm, func(m *crafted.Module) { m.Head[4] = 13 }},
+		{"header only", program.NotGo, func(m *crafted.Module) { m.Order, m.Customs = nil, nil }},
+		{"no producers", program.NotGo, func(m *crafted.Module) { delete(m.Customs, "producers") }},
+		{"clang", program.NotGo, func(m *crafted.Module) {
+			m.Customs["producers"] = crafted.Vec(append(crafted.Str("processed-by"), crafted.Vec(append(crafted.Str("clang"), crafted.Str("18")...))...))
 		}},
-		{"go1.23", program.GoVersion, func(m *tiny) { m.customs = newTiny("go1.23.0").customs }},
-		{"go1.27", program.GoVersion, func(m *tiny) { m.customs = newTiny("go1.27").customs }},
-		{"devel", program.GoVersion, func(m *tiny) { m.customs = newTiny("devel go1.27-1234").customs }},
-		{"go1.2600000000000000000000", program.GoVersion, func(m *tiny) { m.customs = newTiny("go1.2600000000000000000000").customs }},
-		{"section twice", program.BadStructure, func(m *tiny) { m.order = append(m.order, 11) }},
-		{"start section", program.BadStructure, func(m *tiny) {
-			m.order, m.sections[8] = append(m.order[:7:7], append([]byte{8}, m.order[7:]...)...), []byte{1}
+		{"go1.23", program.GoVersion, func(m *crafted.Module) { m.Customs = crafted.New("go1.23.0").Customs }},
+		{"go1.27", program.GoVersion, func(m *crafted.Module) { m.Customs = crafted.New("go1.27").Customs }},
+		{"devel", program.GoVersion, func(m *crafted.Module) { m.Customs = crafted.New("devel go1.27-1234").Customs }},
+		{"go1.2600000000000000000000", program.GoVersion, func(m *crafted.Module) { m.Customs = crafted.New("go1.2600000000000000000000").Customs }},
+		{"section twice", program.BadStructure, func(m *crafted.Module) { m.Order = append(m.Order, 11) }},
+		{"start section", program.BadStructure, func(m *crafted.Module) {
+			m.Order, m.Sections[8] = append(m.Order[:7:7], append([]byte{8}, m.Order[7:]...)...), []byte{1}
 		}},
-		{"no table", program.BadStructure, func(m *tiny) { m.order = slices.DeleteFunc(m.order, func(id byte) bool { return id == 4 }) }},
+		{"no table", program.BadStructure, func(m *crafted.Module) { m.Order = slices.DeleteFunc(m.Order, func(id byte) bool { return id == 4 }) }},
 		{"nine globals", program.Registers, replace(6, "\x08", "\x09")},
 		{"constant global", program.Registers, replace(6, "\x7f\x01", "\x7f\x00")},
 		{"global not zero", program.Registers, replace(6, "\x41\x00", "\x41\x01")},
@@ -174,16 +176,16 @@ func TestRefusals(t *testing.T) {
 		{"table size", program.BadTable, replace(4, "\x84", "\x85")},
 		{"table order", program.BadTable, replace(9, "\x01\x02\x03\x04", "\x02\x01\x03\x04")},
 		{"library", program.Library, replace(7, "\x06_start", "\x0b_initialize")},
-		{"export", program.Exports, func(m *tiny) { m.sections[7] = append([]byte{3}, append(m.sections[7][1:], 1, 'x', 0, 1)...) }},
+		{"export", program.Exports, func(m *crafted.Module) { m.Sections[7] = append([]byte{3}, append(m.Sections[7][1:], 1, 'x', 0, 1)...) }},
 		{"start is an import", program.Exports, replace(7, "_start\x00\x03", "_start\x00\x00")},
-		{"no memory export", program.Exports, func(m *tiny) { m.sections[7] = vec(append(str("_start"), 0, 3)) }},
+		{"no memory export", program.Exports, func(m *crafted.Module) { m.Sections[7] = crafted.Vec(append(crafted.Str("_start"), 0, 3)) }},
 		{"memory with maximum", program.BadStructure, replace(5, "\x01\x00\x02", "\x01\x01\x02\x02")},
 		{"memory too large", program.BadStructure, replace(5, "\x02", "\xff\xff\xff\xff\x0f")},
 		{"wrapper differs", program.BadWrapper, replace(10, "\x3e\x02\x10", "\x3e\x01\x10")},
 		{"wrapper's arguments", program.BadWrapper, replace(10, "\x28\x02\x08", "\x29\x03\x08")},
-		{"two wrappers", program.BadWrapper, replace(10, string(str(jumpBody)), string(str(wrapperBody)))},
+		{"two wrappers", program.BadWrapper, replace(10, string(crafted.Str(crafted.JumpBody)), string(crafted.Str(crafted.WrapperBody)))},
 		{"loop differs", program.BadLoop, replace(10, "\x41\x00\x24\x07", "\x41\x01\x24\x07")},
-		{"two loops", program.BadLoop, replace(10, string(str(startBody)), string(str(loopBody)))},
+		{"two loops", program.BadLoop, replace(10, string(crafted.Str(crafted.StartBody)), string(crafted.Str(crafted.LoopBody)))},
 		{"vector instruction", program.BadCode, replace(10, "\x21\x00\x0c\x00", "\xfd\x00\x0c\x00")},
 		{"no end", program.BadCode, replace(10, "\x41\x01\x0b", "\x41\x01\x01")},
 		{"many locals", program.BadCode, replace(10, "\x02\x7e\x01\x7c", "\xff\x7e\x01\x7c")},
@@ -192,12 +194,12 @@ func TestRefusals(t *testing.T) {
 		{"data at zero", program.BadData, replace(11, "\x80\x20", "\x80\x00")},
 		{"data length", program.Truncated, replace(11, "\x05world", "\xff\xff\xff\xff\x0fworld")},
 		{"type count", program.Truncated, replace(1, "\x02", "\xff\xff\xff\xff\x0f")},
-		{"trailing bytes", program.Truncated, func(m *tiny) { m.sections[2] = append(m.sections[2], 0) }},
+		{"trailing bytes", program.Truncated, func(m *crafted.Module) { m.Sections[2] = append(m.Sections[2], 0) }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := newTiny("go1.26.1")
+			m := crafted.New("go1.26.1")
 			test.edit(m)
-			_, err := program.Load(m.bytes())
+			_, err := program.Load(m.Bytes())
 			refused(t, err, test.reason)
 		})
 	}
@@ -206,17 +208,17 @@ func TestRefusals(t *testing.T) {
 		refused(t, err, program.NotWasm)
 	})
 	t.Run("large data", func(t *testing.T) {
-		m := newTiny("go1.26.1")
-		m.sections[5] = []byte("\x01\x00\x80\x80\x04")                        // 4 GiB
-		m.sections[11] = vec([]byte("\x00\x41\x80\x80\x80\x80\x79\x0b\x01x")) // near its end
-		_, err := program.Load(m.bytes())
+		m := crafted.New("go1.26.1")
+		m.Sections[5] = []byte("\x01\x00\x80\x80\x04")                                // 4 GiB
+		m.Sections[11] = crafted.Vec([]byte("\x00\x41\x80\x80\x80\x80\x79\x0b\x01x")) // near its end
+		_, err := program.Load(m.Bytes())
 		refused(t, err, program.TooLarge)
 	})
 }
 
 // Wherever a module is cut off, it is refused.
 func TestTruncated(t *testing.T) {
-	whole := newTiny("go1.26.1").bytes()
+	whole := crafted.New("go1.26.1").Bytes()
 	for n := range whole {
 		_, err := program.Load(whole[:n])
 		var u *program.UnsupportedError
@@ -229,22 +231,25 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// FuzzLoad checks that no bytes do harm, and that what is accepted compiles if it
-// did before.
+// FuzzLoad checks that no bytes do harm, and that the engine takes what is accepted,
+// before and after the rewriting.
 func FuzzLoad(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/fuzz/FuzzLoad/*")
 	if err != nil || len(seeds) == 0 {
 		f.Fatalf("there is no corpus in testdata/fuzz/FuzzLoad: %v", err)
 	}
-	f.Add(newTiny("go1.26.1").bytes())
+	f.Add(crafted.New("go1.26.1").Bytes())
+	for _, m := range crafted.Endless() {
+		f.Add(m.Bytes())
+	}
 	for _, code := range []string{
 		largeFrame,
 		// A copy of memory and a call of anything.
 		"\x41\x00\x41\x00\x41\x00\xfc\x0a\x00\x00\x20\x00\x21\x00\x41\x00\x41\x00\x11\x00\x00\x1a\x0f\x0b",
 	} {
-		m := newTiny("go1.26.1")
-		m.sections[10] = vec(str(wrapperBody), str(loopBody), str(startBody), str("\x02\x01\x7f\x01\x7e\x23\x00\x21\x01"+code))
-		f.Add(m.bytes())
+		m := crafted.New("go1.26.1")
+		m.Sections[10] = crafted.Vec(crafted.Str(crafted.WrapperBody), crafted.Str(crafted.LoopBody), crafted.Str(crafted.StartBody), crafted.Str("\x02\x01\x7f\x01\x7e\x23\x00\x21\x01"+code))
+		f.Add(m.Bytes())
 	}
 	ctx := context.Background()
 	r := wazero.NewRuntimeWithConfig(ctx, wazero.NewRuntimeConfigInterpreter())
@@ -258,17 +263,29 @@ func FuzzLoad(f *testing.F) {
 			}
 			return
 		}
-		before, err := r.CompileModule(ctx, wasm)
-		if err != nil {
-			return // the engine refuses it too
+		for what, code := range map[string][]byte{"accepted": withoutCustoms(wasm), "rewritten": p.Code()} {
+			m, err := r.CompileModule(ctx, code)
+			if err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			m.Close(ctx)
 		}
-		before.Close(ctx)
-		after, err := r.CompileModule(ctx, p.Code())
-		if err != nil {
-			t.Fatalf("rewritten: %v", err)
-		}
-		after.Close(ctx)
 	})
+}
+
+// withoutCustoms returns a module without its custom sections, which may have any
+// contents.
+func withoutCustoms(wasm []byte) []byte {
+	out := slices.Clone(wasm[:8])
+	for rest := wasm[8:]; len(rest) > 0; {
+		size, n := binary.Uvarint(rest[1:])
+		end := 1 + n + int(size)
+		if rest[0] != 0 {
+			out = append(out, rest[:end]...)
+		}
+		rest = rest[end:]
+	}
+	return out
 }
 
 func ExampleLoad() {
@@ -297,8 +314,8 @@ func TestLeaving(t *testing.T) {
 		{"\x04\x40\x00\x0b", stays, leaves}, // if; unreachable; end
 		{"\x04\x40\x01\x0b", leaves, stays}, // if; nop; end
 	} {
-		m := newTiny("go1.26")
-		m.sections[10] = bytes.Replace(m.sections[10], []byte("\x10\x04\x04\x40\x00\x0b"), []byte("\x10\x04"+test.behindCall), 1)
+		m := crafted.New("go1.26")
+		m.Sections[10] = bytes.Replace(m.Sections[10], []byte("\x10\x04\x04\x40\x00\x0b"), []byte("\x10\x04"+test.behindCall), 1)
 		p := load(t, m)
 		if !bytes.Contains(p.Code(), test.want) || bytes.Contains(p.Code(), test.not) {
 			t.Errorf("behind the call %q, want %q: %q", test.behindCall, test.want, p.Code())
@@ -318,30 +335,41 @@ func TestLeavingFarAbove(t *testing.T) {
 		{"\x00\x10\x02\x0f\x00\x0b", program.YieldEntry, program.YieldOnly},
 		{"\x00\x41\x00\x10\x04\x04\x40\x00\x0b\x0b", program.YieldOnly, program.YieldEntry}, // calls function 4, which calls 5
 	} {
-		m := newTiny("go1.26")
-		m.sections[3] = append(m.sections[3], 0)
-		m.sections[3][0]++
-		m.sections[4][3]++
-		m.sections[9] = append(m.sections[9], 5)
-		m.sections[9][6]++
-		jump := strings.Replace(jumpBody, "\x10\x04\x04\x40\x00\x0b", "\x10\x05\x04\x40\x01\x0b", 1)
-		m.sections[10] = vec(str(wrapperBody), str(loopBody), str(test.start), str(jump), str(leaf))
+		m := crafted.New("go1.26")
+		m.Sections[3] = append(m.Sections[3], 0)
+		m.Sections[3][0]++
+		m.Sections[4][3]++
+		m.Sections[9] = append(m.Sections[9], 5)
+		m.Sections[9][6]++
+		jump := strings.Replace(crafted.JumpBody, "\x10\x04\x04\x40\x00\x0b", "\x10\x05\x04\x40\x01\x0b", 1)
+		m.Sections[10] = crafted.Vec(crafted.Str(crafted.WrapperBody), crafted.Str(crafted.LoopBody), crafted.Str(test.start), crafted.Str(jump), crafted.Str(leaf))
 		yield := func(where byte) []byte { return []byte{0x41, where, 0x10, 0x01, 0x1a} } // and drop
-		if code := load(t, m).Code(); !bytes.Contains(code, yield(test.where)) || bytes.Contains(code, yield(test.not)) {
+		if code := outsideOfLoop(t, load(t, m)); !bytes.Contains(code, yield(test.where)) || bytes.Contains(code, yield(test.not)) {
 			t.Errorf("%q: want yield(%d), not yield(%d): %q", test.start, test.where, test.not, code)
 		}
 	}
 }
 
 // load loads a module that the engine takes, too.
-func load(t *testing.T, m *tiny) *program.Program {
+func load(t *testing.T, m *crafted.Module) *program.Program {
 	t.Helper()
-	p, err := program.Load(m.bytes())
+	p, err := program.Load(m.Bytes())
 	if err != nil {
 		t.Fatal(err)
 	}
 	compiles(t, p.Code())
 	return p
+}
+
+// outsideOfLoop returns the code of a program without wasm_pc_f_loop, which must
+// count its turns.
+func outsideOfLoop(t *testing.T, p *program.Program) []byte {
+	t.Helper()
+	const counts = "\x03\x40\x23\x08\x41\x01\x6b\x24\x08\x23\x08\x45\x04\x40\x41\x80\x80\x04\x24\x08\x41\x02\x10\x01\x1a\x23\x07\x0d\x02\x0b"
+	if bytes.Count(p.Code(), []byte(counts)) != 1 {
+		t.Errorf("wasm_pc_f_loop does not count: %q", p.Code())
+	}
+	return bytes.Replace(p.Code(), []byte(counts), nil, 1)
 }
 
 // largeFrame is the code of a function that asks whether there is room for its
@@ -355,9 +383,9 @@ func TestPrologue(t *testing.T) {
 		ask  = "\x20\x01\x23\x02\xa7\x28\x02\x10\x41\x80\x20\x6a\x4d" // as largeFrame does
 		rest = "\x23\x02\xa7\x28\x02\x10\x41\xff\x5f\x4b\x72"         // stackguard0 > -1-4096, or
 	)
-	m := newTiny("go1.26")
+	m := crafted.New("go1.26")
 	jump := "\x02\x01\x7f\x01\x7e\x23\x00\x21\x01" + largeFrame
-	m.sections[10] = vec(str(wrapperBody), str(loopBody), str(startBody), str(jump))
+	m.Sections[10] = crafted.Vec(crafted.Str(crafted.WrapperBody), crafted.Str(crafted.LoopBody), crafted.Str(crafted.StartBody), crafted.Str(jump))
 	if code := load(t, m).Code(); !bytes.Contains(code, []byte(ask+rest)) {
 		t.Errorf("%q", code)
 	}
@@ -393,17 +421,17 @@ func TestCounting(t *testing.T) {
 		{"a copy", "\x41\x00\x41\x00\x41\x00\xfc\x0a\x00\x00", 0, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := newTiny("go1.26")
-			m.sections[10] = vec(str(wrapperBody), str(loopBody), str(startBody), str(head+test.code+tail))
-			if n := bytes.Count(load(t, m).Code(), count); n != test.counts {
+			m := crafted.New("go1.26")
+			m.Sections[10] = crafted.Vec(crafted.Str(crafted.WrapperBody), crafted.Str(crafted.LoopBody), crafted.Str(crafted.StartBody), crafted.Str(head+test.code+tail))
+			if n := bytes.Count(outsideOfLoop(t, load(t, m)), count); n != test.counts {
 				t.Errorf("%d counts, want %d", n, test.counts)
 			}
-			p, err := program.LoadTrusted(m.bytes())
+			p, err := program.LoadTrusted(m.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}
 			compiles(t, p.Code())
-			if n := bytes.Count(p.Code(), count); n != test.trusted {
+			if n := bytes.Count(outsideOfLoop(t, p), count); n != test.trusted {
 				t.Errorf("trusted, %d counts, want %d", n, test.trusted)
 			}
 		})

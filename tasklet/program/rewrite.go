@@ -127,6 +127,9 @@ func (m *module) nameSection() []byte {
 	}
 	r = &reader{data: r.bytes(r.u32())}
 	n := r.count(2)
+	if n > len(m.imports)+len(m.funcs) {
+		return nil
+	}
 	names := binary.AppendUvarint(nil, uint64(n))
 	for range n {
 		names = binary.AppendUvarint(names, uint64(m.moved(r.u32())))

@@ -34,6 +34,16 @@ func (w *rewriting) countEntry() {
 	})
 }
 
+// countLoop appends what counts the turns of wasm_pc_f_loop, which calls functions
+// that may all return at once. The program can be left here: nothing is called,
+// and what is to be called next is in memory.
+func (w *rewriting) countLoop() {
+	w.turn(func() {
+		w.yield(YieldEntry)
+		w.emit(opDrop, opGlobalGet, GlobalPause, opBrIf, 2) // behind the loop
+	})
+}
+
 // countOnly appends what counts a turn where the program cannot be left.
 func (w *rewriting) countOnly() {
 	w.turn(func() { w.yield(YieldOnly); w.emit(opDrop) })
@@ -55,11 +65,14 @@ func (w *rewriting) countTurns(r *reader, at int, op byte) {
 			return
 		}
 		r.skipOperands(op)
-		if w.m.trusted {
-			break // these are the loops of assembly, and call nothing
+		switch {
+		case w.i == w.m.loop:
+			w.upTo(w.at(r))
+			w.countLoop()
+		case !w.m.trusted: // these are the loops of assembly, and call nothing
+			w.upTo(w.at(r))
+			w.countOnly()
 		}
-		w.upTo(w.at(r))
-		w.countOnly()
 	case opCall, opCallIndirect:
 		w.calls++
 	case opEnd:

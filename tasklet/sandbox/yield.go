@@ -12,8 +12,9 @@ import (
 const timeSlice = 10 * time.Millisecond
 
 // hurriedTurns is how soon a guest lets its host in again while the host wants
-// something of it.
-const hurriedTurns = 1 << 12
+// something of it. It is a prime: a guest that takes the same few turns again and
+// again lets the host in at another of them each time.
+const hurriedTurns = 4093
 
 // Go's way to preempt a goroutine: a stack limit above all stacks, in the field
 // g.stackguard0, sends its next function call to the scheduler. See
