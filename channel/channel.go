@@ -16,7 +16,10 @@
 //
 // Between goroutines of one process a value is handed over as it is, like on
 // a Go channel: what it points to is shared. Between processes it travels as
-// gob, or raw if the type is []byte; the Send of a nil pointer then fails.
+// gob, or raw if the type is []byte. What the receiver would not decode is then
+// refused before it is offered: the Send fails, and nothing is spent. That is so
+// for a nil pointer, a value that contains itself, and one over a limit: see
+// [MaxValue].
 //
 // # What is not here
 //

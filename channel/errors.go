@@ -18,7 +18,8 @@ var (
 	// ErrName says that a channel's name is not valid.
 	ErrName = errors.New("channel name not valid")
 
-	// ErrTooLarge says that a value is over MaxValue.
+	// ErrTooLarge says that a value is over MaxValue, nested too deep, or takes
+	// too much memory at its receiver. It was not sent.
 	ErrTooLarge = errors.New("value too large")
 
 	// ErrLimit says that a space has as many channels, or a channel as many

@@ -112,6 +112,17 @@ func Copy(p Payload) ([]byte, error) {
 // A Sink is where a receive wants its value.
 type Sink interface {
 	// Accept takes the value of p, which is valid only during the call. It
-	// may be called from any goroutine and must not block.
+	// may be called from any goroutine and must not block. A space has encoded
+	// the value before, unless the sink is a Taker that takes it as it is: what
+	// cannot be encoded is an error of its send.
 	Accept(p Payload)
+}
+
+// A Taker is a sink that takes some values without their being encoded.
+type Taker interface {
+	Sink
+
+	// Takes reports whether p is such a value. It may be called from any
+	// goroutine and must not block.
+	Takes(p Payload) bool
 }

@@ -10,7 +10,9 @@ import (
 )
 
 // MaxValue is the size of the largest value that can be sent to another peer,
-// in encoded bytes: 16 MiB. A larger value's Send returns [ErrTooLarge].
+// in encoded bytes: 16 MiB. A larger value's Send returns [ErrTooLarge], as does
+// that of a value nested more than [codec.MaxDepth] deep, 10,000, and of one that
+// the receiver needs more than [codec.MaxMemory] for, 256 MiB.
 const MaxValue = 16 << 20
 
 const (
@@ -73,18 +75,18 @@ func (o *outgoing[T]) Encode() ([]byte, error) {
 	name := typeName[T]()
 	raw, isRaw := any(o.value).([]byte)
 	if !isRaw {
-		// Gob would write nothing in its place, or the zero of what it points to.
-		for v := reflect.ValueOf(&o.value).Elem(); v.Kind() == reflect.Pointer; v = v.Elem() {
-			if v.IsNil() {
-				return nil, fmt.Errorf("channel: encode %s: it is nil, and a nil pointer cannot travel", name)
-			}
-		}
 		var err error
 		if raw, err = codec.Marshal(&o.value, MaxValue-headOf(name)); err != nil {
 			if errors.Is(err, codec.ErrTooLarge) {
 				err = fmt.Errorf("%w: %w", ErrTooLarge, err)
 			}
 			return nil, err
+		}
+		// Gob has written nothing for a nil pointer, or the zero of what it points to.
+		for v := reflect.ValueOf(&o.value).Elem(); v.Kind() == reflect.Pointer; v = v.Elem() {
+			if v.IsNil() {
+				return nil, fmt.Errorf("channel: encode %s: it is nil, and a nil pointer cannot travel", name)
+			}
 		}
 	}
 	if headOf(name)+len(raw) > MaxValue {
@@ -109,6 +111,12 @@ type incoming[T any] struct {
 	sent    error // in place of a value
 	encoded []byte
 	err     error
+}
+
+// Takes reports whether p has a Go value of the same type.
+func (i *incoming[T]) Takes(p Payload) bool {
+	_, ok := p.(*outgoing[T])
+	return ok
 }
 
 // Accept copies a Go value of the same type as it is, and keeps the bytes of

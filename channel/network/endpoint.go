@@ -46,7 +46,7 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 		return cmp.Or(err, channel.ErrClosed)
 	}
 	if e.async == 0 {
-		if r := m.receiveFor(nil); r != nil {
+		if r := m.receiveTaking(p); r != nil {
 			r.sink.Accept(p)
 			m.conclude(r, nil)
 			m.mu.Unlock()
@@ -103,8 +103,8 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 		m.mu.Unlock()
 		return err
 	}
-	if op := m.sendFor(nil); op != nil {
-		s.Accept(op.payload)
+	if op := m.sendFor(s, nil); op != nil {
+		s.Accept(op.valueFor(s))
 		m.conclude(op, nil)
 		m.mu.Unlock()
 		op.wake()

@@ -32,7 +32,7 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 	}
 	turn := !f.ordered || t.blocked == 0 && len(t.lane) == 0
 	if turn && f.value != nil {
-		if r := m.receiveFor(nil); r != nil {
+		if r := m.receiveFor(); r != nil {
 			m.takes++
 			m.credit(nil)
 			m.take(r, f.value)
@@ -66,7 +66,7 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 // match finds a receive for a send of another peer whose turn it is.
 func (m *member) match(op *operation) bool {
 	if op.encoded != nil {
-		if r := m.receiveFor(nil); r != nil {
+		if r := m.receiveFor(); r != nil {
 			m.take(r, m.takeHeld(op))
 			return true
 		}

@@ -62,7 +62,7 @@ var mutants = []mutant{
 		"			if !RARELY {\n				m.take(r, f.value)\n			}\n"},
 	{"a value is given to two", "home.go",
 		"				m.take(r, f.value)\n",
-		"				m.take(r, f.value)\n				if BROKEN {\n					if other := m.receiveFor(nil); other != nil {\n						m.take(other, f.value)\n					}\n				}\n"},
+		"				m.take(r, f.value)\n				if BROKEN {\n					if other := m.receiveFor(); other != nil {\n						m.take(other, f.value)\n					}\n				}\n"},
 	{"the end of a context is not told to who has the value", "endpoint.go",
 		"	default:\n		op.abandoned = err\n",
 		"	case BROKEN:\n		m.finish(op, err)\n	default:\n		op.abandoned = err\n"},

@@ -45,8 +45,13 @@ func (m *member) submitSend(op *operation) {
 
 // place finds a receive for a send that waits, and whose turn it is.
 func (m *member) place(op *operation) bool {
-	if r := m.receiveFor(op); r != nil {
-		m.hand(op.payload, r)
+	r, err := m.localReceiveFor(op)
+	if err != nil {
+		m.finish(op, err)
+		return true
+	}
+	if r != nil {
+		m.hand(op.valueFor(r.sink), r)
 		m.finish(op, nil)
 		return true
 	}
@@ -63,23 +68,56 @@ func (m *member) place(op *operation) bool {
 	return false
 }
 
-// receiveFor returns a receive that waits, and takes op: decided, if it is an
-// alternative. A nil op is another peer's send.
-func (m *member) receiveFor(op *operation) *operation {
+// receiveFor returns a receive that waits, and takes another peer's send:
+// decided, if it is an alternative.
+func (m *member) receiveFor() *operation {
 	for r := m.receives.first; r != nil; r = r.next {
-		if commit(r, op) {
+		if commit(r, nil) {
 			return r
 		}
 	}
 	return nil
 }
 
-// sendFor returns a send that waits, and whose turn it is, for the receive r. A
-// nil r is one without alternatives.
-func (m *member) sendFor(r *operation) *operation {
-	for op := m.sends.first; op != nil; op = op.next {
-		if m.turn(op) && commit(op, r) {
+// localReceiveFor is receiveFor for a send of this peer. The error says that
+// its value has to be encoded, and cannot be.
+func (m *member) localReceiveFor(op *operation) (*operation, error) {
+	for r := m.receives.first; r != nil; r = r.next {
+		if err := op.prepare(r.sink); err != nil {
+			return nil, err
+		}
+		if commit(r, op) {
+			return r, nil
+		}
+	}
+	return nil, nil
+}
+
+// receiveTaking is receiveFor for a value of this peer which need not be
+// encoded. It returns nil if it must be.
+func (m *member) receiveTaking(p channel.Payload) *operation {
+	for r := m.receives.first; r != nil && takes(r.sink, p); r = r.next {
+		if commit(r, nil) {
+			return r
+		}
+	}
+	return nil
+}
+
+// sendFor returns a send that waits, and whose turn it is, for the receive r,
+// which has the sink s. A nil r is one without alternatives. It ends sends whose
+// value has to be encoded, and cannot be.
+func (m *member) sendFor(s channel.Sink, r *operation) *operation {
+	for op := m.sends.first; op != nil; {
+		if !m.turn(op) {
+			op = op.next
+		} else if err := op.prepare(s); err != nil {
+			m.finish(op, err)
+			op = m.sends.first
+		} else if commit(op, r) {
 			return op
+		} else {
+			op = op.next
 		}
 	}
 	return nil
@@ -87,8 +125,8 @@ func (m *member) sendFor(r *operation) *operation {
 
 // submitReceive finds a send for op, or queues it.
 func (m *member) submitReceive(op *operation) {
-	if s := m.sendFor(op); s != nil {
-		op.sink.Accept(s.payload)
+	if s := m.sendFor(op.sink, op); s != nil {
+		op.sink.Accept(s.valueFor(op.sink))
 		m.finish(s, nil)
 		m.finish(op, nil)
 		return
@@ -190,6 +228,37 @@ func (op *operation) encode() error {
 	op.encoded = b
 	return nil
 }
+
+// takes reports whether sink takes p as it is.
+func takes(sink channel.Sink, p channel.Payload) bool {
+	if _, is := p.(channel.Bytes); is {
+		return true
+	}
+	t, can := sink.(channel.Taker)
+	return can && t.Takes(p)
+}
+
+// prepare encodes the value of a send if sink needs that.
+func (op *operation) prepare(sink channel.Sink) error {
+	if takes(sink, op.payload) {
+		return nil
+	}
+	return op.encode()
+}
+
+// valueFor returns the value of a send that was prepared for sink.
+func (op *operation) valueFor(sink channel.Sink) channel.Payload {
+	if takes(sink, op.payload) {
+		return op.payload
+	}
+	return encodedValue(op.encoded)
+}
+
+// An encodedValue is the value of a send, in bytes that the send may use again.
+type encodedValue []byte
+
+// Encode implements [channel.Payload].
+func (v encodedValue) Encode() ([]byte, error) { return v, nil }
 
 // finish ends op with its outcome, and wakes its caller.
 func (m *member) finish(op *operation, err error) {
