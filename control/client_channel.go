@@ -3,17 +3,18 @@ package control
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
 )
 
-// grace is how long a withdrawn operation may take to say what became of it:
-// 15 seconds, which is more than the peer takes.
-const grace = 15 * time.Second
+// outcomeTimeout is how long a withdrawn operation may take to say what became of
+// it, one second. A peer that answers takes milliseconds; one that is stopped or
+// held up does not keep its clients.
+const outcomeTimeout = time.Second
 
 // A Channel is a client's use of one of the peer's channels. Its methods must
 // not be called at the same time. Their errors are of the same kinds as those of
@@ -24,29 +25,28 @@ const grace = 15 * time.Second
 // the peer keeps for the next client that asks.
 type Channel struct {
 	cancel  context.CancelFunc
+	orders  *orderQueue
 	body    io.ReadCloser
 	results *json.Decoder
-
-	mu     sync.Mutex
-	pipe   *io.PipeWriter
-	orders *json.Encoder
 }
 
 // Channel opens the peer's channel called name.
 func (c *Client) Channel(ctx context.Context, name string) (*Channel, error) {
-	r, w := io.Pipe()
-	ch := &Channel{pipe: w, orders: json.NewEncoder(w)}
+	ch := &Channel{orders: newOrderQueue()}
 	// Later, an operation that is cancelled still wants its result. So the
 	// request as such ends with ctx only until the channel is open.
 	var long context.Context
 	long, ch.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, ch.cancel)()
+	// The HTTP client does not return before a read of the body has.
+	context.AfterFunc(long, func() { ch.orders.Close() })
 
-	go ch.order(order{Op: opOpen, Channel: []byte(name)})
-	res, err := c.do(long, http.MethodPost, pathChannel, r)
+	if err := ch.orders.put(order{Op: opOpen, Channel: []byte(name)}); err != nil {
+		return nil, err
+	}
+	res, err := c.do(long, http.MethodPost, pathChannel, ch.orders)
 	if err != nil {
 		ch.cancel()
-		r.Close()
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
@@ -56,18 +56,21 @@ func (c *Client) Channel(ctx context.Context, name string) (*Channel, error) {
 	return ch, nil
 }
 
-// Close gives the channel up.
+// Close gives the channel up. It waits for the peer to hear of it, a second at
+// most.
 func (ch *Channel) Close() error {
-	ch.pipe.Close()
+	ch.orders.Close()
 	// The peer ends the response when it has read the end of the request.
-	defer time.AfterFunc(grace, ch.cancel).Stop()
+	defer time.AfterFunc(outcomeTimeout, ch.cancel).Stop()
 	io.Copy(io.Discard, ch.body)
 	ch.cancel()
 	return ch.body.Close()
 }
 
 // Send waits until a receiver has the value. When ctx ends first, the value is
-// withdrawn; if it had already been received, Send returns nil.
+// withdrawn; if it had already been received, Send returns nil. A peer that does
+// not say within a second which of the two it was leaves the send in doubt: the
+// error wraps [channel.ErrInDoubt] and ctx's error, and the channel is unusable.
 func (ch *Channel) Send(ctx context.Context, value []byte) error {
 	_, err := ch.do(ctx, order{Op: opSend, Value: value})
 	return err
@@ -75,27 +78,28 @@ func (ch *Channel) Send(ctx context.Context, value []byte) error {
 
 // Receive waits for a value. When ctx ends first, no value is taken; if there
 // was one already, Receive returns it. Taken must be called before the next
-// Receive.
+// Receive. A peer that does not answer within a second after the end of ctx keeps
+// what it received for the next client, and the channel is unusable.
 func (ch *Channel) Receive(ctx context.Context) ([]byte, error) {
 	return ch.do(ctx, order{Op: opReceive})
 }
 
 // Taken confirms the value that was received last.
-func (ch *Channel) Taken() error { return ch.order(order{Op: opTaken}) }
+func (ch *Channel) Taken() error { return ch.orders.put(order{Op: opTaken}) }
 
 // do gives an order and waits for its result. When ctx ends it wants the
-// operation stopped, and still waits for the result, though not for long.
+// operation stopped, and waits for the result for outcomeTimeout.
 func (ch *Channel) do(ctx context.Context, o order) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := ch.order(o); err != nil {
+	if err := ch.orders.put(o); err != nil {
 		return nil, lost(ctx, err)
 	}
 	late := make(chan *time.Timer, 1)
 	stop := context.AfterFunc(ctx, func() {
-		late <- time.AfterFunc(grace, ch.cancel)
-		ch.order(order{Op: opStop})
+		late <- time.AfterFunc(outcomeTimeout, ch.cancel)
+		ch.orders.put(order{Op: opStop})
 	})
 	var res result
 	err := ch.results.Decode(&res)
@@ -103,16 +107,12 @@ func (ch *Channel) do(ctx context.Context, o order) ([]byte, error) {
 		(<-late).Stop()
 	}
 	switch {
+	case err != nil && ctx.Err() != nil && o.Op == opSend:
+		return nil, fmt.Errorf("%w: the peer did not say whether the value was received: %w", channel.ErrInDoubt, ctx.Err())
 	case err != nil:
 		return nil, lost(ctx, err)
 	case res.Code == channel.CodeCanceled && ctx.Err() != nil:
 		return nil, ctx.Err()
 	}
 	return res.Value, channel.Decode(res.Code, res.Error)
-}
-
-func (ch *Channel) order(o order) error {
-	ch.mu.Lock()
-	defer ch.mu.Unlock()
-	return ch.orders.Encode(o) // fails when the connection is gone
 }

@@ -23,7 +23,8 @@ or any other. Without a message it sends the lines of standard input, one after
 another, each without its line ending.
 
 When interrupted, it withdraws the message that waits: that was not received, and
-those before it were. Messages are Go strings: a program receives them from a
+those before it were. If the peer does not answer within a second then, send says
+that the message may have been received. Messages are Go strings: a program receives them from a
 channel that it opened with channel.Open[string].`,
 		Example: `  dspeer send greetings hello
   dspeer send greetings -- -v

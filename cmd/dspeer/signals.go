@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
 	"syscall"
 	"time"
+
+	"github.com/dstackless/dstackless/channel"
 )
 
 // secondSignal is how long after the first signal another one ends a peer at once,
@@ -44,12 +47,15 @@ func untilInterrupted(ctx context.Context, do func(context.Context) error) error
 }
 
 // interrupted returns errInterrupted in place of an err that comes from the end of
-// ctx.
+// ctx. It keeps what the user must know.
 func interrupted(ctx context.Context, err error) error {
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return errInterrupted
+	switch {
+	case ctx.Err() == nil || !errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, channel.ErrInDoubt):
+		return fmt.Errorf("%w: the peer did not answer, and the message may have been received", errInterrupted)
 	}
-	return err
+	return errInterrupted
 }
 
 // untilStopped runs do, which runs a peer, with a context that SIGINT, SIGTERM or

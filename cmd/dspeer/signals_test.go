@@ -309,3 +309,77 @@ func (p *runningPeer) leaves(t *testing.T, lines int) {
 		t.Fatal(err)
 	}
 }
+
+// An interrupt ends a command also when the peer is stopped.
+func TestInterruptWithStoppedPeer(t *testing.T) {
+	needsSignals(t)
+	p := runPeer(t, filepath.Join(t.TempDir(), "a"), "", nil)
+	for _, c := range []struct {
+		args   []string
+		early  bool // it begins before the peer is stopped
+		status int
+	}{
+		{[]string{"recv", "early"}, true, 0},
+		{[]string{"recv", "-n", "1", "early"}, true, exitInterrupted},
+		{[]string{"send", "sent", "hello"}, true, exitInterrupted},
+		{[]string{"recv", "late"}, false, exitInterrupted},
+		{[]string{"send", "late", "hello"}, false, exitInterrupted},
+		{[]string{"id"}, false, exitInterrupted},
+	} {
+		t.Run(fmt.Sprint(c.args, c.early), func(t *testing.T) {
+			// Nothing tells when a command waits for a peer that is stopped. One that
+			// the signal finds too early is killed by it, and run again.
+			status := -1
+			for wait := 50 * time.Millisecond; status == -1 && wait < patience; wait *= 2 {
+				status = p.interrupt(t, c.args, c.early, wait)
+			}
+			if status != c.status {
+				t.Errorf("status is %d, want %d", status, c.status)
+			}
+		})
+	}
+}
+
+// interrupt runs a command, stops the peer, interrupts the command after wait, and
+// returns its exit status.
+func (p *runningPeer) interrupt(t *testing.T, args []string, early bool, wait time.Duration) int {
+	t.Helper()
+	cmd := exec.Command("dspeer", append(args, "--data", p.dir)...)
+	if !early {
+		p.signal(t, sigStop)
+	}
+	defer p.signal(t, sigContinue)
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(10*time.Second, func() {
+		t.Error("the command does not end")
+		cmd.Process.Kill()
+	}).Stop()
+	if early {
+		p.waits(t)
+		p.signal(t, sigStop)
+	} else {
+		time.Sleep(wait)
+	}
+	cmd.Process.Signal(os.Interrupt)
+	cmd.Wait()
+	return cmd.ProcessState.ExitCode()
+}
+
+// waits waits until an operation of the peer waits on a channel.
+func (p *runningPeer) waits(t *testing.T) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		list, err := p.client.Channels(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range list {
+			if c.Sends+c.Receives > 0 {
+				return
+			}
+		}
+	}
+	t.Fatal("nothing waits on a channel")
+}
