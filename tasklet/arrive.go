@@ -21,6 +21,7 @@ type arrival struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the attempt is over
 	listed bool          // a list of pages has come
+	taken  time.Time     // when the tasklet's clock was read, as far as the source tells
 	stored int64         // records of the log that are on disk for certain
 
 	unpacker unpacker
@@ -97,6 +98,7 @@ func (a *arrival) restore(c *Continuation) error {
 		return err
 	}
 	a.adopt(c)
+	c.State.Wall = a.host.wall().UnixNano() // what passes from now on is known here
 	p.args, p.arrived = c.State.Args, c.Mover
 	return p.inst.Adopt(c.State)
 }

@@ -22,7 +22,7 @@ func (m *move) undo() error {
 func (m *move) commit() (given bool, err error) {
 	h, p := m.host, m.process
 	m.hop.Frozen, m.hop.Sent = time.Since(m.froze), m.conn.sent
-	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, at: time.Now()}
+	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, at: time.Now(), taken: m.taken}
 	o.claim = *h.pass(p.id, &p.claim, m.to)
 	d := departure{to: m.to, hop: m.hop, at: o.at}
 	if err := h.saveCommit(m, o, d); err != nil {
@@ -31,7 +31,7 @@ func (m *move) commit() (given bool, err error) {
 	h.note(m.id, o)
 	h.reached("commit")
 	m.conn.within(stepTimeout)
-	err = m.conn.send(tagCommit, &commit{m.hop, o.claim})
+	err = m.conn.send(tagCommit, &commit{m.hop, o.claim, since(m.taken), since(m.heard)})
 	if err == nil {
 		_, err = m.conn.expect(tagRunning, 0)
 	}

@@ -31,7 +31,8 @@ type outcome struct {
 	hop       Hop // as far as it was known when the tasklet was given up
 	claim     Claim
 	at        time.Time
-	confirmed bool // the destination has it, and knows that it may run it
+	taken     time.Time // when the tasklet's clock was read
+	confirmed bool      // the destination has it, and knows that it may run it
 }
 
 const (
@@ -189,6 +190,8 @@ type move struct {
 	packer  packer
 	paused  bool
 	froze   time.Time
+	taken   time.Time // when the tasklet's clock was read; zero: it has none
+	heard   time.Time // when the destination said that it is prepared
 	hop     Hop
 }
 

@@ -60,6 +60,7 @@ type savedOutcome struct {
 	Claim     Claim
 	Confirmed bool
 	At        time.Time
+	Taken     time.Time
 }
 
 // A savedDeparture is a departure.
@@ -179,7 +180,7 @@ func (h *Host) saveOutcome(tx *journal.Tx, id moveID, o outcome) error {
 	if o.state == aborted { // what is not known is aborted
 		return tx.Delete(tableMoves, id.String())
 	}
-	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.confirmed, o.at})
+	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.confirmed, o.at, o.taken})
 }
 
 // saveHosted notes on disk how a tasklet stands here. The caller has its turn.

@@ -1,6 +1,9 @@
 package tasklet
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // An engine runs a tasklet here. There are two: a guest is a program in its
 // sandbox, a routine is a function. A process has one all the time; while the
@@ -37,6 +40,9 @@ type engine interface {
 	// that it has everything; take does it at the destination.
 	give(ctx context.Context, m *move) error
 	take(a *arrival) error
+	// catchUp has the clock of a tasklet that has come, if it has one, show at
+	// least so much more than when the source read it.
+	catchUp(passed time.Duration)
 	// keep is told that an arrival did not become this peer's tasklet.
 	keep(a *arrival)
 	// given is told that the tasklet was given up, and is to be unloaded.

@@ -171,6 +171,15 @@ func (c Caller) Ask(id uint64, kind abi.Kind, payload []byte) (left int) {
 // RestAfter has functions that are started from now on rest after d.
 func (h *Host) RestAfter(d time.Duration) { h.restAfter = d }
 
+// SetWall has programs that are started from now on live by a clock that is
+// off by d.
+func (h *Host) SetWall(d time.Duration) {
+	h.wall = func() time.Time { return time.Now().Add(d) }
+}
+
+// Flight is flight.
+func Flight(age, held, ago time.Duration) time.Duration { return flight(age, held, ago) }
+
 // Resting returns how many functions rest here, without goroutine.
 func (h *Host) Resting() (n int) {
 	for _, p := range h.all() {

@@ -61,6 +61,7 @@ func (r *routine) snapshot(_ context.Context, as standing) (*hosted, error) {
 // A function's state is in its description.
 func (r *routine) approach(context.Context) error { return nil }
 func (r *routine) sync(*hosted) error             { return nil }
+func (r *routine) catchUp(time.Duration)          {}
 func (r *routine) given()                         {}
 
 func (r *routine) load(_ context.Context, s *hosted) error { return r.adopt(s.Cont.Function) }

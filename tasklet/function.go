@@ -38,7 +38,9 @@ type Call struct {
 //
 // State is a value that gob can encode, as f's call has it or as f left it when
 // the tasklet last stood still: f may change it at any time, and nobody else
-// does. It is a copy of what the call was given.
+// does. It is a copy of what the call was given. A time in it is by the clock of
+// the peer that took it, and loses its monotonic part when the tasklet moves: two
+// peers' clocks may differ, so a state had better say how much time is left.
 //
 // # How a function is written
 //

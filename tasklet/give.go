@@ -177,6 +177,7 @@ func (g *guest) freeze(ctx context.Context, m *move) error {
 		return err
 	}
 	cont.Memory, cont.Mover = *list, m.mover
+	m.taken, cont.State.Wall = time.Now().Add(-g.inst.Age(&cont.State)), 0
 	m.hop.From, m.hop.To = h.self, m.to.String()
 	m.hop.Bytes = uint64(g.book.differ) * pageSize
 	c.within(stepTimeout)
@@ -191,6 +192,7 @@ func (g *guest) freeze(ctx context.Context, m *move) error {
 	if _, err = c.expect(tagPrepared, 0); err != nil {
 		return err
 	}
+	m.heard = time.Now()
 	h.reached("prepared")
 	return nil
 }

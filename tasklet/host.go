@@ -61,6 +61,7 @@ type Host struct {
 
 	functions map[string]*definition // by name
 	restAfter time.Duration
+	wall      func() time.Time // this host's clock, of which others know nothing
 
 	steps atomic.Pointer[func(step string)] // what reached calls
 
@@ -104,7 +105,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
-		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter,
+		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter, wall: time.Now,
 		programs: map[string]*compiled{}, spawned: map[[sha256.Size]byte]string{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, sighted: map[ID]sighting{},

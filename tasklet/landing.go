@@ -26,6 +26,7 @@ func (a *arrival) await() (run bool, err error) {
 	a.conn.within(stepTimeout)
 	var c commit
 	if err = a.conn.receive(tagCommit, &c); err == nil {
+		a.taken = time.Now().Add(-flight(c.Age, c.Held, time.Since(a.since)))
 		a.process.moves, a.process.claim = appendHop(a.process.moves, c.Hop), c.Claim
 		return true, nil
 	}
@@ -46,6 +47,7 @@ func (a *arrival) ask(err error) (commit bool, _ error) {
 		cancel()
 		if askErr == nil && reply.Outcome != undecided {
 			if reply.Outcome == committed {
+				a.taken = time.Now().Add(-reply.Age)
 				a.process.moves = appendHop(a.process.moves, reply.Hop)
 				if reply.Claim != nil {
 					a.process.claim = *reply.Claim
@@ -79,6 +81,7 @@ func (a *arrival) run() error {
 	if p.saved != nil {
 		s := *p.saved
 		s.Standing, s.Cont.Moves, s.Cont.Claim = running, p.moves, p.claim
+		s.Cont.State.CatchUp(since(a.taken), h.wall())
 		err := p.saveHosted(&s, func(tx *journal.Tx) error { return tx.Delete(tableDeparted, string(p.id)) })
 		if err != nil {
 			// The source has given it up, and this peer's record says that it
@@ -98,6 +101,7 @@ func (a *arrival) run() error {
 	h.processes[p.id] = p
 	delete(h.departed, p.id)
 	h.mu.Unlock()
+	p.engine.catchUp(since(a.taken))
 	h.log.Info("tasklet arrived", "tasklet", p.id, "from", a.from)
 	if p.live() != nil { // it was prepared before this peer was started
 		return p.wake(h.ctx)

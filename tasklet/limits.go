@@ -115,7 +115,7 @@ func (p *process) settle() {
 func (g *guest) config() sandbox.Config {
 	o := &g.host.opts
 	return sandbox.Config{
-		Args: g.args, MemoryLimit: o.Limits.Memory, Reserve: g.reserve, CPULimit: o.Limits.CPU, Output: g.write, Calls: g,
+		Args: g.args, MemoryLimit: o.Limits.Memory, Reserve: g.reserve, CPULimit: o.Limits.CPU, Wall: g.host.wall, Output: g.write, Calls: g,
 	}
 }
 

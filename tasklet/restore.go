@@ -104,7 +104,7 @@ func (h *Host) restoreMove(key string, data []byte) error {
 		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
 	}
 	if s.State == committed { // the others were not committed, and never will be
-		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, claim: s.Claim, at: s.At, confirmed: s.Confirmed}
+		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, claim: s.Claim, at: s.At, taken: s.Taken, confirmed: s.Confirmed}
 	}
 	return nil
 }

@@ -162,7 +162,7 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if o := h.moves[q.Outcome]; o.to == c.peer() {
-			return &reply{Outcome: o.state, Hop: o.hop, Claim: &o.claim}, nil
+			return &reply{Outcome: o.state, Hop: o.hop, Claim: &o.claim, Age: since(o.taken)}, nil
 		}
 		return &reply{Outcome: aborted}, nil
 	case q.Confirm != moveID{}:

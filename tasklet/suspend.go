@@ -12,7 +12,9 @@ import (
 // where it needs no memory. It stays there, also when the peer is started again,
 // until [Tasklet.Resume]. Its operations on channels are withdrawn and made
 // again when it goes on, as in a move; the time until then passes for its timers,
-// its clocks and the deadlines of its contexts.
+// its clocks and the deadlines of its contexts. That time is told by the wall
+// clock of the peer that has it: if that clock is set forward or back meanwhile,
+// the program takes it for time that passed, or did not.
 //
 // Suspending a suspended tasklet does nothing. The error wraps [ErrNoDisk] if
 // the peer that hosts it has no data folder, and [ErrExited] if it has exited.

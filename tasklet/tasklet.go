@@ -138,6 +138,12 @@ func (t *Tasklet) Where(ctx context.Context) (string, error) {
 // Move moves the tasklet to a peer, and returns when it runs there. The peer is
 // given by its ID, its name, or the beginning of its ID, see dht.DHT.Lookup.
 //
+// To a program's monotonic clock, its timers and the deadlines of its contexts,
+// the time that it stood still passes, as far as both peers measured it: the
+// error is at most half a second, and usually much less than the round trip
+// between them. The time of day, which a program reads at its new host, is by
+// that host's clock.
+//
 // When ctx ends before the tasklet was handed over, the move is given up. After
 // an error the tasklet goes on where it was, with one exception:
 // [ErrUnconfirmed] says that it was handed over, and that the destination did

@@ -11,7 +11,7 @@ import (
 )
 
 // Protocol is the libp2p protocol between hosts of tasklets.
-const Protocol p2p.Protocol = "/dstackless/tasklet/3.0.0"
+const Protocol p2p.Protocol = "/dstackless/tasklet/4.0.0"
 
 // A tag says what a message is. Numbers are never reused.
 type tag uint8
@@ -112,7 +112,8 @@ type control struct {
 type reply struct {
 	Moved   *forward
 	Outcome moveState
-	Hop     Hop // of a move that was committed
+	Hop     Hop           // of a move that was committed
+	Age     time.Duration // likewise: see commit
 	Claim   *Claim
 	Exited  *exit
 	Info    *Info
@@ -131,6 +132,9 @@ type read struct {
 type commit struct {
 	Hop   Hop
 	Claim Claim // of the destination
+	// Age is how long ago, by the source's clock, that of the tasklet was read,
+	// and Held how long after the destination's last message this one is sent.
+	Age, Held time.Duration
 }
 
 // smallMessage bounds the messages that are not continuations, lists or pages.

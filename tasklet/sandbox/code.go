@@ -42,6 +42,10 @@ type Config struct {
 	// call methods of the instance that wait. By default output is dropped.
 	Output func(p []byte)
 
+	// Wall tells the time of day, as the program sees it. The default is the
+	// system's clock.
+	Wall func() time.Time
+
 	// Calls gets the program's requests. By default all are refused.
 	Calls Handler
 }
@@ -79,6 +83,9 @@ func (c *Code) Close() error {
 func (c *Code) New(cfg Config) (*Instance, error) {
 	if cfg.MemoryLimit == 0 {
 		cfg.MemoryLimit = DefaultMemoryLimit
+	}
+	if cfg.Wall == nil {
+		cfg.Wall = time.Now
 	}
 	limit := min(cfg.MemoryLimit, 1<<32) / program.PageSize * program.PageSize
 	if need := uint64(c.program.Pages()) * program.PageSize; need > limit {

@@ -37,6 +37,13 @@
 //
 // A guest's monotonic clock never goes back, and the time that a stopped
 // program spent on its way counts as time that passed: a timer that became due
-// on the way fires at once. How long the way was is told by the wall clocks of
-// both sides.
+// on the way fires at once. Whoever carries the state says how long that was
+// ([Instance.CatchUp]). For as long as one host keeps the state, that host's wall
+// clock tells; if it is set forward meanwhile, the guest's clock goes forward,
+// too, and if it is set back, the time is not counted.
+//
+// The guest's time of day is that of its host. It jumps when the guest goes to a
+// host whose clock differs. Go programs measure time, and set their timers and
+// deadlines, by the monotonic clock; a time that was read from text, or lost its
+// monotonic part, has none.
 package sandbox

@@ -50,6 +50,9 @@ func NewVictim(size uint64, cfg Config) (*Instance, func(), error) {
 		return nil, nil, err
 	}
 	mem.grow(size)
+	if cfg.Wall == nil {
+		cfg.Wall = time.Now
+	}
 	i := &Instance{cfg: cfg, mem: mem, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
 	return i, mem.free, nil
 }

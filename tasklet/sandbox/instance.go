@@ -35,6 +35,8 @@ type Instance struct {
 	ctx   context.Context
 	mem   *memory
 	clock clock
+	// adopted is what the clock showed in the state that was adopted.
+	adopted int64
 
 	wake  chan struct{} // tells a waiting guest to look around; holds one
 	done  chan struct{} // closed when exited

@@ -53,7 +53,7 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 	}
 	subs := make([]subscription, n)
 	for k := range subs {
-		subs[k] = readSubscription(from[k*subscriptionSize:], began, now)
+		subs[k] = i.readSubscription(from[k*subscriptionSize:], began, now)
 	}
 	var timer *time.Timer
 	for ; ; waited = true {
@@ -99,7 +99,7 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 
 // readSubscription reads what a guest waits for since it began to, by its clock,
 // which shows now.
-func readSubscription(b []byte, began, now int64) subscription {
+func (i *Instance) readSubscription(b []byte, began, now int64) subscription {
 	s := subscription{user: binary.LittleEndian.Uint64(b), kind: b[8]}
 	switch s.kind {
 	case eventClock:
@@ -110,7 +110,7 @@ func readSubscription(b []byte, began, now int64) subscription {
 		case id > 1:
 			s.errno = errnoInval
 		case absolute && id == 0:
-			s.due = now + timeout - time.Now().UnixNano()
+			s.due = now + timeout - i.cfg.Wall().UnixNano()
 		case absolute:
 			s.due = timeout
 		default:

@@ -26,8 +26,10 @@ type State struct {
 
 	// Mono is the guest's monotonic clock, in nanoseconds.
 	Mono int64
-	// Wall is when the state was taken, by this host's clock, in nanoseconds
-	// since 1970. What passes until the guest goes on is added to Mono.
+	// Wall is when Mono was, by the clock of the host that keeps the state, in
+	// nanoseconds since 1970. What passes at that host until the guest goes on
+	// is added to Mono; without Wall, nothing is. It means nothing to any other
+	// host.
 	Wall int64
 
 	// Args are the program's arguments.
@@ -39,6 +41,16 @@ type State struct {
 	Inbox []byte
 }
 
+// CatchUp brings Mono and Wall up to now, which the host's clock shows. Passed is
+// for how long the guest has been stopped at least, if that is known better than
+// by Wall.
+func (s *State) CatchUp(passed time.Duration, now time.Time) {
+	if wall := now.UnixNano(); s.Wall > 0 && wall > s.Wall {
+		passed = max(passed, time.Duration(wall-s.Wall))
+	}
+	s.Mono, s.Wall = later(s.Mono, passed), now.UnixNano()
+}
+
 // State returns what a paused guest is, besides its memory. A reply that comes
 // while the guest is paused changes its state: a state is up to date when all
 // that might reply has been stopped.
@@ -48,15 +60,14 @@ func (i *Instance) State() (State, error) {
 	if err := i.is(paused); err != nil {
 		return State{}, err
 	}
-	mono, wall := i.clock.read()
 	s := State{
 		Globals: i.registers,
 		G0:      i.g0,
 		InLoop:  i.inLoop,
 		Pages:   uint32(len(i.mem.bytes()) / program.PageSize),
 		CPU:     int64(i.cpu),
-		Mono:    mono,
-		Wall:    wall,
+		Mono:    i.clock.mono(),
+		Wall:    i.cfg.Wall().UnixNano(),
 		Args:    slices.Clone(i.cfg.Args),
 		Calls:   i.outstanding(),
 		Inbox:   slices.Clone(i.inbox),
@@ -154,7 +165,9 @@ func (i *Instance) adopt(s State) error {
 	i.cfg.Args = slices.Clone(s.Args)
 	i.g0, i.ready, i.inLoop = s.G0, true, s.InLoop
 	i.cpu = time.Duration(max(0, s.CPU))
-	i.clock = carriedClock(s.Mono, s.Wall)
+	i.adopted = s.Mono
+	s.CatchUp(0, i.cfg.Wall())
+	i.clock = clockAt(s.Mono)
 	for n, v := range s.Globals {
 		if n == program.GlobalSP || n == program.GlobalPause {
 			v = uint64(uint32(v))
@@ -162,6 +175,23 @@ func (i *Instance) adopt(s State) error {
 		i.registers[n] = v
 	}
 	return nil
+}
+
+// Age returns how long ago s was taken, of the guest that is paused since.
+func (i *Instance) Age(s *State) time.Duration {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return time.Duration(i.clock.mono() - s.Mono)
+}
+
+// CatchUp has the monotonic clock of a paused guest show at least so much more
+// than in the state that it adopted: for so long it was on its way.
+func (i *Instance) CatchUp(passed time.Duration) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if mono := later(i.adopted, passed); i.phase == paused && mono > i.clock.mono() {
+		i.clock = clockAt(mono)
+	}
 }
 
 // Continue carries a paused guest on: one that has come from elsewhere, or one

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"crypto/rand"
-	"time"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/sys"
@@ -61,7 +60,7 @@ var wasi = map[string]hostFunc{
 	"clock_time_get": {params: params("iIi"), call: func(i *Instance, a []uint64) uint32 {
 		switch uint32(a[0]) {
 		case 0:
-			return i.mem.putU64(uint32(a[2]), uint64(time.Now().UnixNano()))
+			return i.mem.putU64(uint32(a[2]), uint64(i.cfg.Wall().UnixNano()))
 		case 1:
 			return i.mem.putU64(uint32(a[2]), uint64(i.clock.mono()))
 		}

@@ -27,6 +27,8 @@ func main() {
 		keep(mebibytes(args[1]))
 	case "clock":
 		clock(args[1])
+	case "elapsed":
+		elapsed(args[1])
 	case "churn":
 		churn(mebibytes(args[1]))
 	case "look":
