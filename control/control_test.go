@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -331,6 +332,59 @@ func TestClose(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(s.dir, "control.sock")); !os.IsNotExist(err) {
 		t.Errorf("socket: %v", err)
+	}
+}
+
+// A server removes its own socket and no other.
+func TestOwnSocket(t *testing.T) {
+	peer := serve(t).peer
+	begin := func(dir string) *control.Server {
+		t.Helper()
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		s, err := control.Serve(dir, peer, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	}
+	answers := func(dir string, want bool) {
+		t.Helper()
+		c := control.NewClient(dir)
+		defer c.Close()
+		if _, err := c.Self(t.Context()); (err == nil) != want {
+			t.Errorf("self at %s: %v", dir, err)
+		}
+	}
+
+	// A folder that was moved, and another peer in its place.
+	parent := t.TempDir()
+	dir, old := filepath.Join(parent, "a"), filepath.Join(parent, "old")
+	first := begin(dir)
+	if runtime.GOOS != "windows" {
+		if err := os.Rename(dir, old); err != nil {
+			t.Fatal(err)
+		}
+		second := begin(dir)
+		first.Close()
+		answers(dir, true)
+		if _, err := os.Lstat(filepath.Join(old, "control.sock")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("the socket in the folder that was moved: %v", err)
+		}
+		second.Close()
+	}
+
+	// A socket that was replaced.
+	first = begin(dir)
+	second := begin(dir)
+	first.Close()
+	answers(dir, true)
+	second.Close()
+	answers(dir, false)
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
 

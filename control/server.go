@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -25,35 +23,37 @@ const patience = 5 * time.Second
 
 // A Server serves a peer to the clients of its control socket.
 type Server struct {
-	peer *dstackless.Peer
-	path string
-	http *http.Server
-	left leftovers
+	peer   *dstackless.Peer
+	socket *socket
+	http   *http.Server
+	left   leftovers
 
 	stop   context.CancelCauseFunc // ends the context of every request
 	done   chan struct{}           // closed when nothing is served any more
 	failed error                   // set before done is closed
 	close  sync.Once
+
+	unbound error // of removing the socket; set by close
 }
 
 // Serve has the commands of dspeer, and each [Client], steer peer over a socket in
 // the folder dir, until Close: "dspeer --data DIR ps" shows its tasklets. As a
 // rule dir is the peer's data folder, which no other peer can use then. A socket
 // that is there is replaced, so that of two peers with one folder the second is
-// heard. Only the user that runs the peer can open the socket. Nil log stands for
-// silence.
+// heard, and the first leaves that socket alone. Only the user that runs the peer
+// can open the socket. Nil log stands for silence.
 //
 // Close the server before the peer.
 func Serve(dir string, peer *dstackless.Peer, log *slog.Logger) (*Server, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	l, err := bind(dir)
+	socket, err := bind(dir)
 	if err != nil {
 		return nil, err
 	}
 	ctx, stop := context.WithCancelCause(context.Background())
-	s := &Server{peer: peer, path: filepath.Join(dir, socketName), stop: stop, done: make(chan struct{})}
+	s := &Server{peer: peer, socket: socket, stop: stop, done: make(chan struct{})}
 	s.left.log = log
 	s.http = &http.Server{
 		Handler:           s.routes(),
@@ -63,7 +63,7 @@ func Serve(dir string, peer *dstackless.Peer, log *slog.Logger) (*Server, error)
 	}
 	go func() {
 		defer close(s.done)
-		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := s.http.Serve(socket); !errors.Is(err, http.ErrServerClosed) {
 			s.failed = fmt.Errorf("control socket: %w", err)
 		}
 	}()
@@ -84,9 +84,10 @@ func (s *Server) Close() error {
 			s.http.Close()
 		}
 		<-s.done
-		os.Remove(s.path)
+		s.unbound = s.socket.remove()
+		s.socket.close()
 	})
-	return s.failed
+	return errors.Join(s.failed, s.unbound)
 }
 
 func (s *Server) routes() http.Handler {

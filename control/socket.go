@@ -17,36 +17,77 @@ const socketName = "control.sock"
 // systems allow 103 (macOS, the BSDs) to 107 (Linux, Windows).
 const maxPath = 103
 
+// A socket is the control socket in a data folder, and whose it is.
+type socket struct {
+	net.Listener
+	root *os.Root    // the folder, wherever it is moved
+	file fs.FileInfo // the socket in it
+}
+
 // bind listens on the control socket in the data folder dir. A socket that is
-// there is replaced.
-func bind(dir string) (net.Listener, error) {
-	var l *net.UnixListener
-	err := shortened(dir, func(path string) error {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+// there is replaced. The new one is made in a folder that only its user can open,
+// so that it is never open to others.
+func bind(dir string) (_ *socket, err error) {
+	s := &socket{}
+	defer func() {
+		if err != nil {
+			s.close()
+			err = fmt.Errorf("control socket of %s: %w", dir, err)
+		}
+	}()
+	if s.root, err = os.OpenRoot(dir); err != nil {
+		return nil, err
+	}
+	tmp, err := os.MkdirTemp(dir, "new") // mode 0700
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(tmp)
+	name := filepath.Join(filepath.Base(tmp), socketName)
+	err = shortened(dir, name, func(path string) error {
+		l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+		if err != nil {
 			return err
 		}
-		var err error
-		if l, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"}); err != nil {
-			return err
-		}
-		// The path may be valid only here; the server removes the file.
-		l.SetUnlinkOnClose(false)
-		if err := os.Chmod(path, 0o600); err != nil {
-			l.Close()
-			return err
-		}
+		l.SetUnlinkOnClose(false) // the path may be valid only here
+		s.Listener = l
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("control socket of %s: %w", dir, err)
+		return nil, err
 	}
-	return l, nil
+	if err := s.root.Chmod(name, 0o600); err != nil {
+		return nil, err
+	}
+	if s.file, err = s.root.Lstat(name); err != nil {
+		return nil, err
+	}
+	return s, s.root.Rename(name, socketName)
+}
+
+// remove removes the socket's file, unless another has taken its place.
+func (s *socket) remove() error {
+	there, err := s.root.Lstat(socketName)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !os.SameFile(there, s.file) {
+		return nil
+	}
+	return errors.Join(err, s.root.Remove(socketName))
+}
+
+// close ends the use of the folder, and the listener.
+func (s *socket) close() {
+	if s.Listener != nil {
+		s.Listener.Close()
+	}
+	if s.root != nil {
+		s.root.Close()
+	}
 }
 
 // dial connects to the control socket in the data folder dir.
 func dial(ctx context.Context, dir string) (net.Conn, error) {
 	var conn net.Conn
-	err := shortened(dir, func(path string) (err error) {
+	err := shortened(dir, socketName, func(path string) (err error) {
 		conn, err = new(net.Dialer).DialContext(ctx, "unix", path)
 		return err
 	})
@@ -76,11 +117,11 @@ func (e *NotRunningError) Unwrap() error { return e.Err }
 
 var errLongPath = errors.New("path of the socket is too long")
 
-// shortened calls use with a path of dir's socket that the operating system
-// takes. If the plain one is too long, it leads through a symbolic link that is
-// gone afterwards.
-func shortened(dir string, use func(path string) error) error {
-	path := filepath.Join(dir, socketName)
+// shortened calls use with a path of the socket called name in dir that the
+// operating system takes. If the plain one is too long, it leads through a symbolic
+// link that is gone afterwards.
+func shortened(dir, name string, use func(path string) error) error {
+	path := filepath.Join(dir, name)
 	if len(path) <= maxPath {
 		return use(path)
 	}
@@ -101,7 +142,7 @@ func shortened(dir string, use func(path string) error) error {
 	if err := os.Symlink(target, link); err != nil {
 		return tooLong(err)
 	}
-	short := filepath.Join(link, socketName)
+	short := filepath.Join(link, name)
 	if len(short) > maxPath {
 		return tooLong(fmt.Errorf("and so is that of a link in %s", tmp))
 	}
