@@ -12,10 +12,18 @@ import (
 	"github.com/libp2p/go-libp2p/core/routing"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // prefix keeps this network apart from IPFS's.
 const prefix = "/dstackless"
+
+// tableProtocol is spoken by kad-dht.
+const tableProtocol p2p.Protocol = prefix + "/kad/1.0.0"
+
+// tableStreams limits the streams that others have opened to ask: kad-dht opens
+// one to each peer and keeps it for a minute, and another when that is in doubt.
+var tableStreams = quota.Limits{All: 2048, Strangers: 1536, Each: 16}
 
 // ErrClosed is returned by every call after [DHT.Close].
 var ErrClosed = errors.New("dht is closed")
@@ -54,9 +62,10 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 		mode = kad.ModeClient
 	}
 	t := newTable()
+	node.Limit(tableProtocol, tableStreams)
 	// No option filters addresses: private networks and loopback ones work as
 	// the public one does. Only kad-dht's "dual" table would tell them apart.
-	k, err := kad.New(t.watched(node.Host()),
+	k, err := kad.New(t.watched(node),
 		kad.ProtocolPrefix(prefix),
 		kad.Mode(mode),
 		kad.DisableValues(), // peers and providers are all that's needed

@@ -126,19 +126,40 @@ func (d *DHT) Joined(f func()) (stop func()) {
 }
 
 // watched returns h with a connection manager that tells t.
-func (t *table) watched(h host.Host) host.Host {
-	return &watchedHost{h, &watchedManager{h.ConnManager(), t}}
+func (t *table) watched(n *p2p.Node) host.Host {
+	return &watchedHost{n.Host(), n, &watchedManager{n.Host().ConnManager(), t}}
 }
 
+// watchedHost is the host as kad-dht sees it, which itself would take 4 MiB of
+// memory for each message that somebody announces.
 type watchedHost struct {
 	host.Host
+	node    *p2p.Node
 	manager *watchedManager
+}
+
+const (
+	// maxRequest is how long a message may be that asks this peer, in bytes: one
+	// record of a provider, with its addresses, and not a list that takes a
+	// hundred times as much memory when it is decoded.
+	maxRequest = 64 << 10
+	// maxResponse is how long an answer may be: maxOfKey providers.
+	maxResponse = 512 << 10
+)
+
+// SetStreamHandler has handle be called for streams that bring whole messages.
+func (h *watchedHost) SetStreamHandler(p p2p.Protocol, handle network.StreamHandler) {
+	h.Host.SetStreamHandler(p, func(s network.Stream) { handle(h.node.Whole(s, maxRequest)) })
 }
 
 // NewStream opens a stream, over a relay if there is nothing better. libp2p's own
 // would wait for something better until ctx ends, and a search would stand still.
 func (h *watchedHost) NewStream(ctx context.Context, to p2p.ID, protocols ...p2p.Protocol) (network.Stream, error) {
-	return h.Host.NewStream(network.WithAllowLimitedConn(ctx, "dht"), to, protocols...)
+	s, err := h.Host.NewStream(network.WithAllowLimitedConn(ctx, "dht"), to, protocols...)
+	if err != nil {
+		return nil, err
+	}
+	return h.node.Whole(s, maxResponse), nil
 }
 
 func (h *watchedHost) ConnManager() connmgr.ConnManager { return h.manager }

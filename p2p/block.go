@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/p2p/net/conngater"
 )
 
@@ -22,6 +23,18 @@ type blocks struct {
 	*conngater.BasicConnectionGater
 	mu   sync.Mutex // held while the list changes
 	path string     // or ""
+}
+
+// gater is asked by libp2p about each connection.
+type gater struct {
+	*blocks
+	resources *resources
+}
+
+// InterceptAccept is asked about a connection that a listener has accepted.
+func (g gater) InterceptAccept(c network.ConnMultiaddrs) bool {
+	g.resources.accept(c)
+	return g.blocks.InterceptAccept(c)
 }
 
 func newBlocks(dir string) (*blocks, error) {

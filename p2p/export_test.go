@@ -66,9 +66,8 @@ func (a *Attempts) Again() { a.p.again() }
 // Places are what a change of is seen elsewhere.
 var Places = places
 
-// StreamsOfOne is how many streams one peer may have opened here: its share, and
-// what grows with the machine's memory.
-const StreamsOfOne = 2 * streamsOfPeer
+// StreamsOfOne is how many streams one peer may have opened here.
+const StreamsOfOne = streamsOfPeer
 
 // What the tests see of what lasting streams keep.
 const (
@@ -81,4 +80,14 @@ func (n *Node) Buffered(of ID) int {
 	n.lastings.bufferMu.Lock()
 	defer n.lastings.bufferMu.Unlock()
 	return n.lastings.share[of]
+}
+
+// MessagesOfOne is how many bytes of messages that have not come whole are kept
+// of one peer.
+var MessagesOfOne = messageBytes.Each
+
+// Messages returns how many bytes are kept of messages that have not come whole.
+func (n *Node) Messages() int {
+	known, strangers := n.messages.Used()
+	return known + strangers
 }

@@ -26,10 +26,11 @@ const (
 
 // libp2p returns the options of the host.
 func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Option, error) {
-	resources, err := resourceManager()
+	resources, err := newResources(n)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: resource limits: %w", err)
 	}
+	n.resources = resources
 	connections, err := connectionManager()
 	if err != nil {
 		resources.Close()
@@ -41,7 +42,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.ListenAddrs(l.addrs...),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(connections),
-		libp2p.ConnectionGater(n.blocks),
+		libp2p.ConnectionGater(gater{n.blocks, resources}),
 		libp2p.DisableMetrics(),
 		libp2p.SwarmOpts(swarm.WithDialRanker(n.rank)),
 	}
@@ -142,6 +143,7 @@ func (n *Node) follow(o *Options, l *listening) error {
 			return err
 		}
 	}
+	n.resources.serve(lastingProtocol)
 	n.handle(lastingProtocol, n.acceptCarrier)
 	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.connected, DisconnectedF: n.disconnected})
 	n.reach.asked = "unknown"
@@ -169,6 +171,10 @@ func (n *Node) follow(o *Options, l *listening) error {
 func (n *Node) connected(_ network.Network, c network.Conn) {
 	id := c.RemotePeer()
 	if n.blocks.has(id) { // since the handshake
+		n.spawn(func() { c.Close() })
+		return
+	}
+	if scope, ok := c.Scope().(*connScope); ok && scope.revoked.Load() { // since the handshake
 		n.spawn(func() { c.Close() })
 		return
 	}

@@ -14,7 +14,6 @@ import (
 const (
 	// A peer that is kept is dialed again after this time, doubled each time.
 	firstRedial, lastRedial = time.Second, time.Minute
-	keepTag                 = "keep"
 )
 
 // Keep connects to the peer at addr, a full multiaddr, and connects again each
@@ -36,7 +35,7 @@ func (n *Node) Keep(addr string) error {
 	if n.kept[info.ID] != nil {
 		return nil
 	}
-	n.host.ConnManager().Protect(info.ID, keepTag)
+	n.Protect(info.ID)
 	k := &keeper{node: n, peer: info.ID, now: make(chan struct{}, 1)}
 	n.kept[info.ID] = k
 	n.spawn(k.run)

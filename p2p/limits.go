@@ -4,11 +4,12 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/libp2p/go-libp2p"
-	"github.com/libp2p/go-libp2p/core/network"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 	"github.com/libp2p/go-libp2p/x/rate"
+
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 const (
@@ -20,36 +21,73 @@ const (
 	// open here. libp2p's own 8 is less than one office has peers. Loopback is
 	// not limited.
 	perAddress = 128
-	// streamsOfPeer is how many streams one peer may have open here, and
-	// streamsOfProtocol how many of them in one protocol; the machine's memory
-	// adds some. All peers together may have streamsOfAll.
-	streamsOfPeer, streamsOfProtocol, streamsOfAll = 2048, 1024, 16384
-	// streamsUnnamed is how many streams may be open that have not said their
-	// protocol, for which they have 10 seconds. libp2p's own few hundred are
-	// less than one peer may have, so that one could keep out all others.
-	streamsUnnamed = streamsOfAll / 2
+	// maxHandshakes is how many connections that others dialed may be under
+	// handshake.
+	maxHandshakes = 512
+	// streamsOfPeer is how many streams one peer may have opened here, and
+	// streamsOfAll all peers together, whether they have said their protocol, for
+	// which they have 10 seconds, or not.
+	streamsOfPeer, streamsOfAll = 2048, 16384
 )
 
-// resourceManager returns libp2p's resource limits, which grow with the
-// machine's memory, with more room where channels need it: libp2p takes at most
-// 64 streams of one protocol from one peer at a time, and on a machine of 8 GB
-// 128 connections from outside.
-func resourceManager() (network.ResourceManager, error) {
+// strangersPart returns what strangers may have of what is for all.
+func strangersPart(all int) int { return all / 4 * 3 }
+
+// shared returns the limits of a pool of which one peer may have so much.
+func shared(all, each int) quota.Limits {
+	return quota.Limits{All: all, Strangers: strangersPart(all), Each: each}
+}
+
+var (
+	// ownStreams limits the streams of each protocol that this module serves
+	// itself, see [Node.Handle]: its handlers bound the memory that they take for
+	// a stream.
+	ownStreams = shared(8192, 1024)
+	// libraryStreams limits the streams of each protocol that another library
+	// serves, and libraryProtocols those of some of these. Such a handler may take
+	// memory for a whole message on the word of a length.
+	libraryStreams   = shared(512, 16)
+	libraryProtocols = map[Protocol]quota.Limits{
+		// A stream of these stays open as long as a relayed connection.
+		proto.ProtoIDv2Hop:  shared(4096, 128),
+		proto.ProtoIDv2Stop: shared(1024, 256),
+	}
+)
+
+// libp2pLimits returns libp2p's own limits, which grow with the machine's memory.
+// They count by peer ID alone. So all that strangers can fill is above what
+// resources, which compare addresses, let through.
+func libp2pLimits() rcmgr.Limiter {
 	limits := rcmgr.DefaultLimits
-	libp2p.SetDefaultServiceLimits(&limits)
 	streams := func(l *rcmgr.BaseLimit, n int) {
 		l.StreamsInbound, l.StreamsOutbound, l.Streams = n, n, 2*n
 	}
-	streams(&limits.SystemBaseLimit, streamsOfAll)
-	streams(&limits.TransientBaseLimit, streamsUnnamed)
-	streams(&limits.ProtocolBaseLimit, streamsOfAll/2)
-	streams(&limits.PeerBaseLimit, streamsOfPeer)
-	streams(&limits.ProtocolPeerBaseLimit, streamsOfProtocol)
-	limits.ProtocolPeerBaseLimit.Memory = limits.PeerBaseLimit.Memory
-	limits.SystemBaseLimit.ConnsInbound = manyConnections
-	limits.SystemBaseLimit.ConnsOutbound = manyConnections
-	limits.SystemBaseLimit.Conns = 2 * manyConnections
-	limits.SystemBaseLimit.FD = manyConnections
+	conns := func(l *rcmgr.BaseLimit, n int) {
+		l.ConnsInbound, l.ConnsOutbound, l.Conns, l.FD = n, n, 2*n, 2*n
+	}
+	for _, l := range []*rcmgr.BaseLimit{
+		&limits.SystemBaseLimit, &limits.TransientBaseLimit,
+		&limits.ProtocolBaseLimit, &limits.ServiceBaseLimit,
+		&limits.ProtocolPeerBaseLimit, &limits.ServicePeerBaseLimit, &limits.PeerBaseLimit,
+	} {
+		streams(l, 2*streamsOfAll)
+	}
+	conns(&limits.SystemBaseLimit, manyConnections+maxHandshakes)
+	conns(&limits.TransientBaseLimit, 2*maxHandshakes)
+	for _, l := range []*rcmgr.BaseLimit{&limits.ProtocolBaseLimit, &limits.ServiceBaseLimit} {
+		l.Memory = limits.SystemBaseLimit.Memory
+	}
+	for _, x := range []*rcmgr.BaseLimitIncrease{&limits.ProtocolLimitIncrease, &limits.ServiceLimitIncrease} {
+		x.Memory = limits.SystemLimitIncrease.Memory
+	}
+	for _, l := range []*rcmgr.BaseLimit{&limits.ProtocolPeerBaseLimit, &limits.ServicePeerBaseLimit} {
+		l.Memory = limits.PeerBaseLimit.Memory
+	}
+	return rcmgr.NewFixedLimiter(limits.AutoScale())
+}
+
+// libp2pOptions are the limits that are not in libp2pLimits.
+func libp2pOptions() []rcmgr.Option {
 	// libp2p's own limits of 16 new connections from one address, and then one
 	// each 5 seconds, are for strangers. All relayed connections count as the
 	// relay's, and a move over one takes hundreds.
@@ -64,8 +102,7 @@ func resourceManager() (network.ResourceManager, error) {
 			GracePeriod:      time.Minute,
 		},
 	}
-	return rcmgr.NewResourceManager(
-		rcmgr.NewFixedLimiter(limits.AutoScale()),
+	return []rcmgr.Option{
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithConnRateLimiters(opening),
 		rcmgr.WithLimitPerSubnet(
@@ -76,7 +113,7 @@ func resourceManager() (network.ResourceManager, error) {
 			[]rcmgr.NetworkPrefixLimit{{Network: netip.MustParsePrefix("127.0.0.0/8"), ConnCount: 1 << 30}},
 			[]rcmgr.NetworkPrefixLimit{{Network: netip.MustParsePrefix("::1/128"), ConnCount: 1 << 30}},
 		),
-	)
+	}
 }
 
 func connectionManager() (*connmgr.BasicConnMgr, error) {

@@ -12,6 +12,8 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
+
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // Open opens a stream to a peer, in the first of the protocols, by the caller's
@@ -148,9 +150,18 @@ func join(protocols []Protocol) string {
 // handler that reads or writes ends then; [Node.Close] waits for it.
 func (n *Node) Handle(p Protocol, h func(Stream)) {
 	inLab := func(s Stream) { h(n.lab.stream(s)) }
+	n.resources.serve(p)
 	n.lastings.handle(p, inLab)
 	n.handle(p, inLab)
 }
+
+// Limit has the streams that peers open in protocol p be limited by l, in place
+// of 8,192 for all and 1,024 for one of a protocol that [Node.Handle] serves, and
+// 512 and 16 of one that another library serves with the node's host. Strangers
+// have three quarters of these. Call it before the protocol is served.
+//
+// A stream of which there are too many is reset: see package quota for which.
+func (n *Node) Limit(p Protocol, l quota.Limits) { n.resources.limit(p, l) }
 
 func (n *Node) handle(p Protocol, h func(Stream)) {
 	n.host.SetStreamHandler(p, func(s network.Stream) {

@@ -170,6 +170,19 @@ func (p *Process) Connect(ctx context.Context, addr string) error {
 	return p.current().call(ctx, request{Do: "connect", Name: addr}, nil)
 }
 
+// Resident returns how many bytes of memory the process has that are real
+// (VmRSS), after it has collected its garbage. The error is
+// [errors.ErrUnsupported] on other systems than Linux.
+func (p *Process) Resident() (int64, error) {
+	l := p.current()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := l.call(ctx, request{Do: "collect"}, nil); err != nil {
+		return 0, err
+	}
+	return resident(l.cmd.Process.Pid)
+}
+
 // Channels lists the channels that are open on the peer.
 func (p *Process) Channels(ctx context.Context) ([]network.Info, error) {
 	var list []network.Info

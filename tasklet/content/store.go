@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // Errors that callers may branch on with errors.Is.
@@ -59,7 +59,7 @@ type Store struct {
 	offline blockservice.BlockService // the store alone
 	release func() error              // closes what the blocks are in
 	roots   *roots
-	served  *visitors
+	served  *quota.Pool // streams in Protocol
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -84,7 +84,7 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content: open the store: %w", err)
 	}
-	s := &Store{node: node, dht: d, blocks: blocks, release: release, served: newVisitors(maxServed, servedOfOne)}
+	s := &Store{node: node, dht: d, blocks: blocks, release: release, served: quota.New(served)}
 	rootsDir := ""
 	if o.Dir != "" {
 		rootsDir = filepath.Join(o.Dir, "roots")
@@ -102,8 +102,7 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 		finder = d.Routing()
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	swapped := newVisitors(math.MaxInt, swappedOfOne)
-	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(boundedHost{node.Host(), s.ctx, swapped}), finder, blocks,
+	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(boundedHost{node.Host(), node, s.ctx, newTurns(swappedOfOne)}), finder, blocks,
 		bitswap.ProviderSearchDelay(searchDelay),
 		bitswap.WithoutDuplicatedBlockStats(),
 	)

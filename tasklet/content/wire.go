@@ -71,11 +71,11 @@ func (s *Store) serve(stream p2p.Stream) {
 		return
 	}
 	defer s.work.Done()
-	peer := stream.Conn().RemotePeer()
-	if !s.served.enter(peer) {
+	share := s.served.Take(s.node.Holder(stream.Conn().RemotePeer()), 1, func() { stream.Reset() })
+	if share == nil {
 		return
 	}
-	defer s.served.leave(peer)
+	defer share.Return()
 	defer context.AfterFunc(s.ctx, func() { stream.Reset() })()
 	r := bufio.NewReader(stream)
 	for {
@@ -84,12 +84,15 @@ func (s *Store) serve(stream p2p.Stream) {
 		if err != nil {
 			return
 		}
-		answer := []byte{0}
+		head, block := []byte{0}, []byte(nil)
 		if b, err := s.offline.GetBlock(s.ctx, c); err == nil && len(b.RawData()) <= maxBlock {
-			answer = binary.AppendUvarint(nil, uint64(len(b.RawData())+1))
-			answer = append(answer, b.RawData()...)
+			block = b.RawData()
+			head = binary.AppendUvarint(nil, uint64(len(block)+1))
 		}
-		if _, err := stream.Write(answer); err != nil {
+		if _, err := stream.Write(head); err != nil {
+			return
+		}
+		if _, err := stream.Write(block); err != nil {
 			return
 		}
 	}

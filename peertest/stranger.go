@@ -1,0 +1,78 @@
+package peertest
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// A Stranger is a hostile peer: a libp2p host with a key of its own, no limits
+// for itself, and a loopback address of its own from which it dials. Make it with
+// [NewStranger].
+type Stranger struct {
+	host   host.Host
+	victim peer.AddrInfo
+}
+
+// NewStranger makes a stranger at a loopback address such as "127.0.0.2", which
+// only Linux has by itself, and connects it by TCP to the peer at victim, a full
+// multiaddr. The test's Cleanup closes it. That it cannot be made, or cannot
+// connect within 30 seconds, is fatal to the test.
+func NewStranger(t testing.TB, addr, victim string) *Stranger {
+	t.Helper()
+	s, err := newStranger(addr, victim)
+	if err != nil {
+		t.Fatalf("peertest: make a stranger at %s: %v", addr, err)
+	}
+	t.Cleanup(func() { s.host.Close() })
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	if err := s.connect(ctx); err != nil {
+		t.Fatalf("peertest: connect a stranger at %s: %v", addr, err)
+	}
+	return s
+}
+
+func newStranger(addr, victim string) (*Stranger, error) {
+	info, err := peer.AddrInfoFromString(victim)
+	if err != nil {
+		return nil, err
+	}
+	h, err := libp2p.New(
+		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%s/tcp/0", addr)), // dials from there, too
+		libp2p.ResourceManager(&network.NullResourceManager{}),
+		libp2p.DisableMetrics(), libp2p.DisableRelay(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	return &Stranger{host: h, victim: *info}, nil
+}
+
+// connect connects to the victim, unless that is so.
+func (s *Stranger) connect(ctx context.Context) error { return s.host.Connect(ctx, s.victim) }
+
+// Host returns the stranger's libp2p host.
+func (s *Stranger) Host() host.Host { return s.host }
+
+// Open opens a stream to the victim that says data and no more, and leaves it
+// there.
+func (s *Stranger) Open(ctx context.Context, p protocol.ID, data []byte) (network.Stream, error) {
+	stream, err := s.host.NewStream(ctx, s.victim.ID, p)
+	if err != nil {
+		return nil, err
+	}
+	stream.SetDeadline(time.Now().Add(startTimeout))
+	if _, err := stream.Write(data); err != nil {
+		stream.Reset()
+		return nil, err
+	}
+	return stream, nil
+}
