@@ -2,22 +2,24 @@ package tasklet
 
 import (
 	"fmt"
-	"slices"
 	"time"
-
-	"github.com/dstackless/dstackless/p2p"
 )
 
-// admit decides whether a tasklet may come here. An attempt of the same source
-// that is under way is over then: the source knows that it failed.
+// admit decides whether a tasklet may come here. What the offer says is proved
+// first. An attempt of the same source that is under way is over then: the source
+// knows that it failed. So is one of a source that has given the tasklet away
+// since, as the claim of this offer proves.
 func (h *Host) admit(a *arrival) error {
 	if err := a.offer.ID.validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrContinuation, err)
 	}
+	if err := a.prove(); err != nil {
+		return err
+	}
 	for {
 		h.mu.Lock()
 		before := h.arriving[a.offer.ID]
-		if before == nil || before.from != a.from {
+		if before == nil || before.from != a.from && !a.offer.Claim.supersedes(&before.offer.Claim, before.from) {
 			break
 		}
 		h.mu.Unlock()
@@ -38,19 +40,20 @@ func (h *Host) admit(a *arrival) error {
 
 // takeUp makes an attempt that is admitted the host's, with what there is of an
 // earlier one of the same tasklet. It returns what there is of another one that
-// has the tasklet's ID. The lock is held.
+// has the tasklet's ID, or was brought by another peer. The lock is held.
 func (h *Host) takeUp(a *arrival) (stale *process, err error) {
-	if err := h.admits(a); err != nil {
-		return nil, err
-	}
 	o := &a.offer
 	p := h.partials[o.ID]
-	delete(h.partials, o.ID)
-	if p != nil && (p.program != o.Program || p.origin != o.Origin) {
+	if p != nil && (p.program != o.Program || p.origin != o.Origin || p.source != a.from.String()) {
 		stale, p = p, nil
 	}
+	if err := h.admits(a, p != nil); err != nil {
+		return nil, err
+	}
+	delete(h.partials, o.ID)
 	if p == nil {
 		p = h.newProcess(o.ID, work{o.Program, o.Args, o.Function, o.Shape}, o.Origin, time.Time{})
+		p.source = a.from.String()
 		p.enter()
 	}
 	if err := p.reserve(o.Memory); err != nil {
@@ -66,38 +69,39 @@ func (h *Host) takeUp(a *arrival) (stale *process, err error) {
 	return stale, nil
 }
 
-// admits is admit for one attempt. The lock is held.
-func (h *Host) admits(a *arrival) error {
-	self := h.node.ID()
-	own := h.started[a.offer.ID]
+// admits is admit for one attempt whose offer is proved. Charged says that an
+// earlier attempt is charged to its bringer. The lock is held.
+func (h *Host) admits(a *arrival, charged bool) error {
 	switch {
 	case h.closed:
 		return ErrClosed
-	case own != nil && own.program == a.offer.Program && own.function == a.offer.Function: // it comes home
-	case !h.opts.AcceptAny && !slices.Contains(h.opts.Accept, a.from):
-		return fmt.Errorf("%w: peer %s does not accept tasklets from peer %s; to allow it, run that peer with --accept %s (Options.Accept)",
-			ErrRefused, self, a.from, a.from)
-	}
-	origin, err := p2p.ParseID(a.offer.Origin)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrContinuation, err)
-	case h.node.IsBlocked(origin):
-		return fmt.Errorf("%w: peer %s, which started the tasklet, is blocked at peer %s", ErrRefused, origin, self)
 	case h.draining:
 		return fmt.Errorf("%w: %w", ErrRefused, ErrDraining)
 	case a.offer.Memory > h.opts.Limits.Memory:
 		return fmt.Errorf("%w: %w", ErrRefused, h.exceeds(LimitMemory, h.opts.Limits.Memory, 0, a.offer.Memory))
 	case h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] != nil:
-		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, self)
+		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, h.self)
 	}
 	if a.offer.Function != "" {
 		if _, err := h.defined(a.offer.Function, a.offer.Shape); err != nil {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 	}
-	if h.partials[a.offer.ID] != nil {
-		return nil // it is charged already
+	if charged {
+		return nil
 	}
-	return h.afford(&a.offer)
+	return h.afford(&a.offer, h.payers(a.offer.ID, a.offer.Origin, a.from.String()))
+}
+
+// payers returns the peers to whose accounts a tasklet is charged: the one that
+// brought it here, and the one that started it. A tasklet that was started here
+// is charged to nobody. The lock is held.
+func (h *Host) payers(id ID, origin, source string) []string {
+	switch {
+	case source == "" || h.started[id] != nil:
+		return nil
+	case origin == source || origin == h.self:
+		return []string{source}
+	}
+	return []string{source, origin}
 }

@@ -91,8 +91,8 @@ const stored = 4096
 // restore takes over a continuation. Nothing runs yet.
 func (a *arrival) restore(c *Continuation) error {
 	p := a.guest()
-	if c.ID != a.offer.ID || c.Program != a.offer.Program || c.Origin != a.offer.Origin {
-		return fmt.Errorf("%w: it is not the tasklet that was offered", ErrContinuation)
+	if err := a.agrees(c); err != nil {
+		return err
 	}
 	if err := a.receive(&c.Memory); err != nil {
 		return err
@@ -106,7 +106,7 @@ func (a *arrival) restore(c *Continuation) error {
 // adopt takes over what a continuation says of any tasklet.
 func (a *arrival) adopt(c *Continuation) {
 	p := a.process
-	p.started, p.moves, p.moveID, p.key = c.Started, c.Moves, a.offer.Move, c.Key
+	p.started, p.moves, p.moveID, p.claim, p.key = c.Started, c.Moves, a.offer.Move, c.Claim, c.Key
 	p.out.base, p.out.data = c.UnreadAt, c.Unread
 }
 

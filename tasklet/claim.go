@@ -1,11 +1,14 @@
 package tasklet
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"math"
+	"slices"
 
 	"github.com/dstackless/dstackless/p2p"
 )
@@ -29,9 +32,14 @@ type Link struct {
 	Sign []byte
 }
 
-// maxLinks is how often a tasklet may move without coming by its origin until
-// its claim is no longer continued, so that only its origin can find it.
-const maxLinks = 256
+const (
+	// maxLinks is how many transfers a claim may list. The peer that started the
+	// tasklet can replace them by one, see [Host.renew].
+	maxLinks = 256
+	// maxPeerID and maxSignature bound what a link consists of, in bytes.
+	maxPeerID    = 128
+	maxSignature = 128
+)
 
 const (
 	idDomain   = "/dstackless/tasklet/id/1\x00"
@@ -54,23 +62,40 @@ func (c *Claim) id() ID {
 	return ID(hex.EncodeToString(h.Sum(nil)[:16]))
 }
 
+// validate checks the claim's form, and that it is for the tasklet. It does not
+// check signatures, which takes some 50 microseconds each.
+func (c *Claim) validate(id ID) error {
+	if len(c.Origin) > maxPeerID || len(c.Links) > maxLinks {
+		return fmt.Errorf("%w: claim over a limit", ErrContinuation)
+	}
+	if c.id() != id {
+		return fmt.Errorf("%w: claim of another tasklet", ErrContinuation)
+	}
+	for n, l := range c.Links {
+		switch {
+		case len(l.To) > maxPeerID || len(l.Sign) > maxSignature:
+			return fmt.Errorf("%w: claim over a limit", ErrContinuation)
+		case l.Seq == 0 || l.Seq > math.MaxInt64 || n > 0 && l.Seq != c.Links[n-1].Seq+1:
+			return fmt.Errorf("%w: claim with a gap", ErrContinuation)
+		}
+	}
+	return nil
+}
+
 // holder returns the peer that a claim for the tasklet names, and how many
 // transfers led there, or what is wrong with the claim.
 func (c *Claim) holder(id ID) (host p2p.ID, seq uint64, err error) {
-	if c.id() != id || len(c.Links) > maxLinks {
-		return "", 0, fmt.Errorf("%w: claim of another tasklet", ErrContinuation)
-	}
-	if host, err = p2p.ParseID(c.Origin); err != nil {
+	if err := c.validate(id); err != nil {
 		return "", 0, err
 	}
-	for n, l := range c.Links {
-		if n > 0 && l.Seq != seq+1 || l.Seq == 0 {
-			return "", 0, fmt.Errorf("%w: claim with a gap", ErrContinuation)
-		}
+	if host, err = parsePeer(c.Origin); err != nil {
+		return "", 0, err
+	}
+	for _, l := range c.Links {
 		if err := p2p.Verify(host, linkText(id, l.Seq, l.To), l.Sign); err != nil {
 			return "", 0, fmt.Errorf("%w: claim: %w", ErrContinuation, err)
 		}
-		if host, err = p2p.ParseID(l.To); err != nil {
+		if host, err = parsePeer(l.To); err != nil {
 			return "", 0, err
 		}
 		seq = l.Seq
@@ -78,26 +103,108 @@ func (c *Claim) holder(id ID) (host p2p.ID, seq uint64, err error) {
 	return host, seq, nil
 }
 
+// parsePeer returns the peer whose ID is written as it has to be: each peer is
+// written in one way.
+func parsePeer(text string) (p2p.ID, error) {
+	id, err := p2p.ParseID(text)
+	if err != nil {
+		return "", fmt.Errorf("%w: claim: %w", ErrContinuation, err)
+	}
+	if id.String() != text {
+		return "", fmt.Errorf("%w: claim: peer %s is written as %q", ErrContinuation, id, text)
+	}
+	return id, nil
+}
+
+// seq returns how many transfers a valid claim tells of.
+func (c *Claim) seq() uint64 {
+	if len(c.Links) == 0 {
+		return 0
+	}
+	return c.Links[len(c.Links)-1].Seq
+}
+
+// names returns the peer that a claim names, in text. It is the holder if the
+// claim is valid.
+func (c *Claim) names() string {
+	if len(c.Links) == 0 {
+		return c.Origin
+	}
+	return c.Links[len(c.Links)-1].To
+}
+
+// supersedes reports whether a valid claim proves that the holder of an older
+// one of the same tasklet has given the tasklet away since: because the holder
+// itself, or the peer that started the tasklet, signed a later transfer. A former
+// host that makes up transfers of its own proves nothing about later holders.
+func (c *Claim) supersedes(older *Claim, holder p2p.ID) bool {
+	seq, from := older.seq(), c.Origin
+	for n, l := range c.Links {
+		if l.Seq > seq && (n == 0 || from == holder.String()) {
+			return true
+		}
+		from = l.To
+	}
+	return false
+}
+
+// extends checks that the claim gives to the peer to what the other claim, which
+// is valid, says that the peer from has.
+func (c *Claim) extends(before *Claim, id ID, from, to p2p.ID) error {
+	links := before.Links
+	if before.Origin == from.String() {
+		links = nil // the origin's word stands for all that was before
+	}
+	switch holder, seq, err := c.holder(id); {
+	case err != nil:
+		return err
+	case holder != to || seq != before.seq()+1 || len(c.Links) != len(links)+1 || !slices.EqualFunc(links, c.Links[:len(links)], Link.equal):
+		return fmt.Errorf("%w: claim does not continue the one that was offered", ErrContinuation)
+	}
+	return nil
+}
+
+// equal reports whether the claims are the same.
+func (c *Claim) equal(other *Claim) bool {
+	return c.Origin == other.Origin && c.Nonce == other.Nonce && slices.EqualFunc(c.Links, other.Links, Link.equal)
+}
+
+func (l Link) equal(other Link) bool {
+	return l.Seq == other.Seq && l.To == other.To && bytes.Equal(l.Sign, other.Sign)
+}
+
 // linkText is what is signed.
 func linkText(id ID, seq uint64, to string) []byte {
 	return append(binary.BigEndian.AppendUint64([]byte(linkDomain+string(id)), seq), to...)
 }
 
-// pass continues the claim to another peer, if this peer is its holder. The
-// origin's word stands for all that was before.
-func (h *Host) pass(id ID, c *Claim, to p2p.ID) *Claim {
+// pass continues the claim of this peer to another one. The origin's word stands
+// for all that was before.
+func (h *Host) pass(id ID, c *Claim, to p2p.ID) (*Claim, error) {
 	host, seq, err := c.holder(id)
-	if err != nil || host != h.node.ID() {
-		return c
+	if err != nil {
+		return nil, err
+	}
+	if host != h.node.ID() {
+		return nil, fmt.Errorf("%w: the claim on tasklet %s names peer %s", ErrRefused, id, host)
 	}
 	next := &Claim{Origin: c.Origin, Nonce: c.Nonce}
 	if c.Origin != host.String() {
 		next.Links = append(next.Links, c.Links...)
 	}
-	sign, err := h.node.Sign(linkText(id, seq+1, to.String()))
-	if err != nil || len(next.Links) == maxLinks {
-		return c
+	if len(next.Links) == maxLinks {
+		return nil, fmt.Errorf("%w: tasklet %s has moved %d times since peer %s last confirmed where it is", ErrRefused, id, maxLinks, c.Origin)
 	}
-	next.Links = append(next.Links, Link{Seq: seq + 1, To: to.String(), Sign: sign})
-	return next
+	link, err := h.link(id, seq+1, to)
+	if err != nil {
+		return nil, err
+	}
+	next.Links = append(next.Links, link)
+	return next, nil
+}
+
+// link signs a transfer.
+func (h *Host) link(id ID, seq uint64, to p2p.ID) (Link, error) {
+	sign, err := h.node.Sign(linkText(id, seq, to.String()))
+	return Link{Seq: seq, To: to.String(), Sign: sign}, err
 }

@@ -22,13 +22,19 @@ func (m *move) undo() error {
 func (m *move) commit() (given bool, err error) {
 	h, p := m.host, m.process
 	m.hop.Frozen, m.hop.Sent = time.Since(m.froze), m.conn.sent
-	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, at: time.Now(), taken: m.taken}
-	o.claim = *h.pass(p.id, &p.claim, m.to)
+	claim, err := h.pass(p.id, &p.claim, m.to)
+	if err != nil {
+		return false, err
+	}
+	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, claim: *claim, at: time.Now(), taken: m.taken}
 	d := departure{to: m.to, hop: m.hop, at: o.at}
 	if err := h.saveCommit(m, o, d); err != nil {
 		return false, err
 	}
 	h.note(m.id, o)
+	if own := h.startedHere(p.id); own != nil {
+		own.transferred(claim.seq())
+	}
 	h.reached("commit")
 	m.conn.within(stepTimeout)
 	err = m.conn.send(tagCommit, &commit{m.hop, o.claim, since(m.taken), since(m.heard)})

@@ -112,8 +112,24 @@ func (c *Continuation) validate(limit uint64) error {
 	switch {
 	case uint64(c.State.Pages)*program.PageSize != c.Memory.Size:
 		return fmt.Errorf("%w: it contradicts itself about the size of its memory", ErrContinuation)
-	case len(c.Unread) > 2*MaxUnread, c.UnreadAt < 0, len(c.Moves) > maxMoves, len(c.Claim.Links) > maxLinks:
+	case len(c.Unread) > 2*MaxUnread, c.UnreadAt < 0, len(c.Moves) > maxMoves:
 		return fmt.Errorf("%w: over a limit", ErrContinuation)
+	}
+	for _, hop := range c.Moves {
+		if err := hop.validate(); err != nil {
+			return err
+		}
+	}
+	if c.Claim.Origin != c.Origin {
+		return fmt.Errorf("%w: claim of another origin", ErrContinuation)
+	}
+	return c.Claim.validate(c.ID)
+}
+
+// validate checks a move that another peer tells of.
+func (m *Hop) validate() error {
+	if len(m.From) > maxPeerID || len(m.To) > maxPeerID || m.Frozen < 0 {
+		return fmt.Errorf("%w: move over a limit", ErrContinuation)
 	}
 	return nil
 }

@@ -21,9 +21,10 @@ const limit = 1 << 20
 func good() tasklet.Continuation {
 	return tasklet.Continuation{
 		Version: tasklet.Version,
-		ID:      "00112233445566778899aabbccddeeff",
+		ID:      "f9a3404c5f1789d845180d1aa8a956b0",
 		Program: "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e",
 		Origin:  "12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY",
+		Claim:   tasklet.Claim{Origin: "12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY"},
 		Started: time.Unix(1, 0).UTC(),
 		State:   sandbox.State{G0: 1, Pages: 1, Args: []string{"program"}, Calls: []sandbox.Call{{ID: 1, Kind: 2, Payload: []byte("x")}}},
 		Memory:  tasklet.PageList{Size: 64 << 10, Index: []uint32{3}, Hashes: bytes.Repeat([]byte{7}, 32)},
@@ -103,6 +104,10 @@ func TestContinuation(t *testing.T) {
 		"hashes missing":  func(c *tasklet.Continuation) { c.Memory.Hashes = c.Memory.Hashes[:8] },
 		"hashes too many": func(c *tasklet.Continuation) { c.Memory.Hashes = make([]byte, 64) },
 		"too many moves":  func(c *tasklet.Continuation) { c.Moves = make([]tasklet.Hop, 1000) },
+		"name of a peer":  func(c *tasklet.Continuation) { c.Moves[0].To = strings.Repeat("x", 1000) },
+		"no claim":        func(c *tasklet.Continuation) { c.Claim = tasklet.Claim{} },
+		"other nonce":     func(c *tasklet.Continuation) { c.Claim.Nonce[0]++ },
+		"empty links":     func(c *tasklet.Continuation) { c.Claim.Links = make([]tasklet.Link, 257) },
 		"position":        func(c *tasklet.Continuation) { c.UnreadAt = -1 },
 	} {
 		c := good()

@@ -12,7 +12,9 @@ import (
 // which does not say any more whether it gave the tasklet up: with run it runs
 // here, without it is dropped. It is for an operator who knows that the other
 // peer is gone for good, or that it has the tasklet. If the other peer comes
-// back and has kept the tasklet, there are two.
+// back and has kept the tasklet, there are two, until the one there hears that
+// the peer which started the tasklet has confirmed the one here. That happens when
+// the one here is to be moved on, which fails as long as that peer does not answer.
 //
 // The error wraps [ErrNotFound] if no such tasklet waits here.
 func (t *Tasklet) Decide(ctx context.Context, run bool) error {
@@ -65,7 +67,7 @@ func (h *Host) restorePrepared(p *process) func() {
 	c := &p.saved.Cont
 	a := &arrival{
 		host: h, from: from, process: p, prepared: true, since: p.saved.At,
-		offer: offer{ID: c.ID, Move: p.saved.Move, Program: p.program, Origin: c.Origin, Args: p.args, Function: p.function, Shape: p.shape},
+		offer: offer{ID: c.ID, Move: p.saved.Move, Program: p.program, Origin: c.Origin, Args: p.args, Function: p.function, Shape: p.shape, Claim: c.Claim},
 	}
 	a.enlist()
 	return func() {

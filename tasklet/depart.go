@@ -105,6 +105,9 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 		p.abort = nil
 		p.mu.Unlock()
 	}()
+	if err := p.claimed(ctx); err != nil {
+		return err
+	}
 	if h.disk != nil {
 		if err := p.checkpoint(ctx); err != nil {
 			return p.stays(ctx, err)
@@ -193,6 +196,19 @@ type move struct {
 	taken   time.Time // when the tasklet's clock was read; zero: it has none
 	heard   time.Time // when the destination said that it is prepared
 	hop     Hop
+}
+
+// offer says what is to be moved, and proves it.
+func (m *move) offer(size uint64) *offer {
+	p := m.process
+	o := &offer{
+		ID: p.id, Move: m.id, Program: p.program, Origin: p.origin, Memory: size, Args: p.args,
+		Function: p.function, Shape: p.shape, Claim: p.claim,
+	}
+	if p.origin == o.Claim.Origin && p.origin == m.to.String() {
+		o.Proof = p.key.proof(p.id, m.host.node.ID(), m.to)
+	}
+	return o
 }
 
 // send sends a message to a destination that may have said that it gives up.

@@ -46,7 +46,7 @@ type hosted struct {
 	// does not go on when the host starts.
 	Parked bool
 	Move   moveID // that brought it, or brings it
-	Source string // peer that it comes from
+	Source string // peer that brought it, or brings it
 	Exit   *exit  // of one that ended
 	At     time.Time
 }
@@ -78,6 +78,7 @@ type savedRecord struct {
 	Key      Key    // none if an older version made the record
 	Started  time.Time
 	Where    string
+	Seq      uint64
 	Moves    []Hop
 	Exit     *exit
 	At       time.Time
@@ -188,7 +189,7 @@ func (p *process) saveHosted(s *hosted, more ...func(tx *journal.Tx) error) erro
 	if p.host.disk == nil {
 		return nil
 	}
-	s.At = time.Now()
+	s.At, s.Source = time.Now(), p.source
 	err := p.host.update(func(tx *journal.Tx) error {
 		if err := put(tx, tableHosted, string(p.id), s); err != nil {
 			return err

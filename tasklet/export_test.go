@@ -101,7 +101,11 @@ func NewClaim(n *p2p.Node) (ID, Claim) {
 
 // PassClaim has n pass a claim on.
 func PassClaim(n *p2p.Node, id ID, c Claim, to p2p.ID) Claim {
-	return *(&Host{node: n}).pass(id, &c, to)
+	next, err := (&Host{node: n}).pass(id, &c, to)
+	if err != nil {
+		return c
+	}
+	return *next
 }
 
 // Holder is holder.

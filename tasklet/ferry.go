@@ -96,9 +96,9 @@ func (r *routine) give(ctx context.Context, m *move) error {
 	m.hop.From, m.hop.To = r.host.self, m.to.String()
 	m.hop.Bytes = f.size()
 	m.hop.New = m.hop.Bytes
-	o := offer{ID: r.id, Move: m.id, Origin: r.origin, Memory: m.hop.Bytes, Function: f.Name, Shape: f.Shape}
+	o := m.offer(m.hop.Bytes)
 	m.conn.within(stepTimeout)
-	if err := m.conn.send(tagOffer, &o); err != nil {
+	if err := m.conn.send(tagOffer, o); err != nil {
 		return err
 	}
 	sent := m.conn.send(tagFrozen, cont) // what a refusal says matters more
@@ -134,12 +134,10 @@ func (r *routine) take(a *arrival) error {
 	if err != nil {
 		return err
 	}
-	f := cont.Function
-	if cont.ID != a.offer.ID || cont.Origin != a.offer.Origin || f == nil || f.Name != a.offer.Function || f.Shape != a.offer.Shape ||
-		f.size() != a.offer.Memory {
-		return fmt.Errorf("%w: it is not the tasklet that was offered", ErrContinuation)
+	if err := a.agrees(cont); err != nil {
+		return err
 	}
-	if err := r.adopt(f); err != nil {
+	if err := r.adopt(cont.Function); err != nil {
 		return err
 	}
 	r.host.reached("restored")

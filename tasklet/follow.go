@@ -72,6 +72,9 @@ func (r *record) follow() {
 		if moved {
 			continue
 		}
+		if r.back() {
+			continue
+		}
 		h.log.Debug("tasklet's host is not answering", "tasklet", r.id, "host", where, "reason", err)
 		if wait >= seekAfter && time.Since(sought) > seekPause {
 			sought = time.Now()
@@ -86,6 +89,27 @@ func (r *record) follow() {
 			return
 		}
 	}
+}
+
+// back notes that the tasklet has come back here, if it has, because its former
+// host does not say so.
+func (r *record) back() bool {
+	h := r.host
+	h.mu.Lock()
+	p := h.processes[r.id]
+	h.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	if _, left := p.status(); left != nil {
+		return false
+	}
+	moves := p.info().Moves
+	r.mu.Lock()
+	r.moves = moves
+	r.mu.Unlock()
+	r.sight(h.node.ID())
+	return true
 }
 
 // heard returns the position up to which the output has come.

@@ -233,11 +233,14 @@ func TestHostileFunction(t *testing.T) {
 		says  string
 		forge func(o *offer, c *tasklet.Continuation)
 	}{
-		"other function":    {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Name = "stubborn" }},
-		"other shape":       {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Shape = "int" }},
-		"other size":        {"not the tasklet that was offered", func(o *offer, _ *tasklet.Continuation) { o.Memory++ }},
-		"other ID":          {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.ID = c.ID[:31] + "0" }},
-		"a program":         {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { *c = good(); c.Origin = from.ID().String() }},
+		"other function": {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Name = "stubborn" }},
+		"other shape":    {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Shape = "int" }},
+		"other size":     {"not the tasklet that was offered", func(o *offer, _ *tasklet.Continuation) { o.Memory++ }},
+		"other ID":       {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { *c = begun(*c, from) }},
+		"a program": {"not the tasklet that was offered", func(o *offer, c *tasklet.Continuation) {
+			*c = good()
+			c.ID, c.Claim, c.Origin = o.ID, o.Claim, o.Origin
+		}},
 		"unknown function":  {"has no function", func(o *offer, _ *tasklet.Continuation) { o.Function = "unknown" }},
 		"over the limit":    {"--memory", func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
 		"more than offered": {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Received = goodResting().Function.Received }},
@@ -247,9 +250,8 @@ func TestHostileFunction(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := goodFunction()
-			c.Origin = from.ID().String()
-			o := offer{ID: c.ID, Move: [16]byte{1}, Origin: c.Origin, Memory: uint64(len(c.Function.State)), Function: c.Function.Name, Shape: c.Function.Shape}
+			c := begun(goodFunction(), from)
+			o := offerOf(c)
 			attack.forge(&o, &c)
 			s := knock(t, from, victim)
 			s.say(offered, o)

@@ -13,13 +13,13 @@ import (
 
 // give sends memory in rounds, and the rest when the program has stopped.
 func (g *guest) give(ctx context.Context, m *move) error {
-	h, p, c := m.host, m.process, m.conn
+	h, c := m.host, m.conn
 	c.within(stepTimeout)
-	o := offer{ID: p.id, Move: m.id, Program: p.program, Origin: p.origin, Args: p.args}
-	if err := g.inst.AtSafePoint(ctx, func(memory []byte) { o.Memory = uint64(len(memory)) }); err != nil {
+	var size uint64
+	if err := g.inst.AtSafePoint(ctx, func(memory []byte) { size = uint64(len(memory)) }); err != nil {
 		return err
 	}
-	if err := c.send(tagOffer, &o); err != nil {
+	if err := c.send(tagOffer, m.offer(size)); err != nil {
 		return err
 	}
 	if _, err := c.expect(tagWelcome, 0); err != nil {

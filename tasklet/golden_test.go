@@ -28,6 +28,11 @@ func TestGoldenContinuation(t *testing.T) {
 	for file, want := range map[string]tasklet.Continuation{
 		"continuation-1": good(), "function-1": goodFunction(), "resting-1": goodResting(),
 	} {
+		if *updateGolden {
+			if err := os.WriteFile("testdata/"+file+".gob", encode(t, want), 0o666); err != nil {
+				t.Fatal(err)
+			}
+		}
 		data := must[[]byte](t)(os.ReadFile("testdata/" + file + ".gob"))
 		got := must[*tasklet.Continuation](t)(tasklet.DecodeContinuation(data, limit))
 		if f := want.Function; f != nil { // gob numbers types as they come, which is different in each process

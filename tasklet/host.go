@@ -76,7 +76,7 @@ type Host struct {
 	departed  map[ID]departure
 	moves     map[moveID]outcome
 	started   map[ID]*record      // by this peer
-	accounts  map[string]*account // by origin
+	accounts  map[string]*account // by peer
 	sighted   map[ID]sighting     // of others, found in the DHT
 }
 

@@ -27,6 +27,8 @@ const (
 	ready    = 6
 	pages    = 7
 	frozen   = 8
+	commits  = 12
+	runs     = 13
 	need     = 9
 	data     = 10
 	prepared = 11
@@ -104,6 +106,25 @@ type offer struct {
 	Args    []string
 
 	Function, Shape string
+
+	Claim tasklet.Claim
+	Proof []byte
+}
+
+// begun makes a continuation one of a tasklet that a peer started just now.
+func begun(c tasklet.Continuation, by *p2p.Node) tasklet.Continuation {
+	c.ID, c.Claim = tasklet.NewClaim(by)
+	c.Origin = c.Claim.Origin
+	return c
+}
+
+// offerOf is the offer of a continuation.
+func offerOf(c tasklet.Continuation) offer {
+	o := offer{ID: c.ID, Move: [16]byte{1}, Program: c.Program, Origin: c.Origin, Memory: c.Memory.Size, Claim: c.Claim}
+	if f := c.Function; f != nil {
+		o.Function, o.Shape, o.Memory = f.Name, f.Shape, uint64(len(f.State))
+	}
+	return o
 }
 
 // Whatever a stranger says, the host and its tasklets go on.
@@ -115,9 +136,18 @@ func TestHostileSource(t *testing.T) {
 	from := must[*p2p.Node](t)(p2p.Start(&p2p.Options{Listen: tcp}))
 	defer from.Close()
 	must[p2p.ID](t)(from.Connect(ctx, victim.node.Addrs()[0]))
+	theirs := begun(good(), from)
+	theirs.Program = program
 	fresh := func() offer {
-		c := good()
-		return offer{ID: c.ID, Move: [16]byte{1}, Program: program, Origin: from.ID().String(), Memory: 1 << 20}
+		o := offerOf(theirs)
+		o.Memory = 1 << 20
+		return o
+	}
+	another := func() offer { // of a tasklet of which nothing has come
+		c := begun(theirs, from)
+		o := offerOf(c)
+		o.Memory = 1 << 20
+		return o
 	}
 	// arrive offers a tasklet and gets as far as its pages.
 	arrive := func(t *testing.T) *stranger {
@@ -130,11 +160,7 @@ func TestHostileSource(t *testing.T) {
 		}
 		return s
 	}
-	cont := func() tasklet.Continuation {
-		c := good()
-		c.Program, c.Origin = program, from.ID().String()
-		return c
-	}
+	cont := func() tasklet.Continuation { return theirs }
 
 	for name, attack := range map[string]func(t *testing.T){
 		"frame of 2^60 bytes": func(t *testing.T) {
@@ -170,7 +196,7 @@ func TestHostileSource(t *testing.T) {
 			o := fresh()
 			o.ID = tl.ID()
 			s.say(offered, o)
-			s.refused("already")
+			s.refused("started it")
 		},
 		"a program that is no CID": func(t *testing.T) {
 			s := knock(t, from, victim)
@@ -188,7 +214,7 @@ func TestHostileSource(t *testing.T) {
 		"a continuation of another tasklet": func(t *testing.T) {
 			s := arrive(t)
 			c := cont()
-			c.ID = tl.ID()
+			c = begun(c, from)
 			s.say(frozen, &c)
 			s.refused("not the tasklet")
 		},
@@ -215,7 +241,7 @@ func TestHostileSource(t *testing.T) {
 			s.refused("state")
 		},
 		"pages that are none": func(t *testing.T) {
-			for n, c := range []struct {
+			for _, c := range []struct {
 				tag  byte
 				body []byte
 				says string
@@ -224,8 +250,7 @@ func TestHostileSource(t *testing.T) {
 				{raw, make([]byte, 4095), "page data"},
 				{prepared, nil, "where pages belong"},
 			} {
-				s, o, whole := knock(t, from, victim), fresh(), cont()
-				o.ID = tasklet.ID(strings.Repeat("d"+string(rune('0'+n)), 16)) // of it something may have come
+				s, o, whole := knock(t, from, victim), another(), cont()
 				s.say(offered, o)
 				s.hear()
 				s.hear()
@@ -249,8 +274,7 @@ func TestHostileSource(t *testing.T) {
 				list *tasklet.PageList
 				need byte
 			}{{list(said), 1}, {list(said), 1}, {list(sent), 0}} {
-				s, o := knock(t, from, victim), fresh()
-				o.ID = tasklet.ID(strings.Repeat("c"+string(rune('0'+n)), 16)) // nothing has come of it
+				s, o := knock(t, from, victim), another()
 				s.say(offered, o)
 				s.hear()
 				s.hear()
@@ -266,8 +290,7 @@ func TestHostileSource(t *testing.T) {
 			}
 		},
 		"pages without the hashes that were asked for": func(t *testing.T) {
-			o, c := fresh(), cont()
-			o.ID = tasklet.ID(strings.Repeat("ab", 16))
+			o, c := another(), cont()
 			c.Memory.Size, c.Memory.Hashes = 8<<20, nil
 			for _, asks := range []int{0, 1} { // when a page is here, it asks
 				s := knock(t, from, victim)
@@ -333,9 +356,12 @@ func TestTornPage(t *testing.T) {
 	const size = 32 << 20 // too much for the cache
 	was, is := bytes.Repeat([]byte{2}, 4096), bytes.Repeat([]byte{3}, 4096)
 	hash := sha256.Sum256(was)
+	o := offerOf(begun(good(), from))
+	o.Program, o.Memory = look(t, tl).Program, size
 	for attempt, wants := range []byte{1, 0, 1} {
 		s := knock(t, from, victim)
-		s.say(offered, offer{ID: good().ID, Move: [16]byte{byte(attempt)}, Program: look(t, tl).Program, Origin: from.ID().String(), Memory: size})
+		o.Move = [16]byte{byte(attempt)}
+		s.say(offered, o)
 		s.hear()
 		if tag, _ := s.hear(); tag != ready {
 			t.Fatalf("attempt %d: message %d", attempt, tag)
@@ -442,7 +468,9 @@ func TestOfferLies(t *testing.T) {
 	must[p2p.ID](t)(source.node.Connect(ctx, victim.node.Addrs()[0]))
 	tl := spawn(ctx, t, source, "zoo", "forever")
 	s := knock(t, source.node, victim)
-	s.say(offered, offer{ID: good().ID, Move: [16]byte{1}, Program: look(t, tl).Program, Origin: source.id(), Memory: 1})
+	o := offerOf(begun(good(), source.node))
+	o.Program, o.Memory = look(t, tl).Program, 1
+	s.say(offered, o)
 	if tag, _ := s.hear(); tag != welcome {
 		t.Fatalf("message %d", tag)
 	}

@@ -27,8 +27,10 @@ func (a *arrival) await() (run bool, err error) {
 	var c commit
 	if err = a.conn.receive(tagCommit, &c); err == nil {
 		a.taken = time.Now().Add(-flight(c.Age, c.Held, time.Since(a.since)))
-		a.process.moves, a.process.claim = appendHop(a.process.moves, c.Hop), c.Claim
-		return true, nil
+		if err = a.takeOver(c.Hop, &c.Claim); err != nil {
+			a.conn.fail(err)
+		}
+		return err == nil, err
 	}
 	var told *remoteError
 	if errors.As(err, &told) {
@@ -46,14 +48,17 @@ func (a *arrival) ask(err error) (commit bool, _ error) {
 		reply, askErr := h.ask(ctx, a.from, &control{ID: a.offer.ID, Outcome: a.offer.Move})
 		cancel()
 		if askErr == nil && reply.Outcome != undecided {
-			if reply.Outcome == committed {
-				a.taken = time.Now().Add(-reply.Age)
-				a.process.moves = appendHop(a.process.moves, reply.Hop)
-				if reply.Claim != nil {
-					a.process.claim = *reply.Claim
-				}
+			if reply.Outcome != committed {
+				return false, err
 			}
-			return reply.Outcome == committed, err
+			if reply.Claim == nil {
+				return false, fmt.Errorf("%w: no claim", ErrContinuation)
+			}
+			a.taken = time.Now().Add(-reply.Age)
+			if bad := a.takeOver(reply.Hop, reply.Claim); bad != nil {
+				return false, bad
+			}
+			return true, err
 		}
 		h.mu.Lock()
 		a.asked = askErr
@@ -101,6 +106,9 @@ func (a *arrival) run() error {
 	h.processes[p.id] = p
 	delete(h.departed, p.id)
 	h.mu.Unlock()
+	if own := h.startedHere(p.id); own != nil {
+		own.transferred(p.claim.seq())
+	}
 	p.engine.catchUp(since(a.taken))
 	h.log.Info("tasklet arrived", "tasklet", p.id, "from", a.from)
 	if p.live() != nil { // it was prepared before this peer was started

@@ -24,14 +24,14 @@ type Limits struct {
 	// no limit; what is kept is limited, see [MaxOutput].
 	Output int64
 
-	// Tasklets is how many tasklets of one other peer may be here, suspended
-	// ones and those that come included. Default: 256. Tasklets that were
-	// started here do not count.
+	// Tasklets is how many tasklets that one other peer started, or brought, may
+	// be here, suspended ones and those that come included. Default: 256.
+	// Tasklets that were started here do not count.
 	Tasklets int
 
-	// Continuations is how many bytes of memory the tasklets of one other peer
-	// may have here together, suspended ones and those that come included.
-	// Default: 4 GiB. Tasklets that were started here do not count.
+	// Continuations is how many bytes of memory the tasklets that one other peer
+	// started, or brought, may have here together, suspended ones and those that
+	// come included. Default: 4 GiB. Tasklets that were started here do not count.
 	Continuations uint64
 }
 
@@ -47,56 +47,67 @@ func (l *Limits) defaults() {
 	}
 }
 
-// An account is what the tasklets of one origin use.
+// An account is what the tasklets use that one peer started or brought.
 type account struct {
+	peer     string
 	tasklets atomic.Int64
 	bytes    atomic.Int64
 }
 
-// account returns that of an origin. The lock is held.
-func (h *Host) account(origin string) *account {
-	a := h.accounts[origin]
+// account returns that of a peer. The lock is held.
+func (h *Host) account(peer string) *account {
+	a := h.accounts[peer]
 	if a == nil {
-		a = &account{}
-		h.accounts[origin] = a
+		a = &account{peer: peer}
+		h.accounts[peer] = a
 	}
 	return a
 }
 
-// afford reports whether the origin of an offer may have one more tasklet here.
-// The lock is held.
-func (h *Host) afford(o *offer) error {
-	if o.Origin == h.self {
-		return nil
-	}
-	used, l := h.account(o.Origin), h.opts.Limits
-	if n := used.tasklets.Load(); n >= int64(l.Tasklets) {
-		return &LimitError{Limit: LimitTasklets, Peer: h.self, Of: o.Origin, Max: uint64(l.Tasklets), Used: uint64(n), Asked: 1}
-	}
-	if n := uint64(used.bytes.Load()); n+o.Memory > l.Continuations || n+o.Memory < n {
-		return &LimitError{Limit: LimitHeld, Peer: h.self, Of: o.Origin, Max: l.Continuations, Used: n, Asked: o.Memory}
+// afford reports whether those who would pay for the tasklet of an offer may have
+// one more here. The lock is held.
+func (h *Host) afford(o *offer, payers []string) error {
+	l := h.opts.Limits
+	for _, peer := range payers {
+		used := h.account(peer)
+		if n := used.tasklets.Load(); n >= int64(l.Tasklets) {
+			return &LimitError{Limit: LimitTasklets, Peer: h.self, Of: peer, Max: uint64(l.Tasklets), Used: uint64(n), Asked: 1}
+		}
+		if n := uint64(used.bytes.Load()); n+o.Memory > l.Continuations || n+o.Memory < n {
+			return &LimitError{Limit: LimitHeld, Peer: h.self, Of: peer, Max: l.Continuations, Used: n, Asked: o.Memory}
+		}
 	}
 	return nil
 }
 
-// enter charges a tasklet to the account of its origin. The host's lock is
-// held.
+// enter charges a tasklet to the accounts of those who pay for it. The host's
+// lock is held.
 func (p *process) enter() {
-	p.account = p.host.account(p.origin)
-	p.account.tasklets.Add(1)
+	p.accounts = nil
+	for _, peer := range p.host.payers(p.id, p.origin, p.source) {
+		a := p.host.account(peer)
+		a.tasklets.Add(1)
+		p.accounts = append(p.accounts, a)
+	}
 }
 
 // reserve charges a memory of size bytes in place of what the tasklet had, if it
-// is more. It is refused if that is over the limit of its origin.
+// is more. It is refused if that is over the limit of one who pays for it.
 func (p *process) reserve(size uint64) error {
 	grow := int64(size) - p.reserved.Load()
 	if grow <= 0 {
 		return nil
 	}
-	now := p.account.bytes.Add(grow)
-	if limit := p.host.opts.Limits.Continuations; p.origin != p.host.self && uint64(now) > limit {
-		p.account.bytes.Add(-grow)
-		return &LimitError{Limit: LimitHeld, Peer: p.host.self, Of: p.origin, Max: limit, Used: uint64(now - grow), Asked: uint64(grow)}
+	limit := p.host.opts.Limits.Continuations
+	for n, a := range p.accounts {
+		now := a.bytes.Add(grow)
+		if uint64(now) <= limit {
+			continue
+		}
+		for _, a := range p.accounts[:n+1] {
+			a.bytes.Add(-grow)
+		}
+		return &LimitError{Limit: LimitHeld, Peer: p.host.self, Of: a.peer, Max: limit, Used: uint64(now - grow), Asked: uint64(grow)}
 	}
 	p.reserved.Store(int64(size))
 	return nil
@@ -107,8 +118,11 @@ func (p *process) settle() {
 	if !p.settled.CompareAndSwap(false, true) {
 		return
 	}
-	p.account.tasklets.Add(-1)
-	p.account.bytes.Add(-p.reserved.Swap(0))
+	bytes := p.reserved.Swap(0)
+	for _, a := range p.accounts {
+		a.tasklets.Add(-1)
+		a.bytes.Add(-bytes)
+	}
 }
 
 // config is what the tasklet's sandbox is given.

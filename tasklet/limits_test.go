@@ -123,10 +123,13 @@ func TestLimitsOfBrokenTransfer(t *testing.T) {
 	victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Tasklets: 2, Continuations: 64 << 20}})
 	must[p2p.ID](t)(from.node.Connect(ctx, victim.node.Addrs()[0]))
 	tl := spawn(ctx, t, from, "zoo", "forever")
-	first, second := good().ID, good().ID[1:]+"0"
-	for attempt, o := range []offer{{ID: first, Memory: 16 << 20}, {ID: first, Memory: 100 << 20}, {ID: first, Memory: 16 << 20}, {ID: second, Memory: 16 << 20}} {
-		s := knock(t, from.node, victim)
-		o.Move, o.Program, o.Origin = [16]byte{byte(attempt)}, look(t, tl).Program, from.id()
+	first, second := offerOf(begun(good(), from.node)), offerOf(begun(good(), from.node))
+	for attempt, c := range []struct {
+		offer
+		memory uint64
+	}{{first, 16 << 20}, {first, 100 << 20}, {first, 16 << 20}, {second, 16 << 20}} {
+		s, o := knock(t, from.node, victim), c.offer
+		o.Move, o.Program, o.Memory = [16]byte{byte(attempt)}, look(t, tl).Program, c.memory
 		s.say(offered, o)
 		if o.Memory > 64<<20 {
 			s.refused(string(tasklet.LimitHeld))

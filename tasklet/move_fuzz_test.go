@@ -26,17 +26,14 @@ func FuzzMove(f *testing.F) {
 	f.Cleanup(func() { from.Close() })
 	must[p2p.ID](f)(from.Connect(ctx, victim.node.Addrs()[0]))
 
-	c := goodFunction()
-	o := offer{
-		ID: c.ID, Move: [16]byte{1}, Origin: from.ID().String(), Memory: uint64(len(c.Function.State)),
-		Function: c.Function.Name, Shape: c.Function.Shape,
-	}
+	c := begun(goodFunction(), from)
+	o := offerOf(c)
 	for _, offers := range []bool{false, true} {
 		for t := range byte(reads + 2) {
 			f.Add(offers, t, []byte{})
 		}
 		f.Add(offers, byte(offered), marshal(f, o))
-		f.Add(offers, byte(frozen), encode(f, c)) // of another origin
+		f.Add(offers, byte(frozen), encode(f, goodFunction())) // of another origin
 	}
 	f.Fuzz(func(t *testing.T, offers bool, tag byte, body []byte) {
 		stream := must[p2p.Stream](t)(from.Open(t.Context(), victim.node.ID(), tasklet.Protocol))

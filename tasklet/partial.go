@@ -47,7 +47,7 @@ func (p *guest) keep(a *arrival) {
 func (a *arrival) partial() *hosted {
 	return &hosted{
 		Standing: partial, Move: a.offer.Move, Source: a.from.String(), At: time.Now(),
-		Cont: Continuation{Version: Version, ID: a.offer.ID, Program: a.offer.Program, Origin: a.offer.Origin},
+		Cont: Continuation{Version: Version, ID: a.offer.ID, Program: a.offer.Program, Origin: a.offer.Origin, Claim: a.offer.Claim},
 	}
 }
 

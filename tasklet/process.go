@@ -16,6 +16,7 @@ type process struct {
 	id   ID
 	*work
 	origin  string
+	source  string // the peer that brought it here; none if it was started here
 	started time.Time
 	out     *output
 
@@ -26,10 +27,10 @@ type process struct {
 	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
 	over latch         // closed when it is no longer here
 
-	claim    Claim        // who has it
+	claim    Claim        // who has it; with the turn, and to be changed with mu, too
 	key      Key          // who may do what with it
 	silence  func()       // ends the announcement that it is here
-	account  *account     // of its origin
+	accounts []*account   // of those who pay for it
 	reserved atomic.Int64 // bytes charged to it
 	settled  atomic.Bool
 
@@ -225,13 +226,13 @@ func (i *Info) set(e *exit) {
 
 // outline returns the part of a continuation that each tasklet has.
 func (p *process) outline() *Continuation {
-	c := &Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, Claim: p.claim, Key: p.key}
+	c := &Continuation{Version: Version, ID: p.id, Program: p.program, Origin: p.origin, Started: p.started, Key: p.key}
 	c.State.Args = p.args
 	if p.function != "" {
 		c.Function = &FunctionState{Name: p.function, Shape: p.shape}
 	}
 	p.mu.Lock()
-	c.Moves = append(c.Moves, p.moves...)
+	c.Claim, c.Moves = p.claim, append(c.Moves, p.moves...)
 	p.mu.Unlock()
 	c.UnreadAt, c.Unread = p.out.tail()
 	return c

@@ -28,9 +28,17 @@ type record struct {
 	exit      *exit
 	exitedAt  time.Time
 	suspended bool
-	position  int64 // in the tasklet's output
-	awake     bool  // it is being followed
-	again     bool  // something has happened since
+	seq       uint64 // how many transfers of the tasklet this peer has signed, or was shown
+	position  int64  // in the tasklet's output
+	awake     bool   // it is being followed
+	again     bool   // something has happened since
+}
+
+// startedHere returns the record of a tasklet that this peer started, or nil.
+func (h *Host) startedHere(id ID) *record {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.started[id]
 }
 
 // keepOutput makes the output be kept on disk, and takes over what is there.
@@ -51,8 +59,23 @@ func (r *record) save(tx *journal.Tx) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return put(tx, tableStarted, string(r.id), &savedRecord{
-		r.program, r.args, r.function, r.key, r.started, r.where.String(), r.moves, r.exit, r.exitedAt,
+		r.program, r.args, r.function, r.key, r.started, r.where.String(), r.seq, r.moves, r.exit, r.exitedAt,
 	})
+}
+
+// transfers returns how many transfers of the tasklet this peer knows of for
+// certain.
+func (r *record) transfers() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.seq
+}
+
+// transferred notes a transfer.
+func (r *record) transferred(seq uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seq = max(r.seq, seq)
 }
 
 // ended returns when it is known to have exited, or zero.
@@ -66,6 +89,9 @@ func (r *record) ended() time.Time {
 func (r *record) take(e event) error {
 	if e.Moved != nil {
 		if _, err := p2p.ParseID(e.Moved.To); err != nil {
+			return err
+		}
+		if err := e.Moved.Hop.validate(); err != nil {
 			return err
 		}
 	}

@@ -133,7 +133,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 	}
 	r := &record{
 		host: h, id: ID(key), work: &work{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
-		out: newOutput(MaxOutput), where: where, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
+		out: newOutput(MaxOutput), where: where, seq: s.Seq, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
 	if err := r.id.validate(); err != nil {
 		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
@@ -156,7 +156,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	c := &s.Cont
 	p := h.newProcess(c.ID, c.work(), c.Origin, c.Started)
-	p.saved, p.moveID, p.moves, p.claim, p.key = s, s.Move, c.Moves, c.Claim, c.Key
+	p.saved, p.source, p.moveID, p.moves, p.claim, p.key = s, s.Source, s.Move, c.Moves, c.Claim, c.Key
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
 	if s.Standing != ended {
 		p.enter()
@@ -165,7 +165,9 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 			size = int64(c.Function.size())
 		}
 		p.reserved.Store(size)
-		p.account.bytes.Add(size)
+		for _, a := range p.accounts {
+			a.bytes.Add(size)
+		}
 	}
 	switch s.Standing {
 	case partial:

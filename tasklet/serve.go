@@ -174,8 +174,11 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		}
 		return nil, ErrNotFound
 	}
-	if q.Claim {
+	switch {
+	case q.Claim:
 		return h.claimOf(q.ID)
+	case q.Renew != nil:
+		return h.renewed(q, c.peer())
 	}
 	p, r, err := h.here(q, c.peer())
 	if p == nil {
@@ -229,7 +232,10 @@ func (h *Host) claimOf(id ID) (*reply, error) {
 	if p == nil {
 		return nil, fmt.Errorf("%w: %s is not at peer %s", ErrNotFound, id, h.node.ID())
 	}
-	return &reply{Claim: &p.claim}, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	claim := p.claim
+	return &reply{Claim: &claim}, nil
 }
 
 // awaited waits until the tasklet has exited or moved.

@@ -57,6 +57,12 @@ type offer struct {
 	// Of a function, in place of a program.
 	Function string
 	Shape    string // of its state, which has Memory bytes
+
+	// Claim shows that the peer which makes the offer has the tasklet, and which
+	// peer started it. Proof shows to the peer that started it that the other one
+	// has its key. See [arrival.prove].
+	Claim Claim
+	Proof []byte
 }
 
 // A watch asks for output and what becomes of the tasklet.
@@ -102,6 +108,9 @@ type control struct {
 	// Confirm asks whether a tasklet that was handed over runs: the source
 	// asks the destination.
 	Confirm moveID
+	// Renew asks the peer that started a tasklet for a short claim, in place of
+	// this one: see [Host.renew].
+	Renew *Claim
 
 	// Proof shows that who asks has the tasklet's key. The peer that started it
 	// needs none.
