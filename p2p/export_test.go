@@ -91,3 +91,6 @@ func (n *Node) Messages() int {
 	known, strangers := n.messages.Used()
 	return known + strangers
 }
+
+// MaxProving is how many connections may be under proof of the network's key.
+const MaxProving = maxProving

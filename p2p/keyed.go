@@ -18,6 +18,8 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcpreuse"
 	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // How strangers are kept out
@@ -41,10 +43,11 @@ const (
 	// negotiation, and turns it down at once.
 	proofGreeting        = "\x09/dsnet/1\n"
 	nonceSize, proofSize = 32, 32
-	// proofTimeout is how long the proofs may take.
-	proofTimeout = 10 * time.Second
-	// maxProving is how many connections that a listener accepted may be
-	// under proof.
+	// proofTimeout is how long the proofs may take for who dials, and
+	// acceptedProofTimeout for a connection that a listener accepted.
+	proofTimeout, acceptedProofTimeout = 10 * time.Second, 3 * time.Second
+	// maxProving is how many connections that a listener accepted may be under
+	// proof. When there are more, the oldest one ends of the address that has most.
 	maxProving = 256
 )
 
@@ -77,7 +80,7 @@ func (t *keyed) Dial(ctx context.Context, addr ma.Multiaddr, peer ID) (transport
 	}
 	// In a hole punch both sides dial, and one of them accepts.
 	punch, first, _ := network.GetSimultaneousConnect(ctx)
-	if err := prove(ctx, t.key, c, !punch || first); err != nil {
+	if err := prove(ctx, t.key, c, !punch || first, proofTimeout); err != nil {
 		c.Close()
 		return nil, err
 	}
@@ -122,22 +125,23 @@ type keyedListener struct {
 }
 
 func (l *keyedListener) run() {
-	room := make(chan struct{}, maxProving)
+	proving := quota.New(quota.Limits{All: maxProving, Strangers: maxProving})
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
 			l.cancel(err)
 			return
 		}
-		select {
-		case room <- struct{}{}:
-		default:
+		holder := quota.Holder{Peer: string(c.RemotePeer()), Addr: ipOf(c.RemoteMultiaddr())}
+		share := proving.Take(holder, 1, func() { l.work.Go(func() { c.Close() }) })
+		if share == nil { // one peer has many, and nobody else any
 			c.Close()
 			continue
 		}
 		l.work.Go(func() {
-			defer func() { <-room }()
-			if prove(l.ctx, l.key, c, false) != nil {
+			err := prove(l.ctx, l.key, c, false, acceptedProofTimeout)
+			share.Return()
+			if err != nil {
 				c.Close()
 				return
 			}
@@ -172,8 +176,8 @@ func (l *keyedListener) Close() error {
 //	first   "\x09/dsnet/1\n" nonce(32)
 //	second  nonce(32) proof(32)
 //	first   proof(32)
-func prove(ctx context.Context, key *NetworkKey, c transport.CapableConn, first bool) error {
-	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+func prove(ctx context.Context, key *NetworkKey, c transport.CapableConn, first bool, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	var s network.MuxedStream
