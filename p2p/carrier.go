@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"encoding/binary"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -19,6 +21,15 @@ const (
 	// pieceHeads is how many bytes come with the data of a piece, with an ack
 	// before and an end behind it.
 	pieceHeads = 3 * (1 + 2*binary.MaxVarintLen64)
+	// headBuffer is how many bytes a carrier reads ahead: it has no other buffer
+	// as long as nothing comes.
+	headBuffer = 512
+)
+
+// batchBuffers hold maxBatch bytes, pieceBuffers maxPiece.
+var (
+	batchBuffers = sync.Pool{New: func() any { return new([maxBatch]byte) }}
+	pieceBuffers = sync.Pool{New: func() any { return new([maxPiece]byte) }}
 )
 
 // A carrier is a stream of a connection that carries a lasting stream.
@@ -27,10 +38,13 @@ type carrier struct {
 	stream network.Stream
 	r      *bufio.Reader
 	budget *budget // or nil
-	next   uint64  // position of what is sent next
-	ended  bool    // the end was sent
-	asked  bool    // whether all was received
-	left   bool    // the connection, which is spent
+	slow   *time.Timer
+
+	pumping bool   // a goroutine writes what is due
+	next    uint64 // position of what is sent next
+	ended   bool   // the end was sent
+	asked   bool   // whether all was received
+	left    bool   // the connection, which is spent
 }
 
 // attach makes stream the carrier of l, in place of an older one. The other
@@ -71,6 +85,7 @@ func (l *lasting) heard(received uint64) bool {
 	case received > end:
 		return l.err != nil // what waited was thrown away
 	}
+	l.unsent.Shrink(int(received - l.outAt))
 	l.out.drop(int(received - l.outAt))
 	l.outAt = received
 	l.hangUp()
@@ -85,34 +100,68 @@ func (l *lasting) got() uint64 {
 	return l.received
 }
 
-// pump writes on c what is to be sent, until c is replaced or lost or there is
-// nothing to do any more.
+// send has what is due be written, if there is a carrier. The caller holds l.mu.
+func (l *lasting) send() {
+	if c := l.carrier; c != nil && !c.pumping && c.busy() {
+		c.pumping = true
+		l.node.lastings.work.Go(c.pump) // the reader of c has not ended
+	}
+}
+
+// busy reports whether the pump has anything to do.
+func (c *carrier) busy() bool {
+	l := c.l
+	end := l.outAt + uint64(l.out.len())
+	spent := c.budget != nil && c.budget.isSpent()
+	switch {
+	case l.reset, l.over(), c.ackDue():
+		return true
+	case spent:
+		return !c.asked || c.heardAll()
+	case max(c.next, l.outAt) < min(end, l.limit):
+		return true
+	}
+	return c.endDue() && max(c.next, l.outAt) == end
+}
+
+// ackDue reports whether the other side should hear what was received.
+func (c *carrier) ackDue() bool {
+	l := c.l
+	got := l.got()
+	return got-l.told >= ackEvery || l.room()-l.toldRoom >= window/4 || l.fin && got != l.told
+}
+
+// endDue reports whether the end is to be sent behind all data.
+func (c *carrier) endDue() bool { return c.l.finished && c.l.err == nil && !c.ended }
+
+// heardAll reports whether all that was asked for was received.
+func (c *carrier) heardAll() bool {
+	return c.asked && !c.left && c.l.outAt >= c.next && (!c.ended || c.l.finAcked)
+}
+
+// pump writes on c what is to be sent, until that is all or c is replaced or
+// lost.
 func (c *carrier) pump() {
 	l := c.l
-	b := make([]byte, 0, maxBatch)
-	slow := time.AfterFunc(slowStep, func() { l.node.spawn(func() { l.node.suspect(l.peer) }) })
-	slow.Stop()
+	buffer := batchBuffers.Get().(*[maxBatch]byte)
+	defer batchBuffers.Put(buffer)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.carrier == c {
-		b = c.batch(b[:0])
-		last := l.reset || l.over()
+		b := c.batch(buffer[:0])
 		if len(b) == 0 {
-			if last {
+			if l.reset || l.over() {
 				break
 			}
-			if c.asked && !c.left && (l.outAt >= c.next && (!c.ended || l.finAcked)) {
+			if c.heardAll() {
 				c.left = true
 				c.budget.leave(c)
 			}
-			l.work.Wait()
-			continue
+			c.pumping = false
+			return
 		}
 		l.mu.Unlock()
-		c.stream.SetWriteDeadline(time.Now().Add(carrierTimeout))
-		slow.Reset(slowStep)
-		_, err := c.stream.Write(b)
-		slow.Stop()
+		err := c.write(b)
 		l.mu.Lock()
 		if err != nil {
 			c.stream.Reset() // the reader ends, and drops it
@@ -130,6 +179,19 @@ func (c *carrier) pump() {
 	}
 }
 
+// write writes b, and has the peer be suspected if that takes long.
+func (c *carrier) write(b []byte) error {
+	c.stream.SetWriteDeadline(time.Now().Add(carrierTimeout))
+	if c.slow == nil {
+		c.slow = time.AfterFunc(slowStep, func() { c.l.node.spawn(func() { c.l.node.suspect(c.l.peer) }) })
+	} else {
+		c.slow.Reset(slowStep)
+	}
+	_, err := c.stream.Write(b)
+	c.slow.Stop()
+	return err
+}
+
 // batch appends all pieces that are to be sent now, up to a write's worth.
 func (c *carrier) batch(b []byte) []byte {
 	for before := -1; before < len(b) && len(b)+maxPiece/2 <= maxBatch && (len(b) == 0 || !c.l.reset); {
@@ -145,9 +207,9 @@ func (c *carrier) due(b []byte) []byte {
 	if l.reset {
 		return (&piece{kind: pieceReset}).append(b)
 	}
-	if got, room := l.got(), l.room(); got-l.told >= ackEvery || room-l.toldRoom >= window/4 || l.fin && got != l.told {
-		b = (&piece{kind: pieceAck, at: got, room: room}).append(b)
-		l.told, l.toldRoom = got, room
+	if c.ackDue() {
+		l.told, l.toldRoom = l.got(), l.room()
+		b = (&piece{kind: pieceAck, at: l.told, room: l.toldRoom}).append(b)
 	}
 	c.next = max(c.next, l.outAt)
 	if c.budget != nil && c.budget.isSpent() {
@@ -163,7 +225,7 @@ func (c *carrier) due(b []byte) []byte {
 		b = (&piece{kind: pieceData, at: c.next, data: data}).append(b)
 		c.next += uint64(len(data))
 	}
-	if c.next == end && l.finished && l.err == nil && !c.ended {
+	if c.next == end && c.endDue() {
 		b = (&piece{kind: pieceEnd, at: end}).append(b)
 		c.ended = true
 	}
@@ -185,7 +247,12 @@ func (c *carrier) read() {
 	var err error
 	for err == nil {
 		var p piece
-		if p, err = readPiece(c.r); err == nil {
+		p, err = readPiece(c.r)
+		switch {
+		case err != nil:
+		case p.kind == pieceData:
+			err = c.readData(&p)
+		default:
 			err = l.take(&p)
 		}
 	}
@@ -205,7 +272,43 @@ func (c *carrier) read() {
 	}
 }
 
-// take takes a piece in.
+// readData reads the data of a piece and takes them in. They count as unread from
+// when they were announced, so that a peer that does not send them pays for the
+// memory.
+func (c *carrier) readData(p *piece) error {
+	l := c.l
+	counted := 0
+	if !l.isDeaf() {
+		if !l.unread.Grow(p.size) {
+			l.mu.Lock()
+			l.overrun()
+			l.mu.Unlock()
+			_, err := c.r.Discard(p.size)
+			return err
+		}
+		counted = p.size
+	}
+	buffer := pieceBuffers.Get().(*[maxPiece]byte)
+	defer pieceBuffers.Put(buffer)
+	p.data = buffer[:p.size]
+	_, err := io.ReadFull(c.r, p.data)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := 0
+	if err == nil {
+		kept, err = l.takeData(p)
+	}
+	l.unread.Shrink(counted - kept)
+	return err
+}
+
+func (l *lasting) isDeaf() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.deaf
+}
+
+// take takes a piece without data in.
 func (l *lasting) take(p *piece) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -225,37 +328,30 @@ func (l *lasting) take(p *piece) error {
 			return errMalformed
 		}
 		l.fin = true
-	case pieceData:
-		return l.takeData(p)
 	}
 	l.changed()
 	return nil
 }
 
-func (l *lasting) takeData(p *piece) error {
+// takeData takes data in, and returns how many bytes of them are kept.
+func (l *lasting) takeData(p *piece) (kept int, err error) {
 	if p.at > l.received || l.fin && p.at+uint64(len(p.data)) > l.received {
-		return errMalformed
+		return 0, errMalformed
 	}
-	if known := l.received - p.at; known >= uint64(len(p.data)) {
-		return nil // sent again by a new carrier
-	} else {
-		p.data = p.data[known:]
+	known := l.received - p.at
+	if known >= uint64(len(p.data)) {
+		return 0, nil // sent again by a new carrier
 	}
-	if !l.deaf && l.in.len()+len(p.data) > window {
-		return errMalformed
+	data := p.data[known:]
+	if !l.deaf && l.in.len()+len(data) > window {
+		return 0, errMalformed
 	}
-	l.received += uint64(len(p.data))
-	if !l.deaf {
-		if !l.node.lastings.take(l.peer, len(p.data)) {
-			l.reset = true
-			l.fail(errFull)
-			return nil
-		}
-		l.in.push(p.data)
+	l.received += uint64(len(data))
+	if !l.deaf && l.err != errFull {
+		l.in.push(data)
+		kept = len(data)
 	}
 	l.cond.Broadcast()
-	if l.received-l.told >= ackEvery {
-		l.work.Broadcast()
-	}
-	return nil
+	l.send()
+	return kept, nil
 }

@@ -3,6 +3,7 @@ package p2p
 import (
 	"bufio"
 	"bytes"
+	"io"
 	"time"
 )
 
@@ -28,6 +29,10 @@ func Reread(b []byte) ([]byte, error) {
 		}
 		p, err := readPiece(r)
 		if err != nil {
+			return nil, err
+		}
+		p.data = make([]byte, p.size)
+		if _, err := io.ReadFull(r, p.data); err != nil {
 			return nil, err
 		}
 		out = p.append(out)
@@ -70,17 +75,13 @@ var Places = places
 const StreamsOfOne = streamsOfPeer
 
 // What the tests see of what lasting streams keep.
-const (
-	MaxBuffered   = maxBuffered
-	BufferedOfOne = bufferedOfOne
+var (
+	MaxBuffered   = unreadBytes.All
+	BufferedOfOne = unreadBytes.Each
 )
 
 // Buffered returns how many bytes of a peer are kept that nobody has read.
-func (n *Node) Buffered(of ID) int {
-	n.lastings.bufferMu.Lock()
-	defer n.lastings.bufferMu.Unlock()
-	return n.lastings.share[of]
-}
+func (n *Node) Buffered(of ID) int { return n.lastings.unread.Of(string(of)) }
 
 // MessagesOfOne is how many bytes of messages that have not come whole are kept
 // of one peer.

@@ -8,6 +8,8 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // Lasting streams
@@ -52,9 +54,12 @@ type lasting struct {
 	since    time.Time
 	protocol Protocol
 
+	place  *quota.Share // among those that the peer opened, or has ended, or nil
+	unread *quota.Share // bytes of in
+	unsent *quota.Share // bytes of out, above spareBytes
+
 	mu   sync.Mutex
 	cond sync.Cond // for who reads or writes: something below changed
-	work sync.Cond // for the carrier: there may be something to send
 
 	out      queue  // sent or to be sent, and not yet known to be received
 	outAt    uint64 // position of out
@@ -73,15 +78,15 @@ type lasting struct {
 	err     error
 	stopped bool // no reset is awaited, no carrier is wanted
 
-	carrier  *carrier
-	conn     network.Conn // of the last carrier
-	carried  time.Time    // since when
-	lost     time.Time    // since when there is no carrier
-	reviving bool
-	hurry    chan struct{} // capacity 1: there is a new connection
-	asking   bool          // a hello of this side is on its way
-	gone     bool          // forgotten by the node
-	retired  bool          // among those that have ended, for the node, whose lock is for it
+	carrier   *carrier
+	conn      network.Conn // of the last carrier
+	carried   time.Time    // since when
+	lost      time.Time    // since when there is no carrier
+	reviving  bool
+	hurry     chan struct{} // capacity 1: there is a new connection
+	asking    bool          // a hello of this side is on its way
+	gone      bool          // ended: the node will forget it
+	forgotten bool          // by the node
 
 	readBy, writeBy deadline
 }
@@ -96,7 +101,10 @@ func (d *deadline) over() bool { return !d.at.IsZero() && !time.Now().Before(d.a
 
 func newLasting(n *Node, id lastingID, peer ID, p Protocol, opened bool) *lasting {
 	l := &lasting{node: n, id: id, peer: peer, opened: opened, since: time.Now(), protocol: p, limit: window, lost: time.Now(), hurry: make(chan struct{}, 1)}
-	l.cond.L, l.work.L = &l.mu, &l.mu
+	l.cond.L = &l.mu
+	holder := n.resources.holder(peer)
+	l.unread = n.lastings.unread.Open(holder, l.evict)
+	l.unsent = n.lastings.unsent.Open(holder, l.evict)
 	return l
 }
 
@@ -109,10 +117,9 @@ func (l *lasting) Read(p []byte) (int, error) {
 			return 0, network.ErrReset
 		case l.in.len() > 0:
 			n := l.in.pop(p)
-			l.node.lastings.give(l.peer, n)
-			if l.room()-l.toldRoom >= window/4 {
-				l.work.Broadcast() // the carrier tells of it
-			}
+			l.unread.Shrink(n)
+			l.drained()
+			l.send() // the carrier may tell of it
 			return n, nil
 		case l.fin:
 			return 0, errEOF
@@ -128,7 +135,7 @@ func (l *lasting) Read(p []byte) (int, error) {
 // changed wakes all who wait. The caller holds l.mu.
 func (l *lasting) changed() {
 	l.cond.Broadcast()
-	l.work.Broadcast()
+	l.send()
 }
 
 // room returns up to which position this side takes bytes.
@@ -148,15 +155,27 @@ func (l *lasting) Write(p []byte) (n int, err error) {
 		case l.writeBy.over():
 			return n, os.ErrDeadlineExceeded
 		}
-		if free := window - l.out.len(); free > 0 {
-			k := min(free, len(p))
+		if k := l.reserve(len(p)); k > 0 {
 			l.out.push(p[:k])
 			n, p = n+k, p[k:]
-			l.work.Broadcast()
+			l.send()
 			continue
 		}
 		l.cond.Wait()
 	}
+}
+
+// spareBytes is how much a stream may have on its way, in bytes, when its peer has
+// all on its way that one may have.
+const spareBytes = 4 << 10
+
+// reserve returns how many bytes of n may be added to out.
+func (l *lasting) reserve(n int) int {
+	n = min(n, window-l.out.len())
+	if n <= 0 || l.unsent.Grow(n) {
+		return n
+	}
+	return min(n, max(0, spareBytes-l.out.len()))
 }
 
 // CloseWrite says that no more comes. What was written still goes.
@@ -177,8 +196,7 @@ func (l *lasting) CloseRead() error {
 
 func (l *lasting) turnDeaf() {
 	l.deaf = true
-	l.node.lastings.give(l.peer, l.in.len())
-	l.in.free()
+	l.dropIn()
 	l.hangUp()
 }
 
@@ -209,10 +227,59 @@ func (l *lasting) giveUpSoon() {
 			l.giveUpSoon()
 		default:
 			l.err, l.reset = network.ErrReset, true
-			l.out.free()
+			l.dropOut()
 			l.changed()
 		}
 	})
+}
+
+// dropIn throws away what was received and not read, dropOut what was not yet
+// received by the other side.
+func (l *lasting) dropIn() {
+	l.unread.Shrink(l.in.len())
+	l.in.release()
+	l.drained()
+}
+
+// drained gives back the memory of in, if it is empty and stays so.
+func (l *lasting) drained() {
+	if l.in.len() > 0 {
+		return
+	}
+	if l.gone {
+		l.in.release()
+	}
+	if l.forgotten {
+		l.unread.Return()
+	}
+}
+
+func (l *lasting) dropOut() {
+	l.unsent.Shrink(l.out.len())
+	l.out.release()
+}
+
+// evict resets a stream that has lost what it had to other peers. It does not
+// block.
+func (l *lasting) evict() {
+	l.node.spawn(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.overrun()
+		l.dropIn()
+	})
+}
+
+// overrun resets a stream that has more than there is for it.
+func (l *lasting) overrun() {
+	if l.over() || l.err != nil {
+		return
+	}
+	l.reset = true
+	l.fail(errFull)
+	if l.carrier == nil {
+		l.forgetSoon()
+	}
 }
 
 func (l *lasting) Reset() error { return l.ResetWithError(0) }
@@ -229,7 +296,7 @@ func (l *lasting) ResetWithError(network.StreamErrorCode) error {
 		}
 	}
 	l.finished = true
-	l.out.free()
+	l.dropOut()
 	l.turnDeaf()
 	return nil
 }
@@ -240,7 +307,7 @@ func (l *lasting) fail(err error) {
 		l.err = err
 	}
 	l.stopped, l.finished = true, true
-	l.out.free()
+	l.dropOut()
 	l.changed()
 }
 

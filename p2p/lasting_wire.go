@@ -75,7 +75,8 @@ type piece struct {
 	kind pieceKind
 	at   uint64 // position; of an ack: what was received
 	room uint64 // of an ack
-	data []byte // valid until the next piece is read
+	data []byte
+	size int // of data that is to be read
 }
 
 var errMalformed = errors.New("malformed carrier of a lasting stream")
@@ -178,7 +179,7 @@ func (p *piece) append(b []byte) []byte {
 	return b
 }
 
-// readPiece reads a piece; r buffers maxPiece bytes at least.
+// readPiece reads a piece but for its data, which come next.
 func readPiece(r *bufio.Reader) (p piece, err error) {
 	kind, err := r.ReadByte()
 	if err != nil {
@@ -205,9 +206,7 @@ func readPiece(r *bufio.Reader) (p piece, err error) {
 		if n == 0 || n > maxPiece {
 			return p, fmt.Errorf("%w: piece of %d bytes", errMalformed, n)
 		}
-		if p.data, err = r.Peek(int(n)); err == nil {
-			_, err = r.Discard(int(n))
-		}
+		p.size = int(n)
 	}
 	return p, err
 }

@@ -13,20 +13,24 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/multiformats/go-multistream"
+
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 const (
-	// maxLasting is how many lasting streams one peer may have opened here, and
-	// maxEnded how many of its streams may have ended within the last 30 seconds:
-	// so it can open 270 in a second, all the time.
-	maxLasting = 1024
-	maxEnded   = 8192
-	// maxBuffered is how many bytes all lasting streams together may have
-	// received that nobody has read, and bufferedOfOne those of one peer.
-	maxBuffered, bufferedOfOne = 128 << 20, 16 << 20
 	// openTries is how often a carrier for a new stream is sought: the relayed
 	// connection may be cut at any moment.
 	openTries = 3
+)
+
+var (
+	// openedStreams limits the lasting streams that other peers have opened here,
+	// and endedStreams those of them that have ended within the last 30 seconds: so
+	// one peer can open 270 in a second, all the time.
+	openedStreams, endedStreams = shared(8192, 1024), shared(65536, 8192)
+	// unreadBytes limits what lasting streams have received that nobody has read,
+	// and unsentBytes what was written to them and not yet received.
+	unreadBytes, unsentBytes = shared(128<<20, 16<<20), shared(128<<20, 16<<20)
 )
 
 var (
@@ -43,73 +47,74 @@ type lastingKey struct {
 type lastings struct {
 	work sync.WaitGroup
 
-	bufferMu sync.Mutex
-	buffered int        // bytes
-	share    map[ID]int // of each peer that has some
+	opened, ended, unread, unsent *quota.Pool
 
 	mu       sync.Mutex
 	closed   bool
 	streams  map[lastingKey]*lasting
-	accepted map[ID]int
-	ended    map[ID]int // of those that were accepted, and are still known
 	handlers map[Protocol]func(Stream)
 }
 
 func newLastings() *lastings {
-	return &lastings{share: map[ID]int{}, streams: map[lastingKey]*lasting{}, accepted: map[ID]int{}, ended: map[ID]int{}, handlers: map[Protocol]func(Stream){}}
-}
-
-// take has n bytes of a peer be kept, unless they are too many.
-func (ls *lastings) take(peer ID, n int) bool {
-	ls.bufferMu.Lock()
-	defer ls.bufferMu.Unlock()
-	if ls.buffered+n > maxBuffered || ls.share[peer]+n > bufferedOfOne {
-		return false
-	}
-	ls.buffered += n
-	ls.share[peer] += n
-	return true
-}
-
-// give ends that.
-func (ls *lastings) give(peer ID, n int) {
-	ls.bufferMu.Lock()
-	defer ls.bufferMu.Unlock()
-	ls.buffered -= n
-	if ls.share[peer] -= n; ls.share[peer] == 0 {
-		delete(ls.share, peer)
+	return &lastings{
+		opened: quota.New(openedStreams), ended: quota.New(endedStreams),
+		unread: quota.New(unreadBytes), unsent: quota.New(unsentBytes),
+		streams: map[lastingKey]*lasting{}, handlers: map[Protocol]func(Stream){},
 	}
 }
 
 // add keeps l. It reports false if there are too many.
 func (ls *lastings) add(l *lasting) bool {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if ls.closed || !l.opened && (ls.accepted[l.peer] >= maxLasting || ls.ended[l.peer] >= maxEnded) {
+	if !ls.enter(l) {
+		l.giveBack()
 		return false
 	}
-	if !l.opened {
-		ls.accepted[l.peer]++
-	}
-	ls.streams[lastingKey{l.peer, l.id}] = l
 	return true
+}
+
+func (ls *lastings) enter(l *lasting) bool {
+	if !l.opened {
+		if ls.ended.Of(string(l.peer)) >= endedStreams.Each {
+			return false
+		}
+		if l.place = ls.opened.Take(l.node.resources.holder(l.peer), 1, l.evict); l.place == nil {
+			return false
+		}
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if !ls.closed {
+		ls.streams[lastingKey{l.peer, l.id}] = l
+	}
+	return !ls.closed
 }
 
 // remove forgets l.
 func (ls *lastings) remove(l *lasting) {
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
 	key := lastingKey{l.peer, l.id}
-	if ls.streams[key] != l {
-		return
+	ls.mu.Lock()
+	known := ls.streams[key] == l
+	if known {
+		delete(ls.streams, key)
 	}
-	delete(ls.streams, key)
-	switch {
-	case l.opened:
-	case l.retired:
-		less(ls.ended, l.peer)
-	default:
-		less(ls.accepted, l.peer)
+	ls.mu.Unlock()
+	if known {
+		l.giveBack()
+	}
+}
+
+// giveBack gives back what a stream has that the node does not know any more. What
+// nobody has read yet still counts.
+func (l *lasting) giveBack() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.place != nil {
+		l.place.Return()
+	}
+	l.unsent.Return()
+	l.forgotten = true
+	if l.in.len() == 0 {
+		l.unread.Return()
 	}
 }
 
@@ -117,17 +122,11 @@ func (ls *lastings) remove(l *lasting) {
 func (ls *lastings) retire(l *lasting) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	if !l.opened && ls.streams[lastingKey{l.peer, l.id}] == l && !l.retired {
-		l.retired = true
-		less(ls.accepted, l.peer)
-		ls.ended[l.peer]++
+	if l.opened || ls.streams[lastingKey{l.peer, l.id}] != l || l.place == nil {
+		return
 	}
-}
-
-func less(counts map[ID]int, of ID) {
-	if counts[of]--; counts[of] == 0 {
-		delete(counts, of)
-	}
+	l.place.Return()
+	l.place = ls.ended.Take(l.node.resources.holder(l.peer), 1, func() { l.node.spawn(func() { ls.remove(l) }) })
 }
 
 // handle has h serve the streams in protocol p from now on, or nobody.
@@ -161,6 +160,8 @@ func (l *lasting) forgetSoon() {
 		return
 	}
 	l.gone = true
+	l.out.release()
+	l.drained()
 	l.node.lastings.retire(l)
 	time.AfterFunc(patience, func() { l.node.lastings.remove(l) })
 }
@@ -209,7 +210,7 @@ func (l *lasting) bring(ctx context.Context, kind helloKind, protocols []Protoco
 		s.Reset()
 		return err
 	}
-	r := bufio.NewReaderSize(s, 2*maxPiece)
+	r := bufio.NewReaderSize(s, headBuffer)
 	a, err := readAnswer(r)
 	if err == nil {
 		err = l.judge(a)
@@ -264,7 +265,6 @@ func (l *lasting) carry(s network.Stream, r *bufio.Reader, received uint64) erro
 		s.Reset()
 		return network.ErrReset
 	}
-	ls.work.Go(c.pump)
 	ls.work.Go(c.read)
 	return nil
 }
@@ -272,7 +272,7 @@ func (l *lasting) carry(s network.Stream, r *bufio.Reader, received uint64) erro
 // acceptCarrier serves a carrier that another peer brings.
 func (n *Node) acceptCarrier(s network.Stream) {
 	s.SetDeadline(time.Now().Add(carrierTimeout))
-	r := bufio.NewReaderSize(s, 2*maxPiece)
+	r := bufio.NewReaderSize(s, headBuffer)
 	h, err := readHello(r)
 	if err != nil {
 		s.Reset()

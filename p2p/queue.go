@@ -11,12 +11,34 @@ type queue struct {
 }
 
 // smallQueue is the memory, in bytes, that an empty queue may keep for what
-// comes. What needs more takes a large buffer, which queues share.
-const smallQueue = 16 << 10
+// comes. What needs more takes a buffer that queues share: of the next power of
+// two, so that a queue takes twice the memory of what is in it at most.
+const smallQueue = 1 << 10
 
-type largeBuffer [window]byte
+// queueBuffers have smallQueue bytes, twice as many, and so on up to window.
+var queueBuffers [9]sync.Pool
 
-var largeBuffers = sync.Pool{New: func() any { return new(largeBuffer) }}
+// bufferClass returns the index in queueBuffers of buffers for n bytes, and their
+// size.
+func bufferClass(n int) (class, size int) {
+	for size = smallQueue; size < n; size *= 2 {
+		class++
+	}
+	return class, size
+}
+
+func takeBuffer(n int) []byte {
+	class, size := bufferClass(n)
+	if b, ok := queueBuffers[class].Get().(*[]byte); ok {
+		return *b
+	}
+	return make([]byte, size)
+}
+
+func giveBuffer(b []byte) {
+	class, _ := bufferClass(len(b))
+	queueBuffers[class].Put(&b)
+}
 
 func (q *queue) len() int { return q.size }
 
@@ -47,10 +69,10 @@ func (q *queue) push(p []byte) {
 // fit makes room for need bytes in all.
 func (q *queue) fit(need int) {
 	var next queue
-	if need <= smallQueue/2 {
+	if need < smallQueue/2 {
 		next.ring = make([]byte, 2*need)
 	} else {
-		next.ring = largeBuffers.Get().(*largeBuffer)[:]
+		next.ring = takeBuffer(need)
 	}
 	for q.size > 0 {
 		first := q.part(0, q.size)
@@ -84,9 +106,15 @@ func (q *queue) drop(n int) {
 
 // free empties the queue.
 func (q *queue) free() {
-	if len(q.ring) == len(largeBuffer{}) {
-		largeBuffers.Put((*largeBuffer)(q.ring))
+	if len(q.ring) >= smallQueue {
+		giveBuffer(q.ring)
 		q.ring = nil
 	}
 	q.at, q.size = 0, 0
+}
+
+// release empties the queue and keeps no memory.
+func (q *queue) release() {
+	q.free()
+	q.ring = nil
 }
