@@ -178,6 +178,8 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 		n.spawn(func() { c.Close() })
 		return
 	}
+	n.searches.forget(id)
+	n.dials.forget(id)
 	others := n.host.Network().ConnsToPeer(id)
 	n.hurry(id)
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })

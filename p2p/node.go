@@ -18,26 +18,27 @@ import (
 // A Node is a peer on the network: one key, its listeners, its connections.
 // Make it with [Start]; end it with [Node.Close].
 type Node struct {
-	host      host.Host
-	started   atomic.Pointer[host.Host] // host, once it is there
-	log       *slog.Logger
-	watch     *watcher
-	lastings  *lastings
-	finder    atomic.Pointer[Finder]
-	changes   changes
-	reach     reach
-	ports     *portMapper // or nil
-	holes     holes
-	punches   punches
-	shocks    shocks
-	blocks    *blocks
-	known     *known
-	resources *resources
-	messages  *quota.Pool // bytes, see Whole
-	doubted   sync.Map    // connections under doubt
-	relayed   told        // peers that are, as the log has told
-	budgets   sync.Map    // of relayed connections
-	upgraded  sync.Map    // direct connections to peers that were relayed before
+	host            host.Host
+	started         atomic.Pointer[host.Host] // host, once it is there
+	log             *slog.Logger
+	watch           *watcher
+	lastings        *lastings
+	searches, dials *attempts
+	finder          atomic.Pointer[Finder]
+	changes         changes
+	reach           reach
+	ports           *portMapper // or nil
+	holes           holes
+	punches         punches
+	shocks          shocks
+	blocks          *blocks
+	known           *known
+	resources       *resources
+	messages        *quota.Pool // bytes, see Whole
+	doubted         sync.Map    // connections under doubt
+	relayed         told        // peers that are, as the log has told
+	budgets         sync.Map    // of relayed connections
+	upgraded        sync.Map    // direct connections to peers that were relayed before
 
 	keepMu sync.Mutex
 	kept   map[ID]*keeper
@@ -73,7 +74,7 @@ func Start(opts *Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{lastings: newLastings(), known: newKnown(), messages: quota.New(messageBytes), kept: map[ID]*keeper{}, log: o.Logger, lab: o.Lab}
+	n := &Node{lastings: newLastings(), known: newKnown(), searches: newAttempts(firstSearch, lastSearch), dials: newAttempts(firstDial, lastDial), messages: quota.New(messageBytes), kept: map[ID]*keeper{}, log: o.Logger, lab: o.Lab}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}

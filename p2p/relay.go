@@ -80,17 +80,6 @@ type Finder struct {
 // peer that a lasting stream lost, and for relays.
 func (n *Node) SetFinder(f Finder) { n.finder.Store(&f) }
 
-// seek looks for new addresses of a peer.
-func (n *Node) seek(ctx context.Context, peer ID) {
-	f := n.finder.Load()
-	if f == nil || f.Peer == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, carrierTimeout/2)
-	defer cancel()
-	_ = f.Peer(ctx, peer) // who is not found now may be later
-}
-
 // relays tells libp2p of peers that may serve as relays: those that are kept,
 // then those that are connected, then those that the network knows of.
 func (n *Node) relays(ctx context.Context, want int) <-chan peer.AddrInfo {

@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -59,24 +60,44 @@ func (n *Node) seekCarrier(l *lasting) {
 		}
 		p := l.protocol
 		l.mu.Unlock()
-		if lost && try > 1 {
-			n.seek(n.ctx, l.peer)
-		}
-		n.forgetFailures(l.peer)
-		ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)
-		err := l.approach(ctx)
-		if err == nil {
-			err = l.bring(ctx, helloResume, []Protocol{p})
-		}
-		brought = err == nil
-		if err != nil {
+		err := l.resume(p, lost && try > 1)
+		if brought = err == nil; !brought {
 			n.log.Debug("no carrier", "peer", l.peer, "try", try, "reason", oneLine(err))
 		}
-		if err != nil && ctx.Err() != nil {
-			n.doubt(l.peer)
-		}
-		cancel()
 	}
+}
+
+// resume brings another carrier, if there is a connection to the peer or it is
+// owed one. With seek it looks for addresses of the peer first.
+func (l *lasting) resume(p Protocol, seek bool) error {
+	n := l.node
+	if n.host.Network().Connectedness(l.peer) == network.NotConnected {
+		if !l.owed() {
+			return errNotOwed
+		}
+		if seek {
+			n.seek(n.ctx, l.peer)
+		}
+		if err := l.approach(n.ctx); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)
+	defer cancel()
+	err := l.bring(ctx, helloResume, []Protocol{p})
+	if err != nil && ctx.Err() != nil {
+		n.doubt(l.peer)
+	}
+	return err
+}
+
+var errNotOwed = errors.New("it is up to the peer, a stranger, to come back")
+
+// owed reports whether this side looks for the peer. A stranger that opened a
+// stream and is gone comes back by itself, unless it was this machine that has
+// moved.
+func (l *lasting) owed() bool {
+	return l.opened || l.node.known.has(l.peer) || l.node.shocks.movedLately()
 }
 
 // approach connects to the peer, unless it connects itself meanwhile: then the
@@ -84,13 +105,10 @@ func (n *Node) seekCarrier(l *lasting) {
 func (l *lasting) approach(ctx context.Context) (err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	dialed := make(chan struct{})
-	go func() {
-		defer close(dialed)
-		err = l.node.dial(ctx, l.peer)
-	}()
+	dialed := make(chan error, 1)
+	go func() { dialed <- l.node.dialShared(ctx, l.peer) }()
 	select {
-	case <-dialed:
+	case err := <-dialed:
 		return err
 	case <-l.hurry:
 		cancel()

@@ -44,6 +44,13 @@ func (s *shocks) moved() {
 	s.all = time.Now()
 }
 
+// movedLately reports whether this machine changed its addresses a moment ago.
+func (s *shocks) movedLately() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.all) < movedTime
+}
+
 // felt reports whether the way to the peer was lost a moment ago, so that it may
 // come back.
 func (s *shocks) felt(id ID, nobody bool) bool {
