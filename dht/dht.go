@@ -2,6 +2,7 @@ package dht
 
 import (
 	"context"
+	"encoding/base32"
 	"errors"
 	"fmt"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	kad "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p-kad-dht/records"
 	"github.com/libp2p/go-libp2p/core/routing"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/p2p/quota"
@@ -37,6 +39,7 @@ type DHT struct {
 	table     *table
 	announcer *announcer
 	names     names
+	searches  singleflight.Group // for peers
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -48,6 +51,12 @@ type DHT struct {
 	closing  sync.Once
 	closeErr error
 }
+
+// peerNames is how kad-dht writes a peer's ID in the name of a record.
+var peerNames = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// searchTimeout is how long one search for a peer may take.
+const searchTimeout = 30 * time.Second
 
 // Start joins node to the table. A nil opts is valid and means all defaults. It
 // connects to nobody: the table grows by itself with the peers that the node is
@@ -69,7 +78,10 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 		kad.ProtocolPrefix(prefix),
 		kad.Mode(mode),
 		kad.DisableValues(), // peers and providers are all that's needed
-		kad.ProviderDatastore(newProviders()),
+		kad.ProviderDatastore(newProviders(func(name string) quota.Holder {
+			id, _ := peerNames.DecodeString(name) // kad-dht has made it
+			return node.Holder(p2p.ID(id))
+		})),
 		kad.ProviderManagerOpts(
 			records.ProvideValidity(o.RecordTTL),
 			records.ProviderAddrTTL(o.RecordTTL),

@@ -2,11 +2,14 @@ package dht
 
 import (
 	"context"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/ipfs/go-datastore"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // What the tests see of the announcements.
@@ -46,7 +49,7 @@ const MaxOfKey = maxOfKey
 
 // NewSmallProviders is NewProviders with fewer records of all peers and of one.
 func NewSmallProviders(all, ofPeer int) datastore.Batching {
-	p := newProviders()
+	p := newProviders(testHolder)
 	p.max, p.maxOfPeer = all, ofPeer
 	return p
 }
@@ -60,8 +63,8 @@ func Records(d datastore.Batching) (said, kept int) {
 	for _, list := range p.byKey {
 		kept += len(list)
 	}
-	for _, n := range p.share {
-		said += n
+	for _, s := range p.sources {
+		said += s.records
 	}
 	if said != p.all {
 		return -1, kept
@@ -70,7 +73,16 @@ func Records(d datastore.Batching) (said, kept int) {
 }
 
 // NewProviders returns where a DHT keeps the records of others.
-func NewProviders() datastore.Batching { return newProviders() }
+func NewProviders() datastore.Batching { return newProviders(testHolder) }
+
+// testHolder has a peer that is called name@address be there, and one that is
+// called known... be known.
+func testHolder(peer string) quota.Holder {
+	_, addr, _ := strings.Cut(peer, "@")
+	h := quota.Holder{Peer: peer, Known: strings.HasPrefix(peer, "known")}
+	h.Addr, _ = netip.ParseAddr(addr)
+	return h
+}
 
 // What the tests see of claims.
 const (

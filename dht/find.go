@@ -65,6 +65,25 @@ func (d *DHT) FindPeer(ctx context.Context, id p2p.ID) error {
 	return nil
 }
 
+// search asks for a peer, once for all that want it at the time. It goes on when
+// ctx ends.
+func (d *DHT) search(ctx context.Context, id p2p.ID) error {
+	select {
+	case r := <-d.searches.DoChan(string(id), func() (any, error) {
+		if !d.begin() {
+			return nil, ErrClosed
+		}
+		defer d.work.Done()
+		ctx, cancel := context.WithTimeout(d.ctx, searchTimeout)
+		defer cancel()
+		return d.kad.FindPeer(ctx, id)
+	}):
+		return r.Err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 func (d *DHT) findPeer(ctx context.Context, id p2p.ID) error {
 	if id == d.node.ID() {
 		return p2p.ErrSelf
@@ -73,9 +92,7 @@ func (d *DHT) findPeer(ctx context.Context, id p2p.ID) error {
 		return ErrClosed
 	}
 	defer d.work.Done()
-	search, cancel := d.until(ctx)
-	defer cancel()
-	_, err := d.kad.FindPeer(search, id)
+	err := d.search(ctx, id)
 	switch {
 	case err == nil && len(d.node.AddrsOf(id)) > 0:
 		return nil

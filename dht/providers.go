@@ -4,13 +4,16 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
-	"unique"
 
 	"github.com/ipfs/go-datastore"
 	"github.com/ipfs/go-datastore/query"
 	"github.com/libp2p/go-libp2p-kad-dht/records"
+
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // providers keeps who announced which key, for kad-dht. It gives them the form of
@@ -21,49 +24,81 @@ import (
 // Anybody may announce anything, so there are limits. To exceed them is no error,
 // which kad-dht would take for one of the disk.
 type providers struct {
-	mu    sync.Mutex
-	byKey map[string][]record
-	share map[unique.Handle[string]]int // of each peer, in records
-	all   int
+	holder func(peer string) quota.Holder
+
+	mu        sync.Mutex
+	byKey     map[string][]record
+	sources   map[string]*source
+	strangers map[netip.Addr]int // records of strangers at an address
+	all, some int                // records, and those of strangers
 
 	max, maxOfPeer int // maxRecords and maxOfPeer
 }
 
 const (
 	// maxRecords is how many records are kept of all peers together, about
-	// 100 MB. One more takes the place of any: most likely of one of those who
-	// have most, and what an honest peer loses it announces again.
+	// 100 MB, and three quarters of them are the most that strangers have. One more
+	// takes the place of one of the address that has most among samples. What an
+	// honest peer loses it announces again.
 	maxRecords = 1 << 20
+	samples    = 32
 	// maxOfPeer is how many records one peer has, twice as many as the channels
 	// that it may have open. What is more is left out.
 	maxOfPeer = 1 << 17
 	// maxOfKey is how many peers are kept under one key. One more takes the
-	// place of any, so that nobody who floods a key keeps others out for long.
+	// place of one, as above, so that nobody who floods a key keeps others out.
 	maxOfKey = 1024
 )
 
-// A record is the part of a record under one key. A peer has announced many
-// keys: its name is kept once.
+// A record is the part of a record under one key.
 type record struct {
-	peer  unique.Handle[string]
+	from  *source
 	value []byte // when; not ours to read
+}
+
+// A source is a peer that has announced something, often many keys.
+type source struct {
+	peer    string
+	addr    netip.Addr // where it was when it began
+	known   bool       // it is no stranger
+	records int
 }
 
 var _ datastore.Batching = (*providers)(nil)
 
-func newProviders() *providers {
+func newProviders(holder func(peer string) quota.Holder) *providers {
 	return &providers{
-		byKey: map[string][]record{}, share: map[unique.Handle[string]]int{},
+		holder: holder,
+		byKey:  map[string][]record{}, sources: map[string]*source{}, strangers: map[netip.Addr]int{},
 		max: maxRecords, maxOfPeer: maxOfPeer,
 	}
 }
 
 // count counts a record that came, or one that is gone. The lock is held.
-func (p *providers) count(peer unique.Handle[string], n int) {
+func (p *providers) count(s *source, n int) {
 	p.all += n
-	if p.share[peer] += n; p.share[peer] == 0 {
-		delete(p.share, peer)
+	p.sources[s.peer] = s
+	if s.records += n; s.records == 0 {
+		delete(p.sources, s.peer)
 	}
+	if s.known {
+		return
+	}
+	p.some += n
+	if p.strangers[s.addr] += n; p.strangers[s.addr] == 0 {
+		delete(p.strangers, s.addr)
+	}
+}
+
+// source returns a peer that announces something. The lock is held.
+func (p *providers) source(peer string) *source {
+	s := p.sources[peer]
+	if s == nil {
+		h := p.holder(peer)
+		s = &source{peer: strings.Clone(peer), addr: quota.Address(h.Addr), known: h.Known}
+		p.sources[s.peer] = s
+	}
+	return s
 }
 
 // split takes a name apart; ok is false if it can't be one of a record.
@@ -74,13 +109,7 @@ func split(name datastore.Key) (key, peer string, ok bool) {
 }
 
 func find(list []record, peer string) int {
-	h := unique.Make(peer)
-	for i := range list {
-		if list[i].peer == h {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(list, func(r record) bool { return r.from.peer == peer })
 }
 
 // Put implements [datastore.Write]. It keeps value.
@@ -91,46 +120,87 @@ func (p *providers) Put(ctx context.Context, name datastore.Key, value []byte) e
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list, known := p.byKey[key]
-	if i := find(list, peer); i >= 0 {
-		list[i].value = value
+	if i := find(p.byKey[key], peer); i >= 0 {
+		p.byKey[key][i].value = value
 		return nil
 	}
-	r := record{unique.Make(peer), value}
-	if p.share[r.peer] >= p.maxOfPeer {
-		return nil
-	}
-	if p.all >= p.max {
-		p.dropAny()
-		list = p.byKey[key]
-		known = len(list) > 0
-	}
-	switch {
-	case len(list) >= maxOfKey:
-		i := rand.IntN(len(list))
-		p.count(list[i].peer, -1)
-		list[i] = r
-	default:
-		if !known {
-			key = strings.Clone(key) // without the rest of the name
+	from := p.source(peer)
+	if !p.makeRoom(key, from) {
+		if from.records == 0 {
+			delete(p.sources, peer)
 		}
-		p.byKey[key] = append(list, r)
+		return nil
 	}
-	p.count(r.peer, 1)
+	list, known := p.byKey[key]
+	if !known {
+		key = strings.Clone(key) // without the rest of the name
+	}
+	p.byKey[key] = append(list, record{from, value})
+	p.count(from, 1)
 	return nil
 }
 
-// dropAny drops one of the records. The lock is held.
-func (p *providers) dropAny() {
-	for key, list := range p.byKey { // which begins anywhere
-		p.drop(key, list, rand.IntN(len(list)))
-		return
+// makeRoom drops records until there is room for one more under key. It reports
+// false if there is none for this peer. The lock is held.
+func (p *providers) makeRoom(key string, from *source) bool {
+	if from.records >= p.maxOfPeer {
+		return false
 	}
+	if p.all >= p.max || !from.known && p.some >= p.max/4*3 {
+		if !p.dropOne(from, p.sample) {
+			return false
+		}
+	}
+	if list := p.byKey[key]; len(list) >= maxOfKey {
+		return p.dropOne(from, func(yield func(string, int)) {
+			for range samples {
+				yield(key, rand.IntN(len(list)))
+			}
+		})
+	}
+	return true
+}
+
+// sample yields some of the records, at random.
+func (p *providers) sample(yield func(key string, i int)) {
+	n := 0
+	for key, list := range p.byKey { // which begins anywhere
+		yield(key, rand.IntN(len(list)))
+		if n++; n == samples {
+			return
+		}
+	}
+}
+
+// dropOne drops one of the records that sample yields: of the address that has
+// most. It reports false if the one that wants its place has more. The lock is
+// held.
+func (p *providers) dropOne(from *source, sample func(yield func(key string, i int))) bool {
+	most, key, at := -1, "", 0
+	sample(func(k string, i int) {
+		if n := p.weight(p.byKey[k][i].from); n > most {
+			most, key, at = n, k, i
+		}
+	})
+	if most < p.weight(from) || most == 0 && !from.known {
+		return false
+	}
+	p.drop(key, p.byKey[key], at)
+	return true
+}
+
+// weight returns how much others want the place of a record of s: known peers
+// lose theirs to each other alone.
+func (p *providers) weight(s *source) int {
+	if s.known {
+		return 0
+	}
+	return p.strangers[s.addr]
 }
 
 // drop drops the record at i in the list of a key. The lock is held.
 func (p *providers) drop(key string, list []record, i int) {
-	p.count(list[i].peer, -1)
+	p.count(list[i].from, -1)
 	last := len(list) - 1
 	list[i], list[last] = list[last], record{}
 	if p.byKey[key] = list[:last]; last == 0 {
@@ -178,7 +248,7 @@ func (p *providers) Query(ctx context.Context, q query.Query) (query.Results, er
 	var found []query.Entry
 	add := func(key string, list []record) {
 		for _, x := range list {
-			e := query.Entry{Key: records.ProvidersKeyPrefix + key + "/" + x.peer.Value(), Size: len(x.value)}
+			e := query.Entry{Key: records.ProvidersKeyPrefix + key + "/" + x.from.peer, Size: len(x.value)}
 			if !q.KeysOnly {
 				e.Value = x.value
 			}

@@ -126,6 +126,62 @@ func TestProvidersFlood(t *testing.T) {
 	}
 }
 
+// Strangers with many IDs on a few addresses fill the store, and a key. Who was
+// there before, or comes now, from another address has its records.
+func TestProvidersByAddress(t *testing.T) {
+	const all = 8000
+	ctx, d := t.Context(), dht.NewSmallProviders(all, all)
+	name := func(key, peer string) datastore.Key { return datastore.RawKey("/providers/" + key + "/" + peer) }
+	kept := func(key, peer string) bool {
+		has, err := d.Has(ctx, name(key, peer))
+		return has && err == nil
+	}
+	put := func(key, peer string) {
+		if err := d.Put(ctx, name(key, peer), []byte("now")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flood := func() {
+		for i := range 3 * all {
+			put(fmt.Sprintf("K%d", i), fmt.Sprintf("F%d@192.0.2.%d", i, i%16))
+		}
+		for i := range 3 * dht.MaxOfKey {
+			put("crowded", fmt.Sprintf("S%d@192.0.2.%d", i, i%16))
+		}
+	}
+	put("crowded", "before@198.51.100.1")
+	put("known's", "known@192.0.2.1")
+	flood()
+	put("crowded", "after@198.51.100.2")
+	for i := range 20 {
+		put(fmt.Sprintf("H%d", i), "honest@198.51.100.3")
+	}
+	flood()
+	lost := 0
+	for _, x := range [][2]string{{"crowded", "before@198.51.100.1"}, {"crowded", "after@198.51.100.2"}, {"known's", "known@192.0.2.1"}} {
+		if !kept(x[0], x[1]) {
+			t.Errorf("%s is not among the providers of %s", x[1], x[0])
+		}
+	}
+	for i := range 20 {
+		if !kept(fmt.Sprintf("H%d", i), "honest@198.51.100.3") {
+			lost++
+		}
+	}
+	if lost > 1 {
+		t.Errorf("an honest peer has lost %d of 20 records", lost)
+	}
+	if said, kept := dht.Records(d); said != kept || kept > all*3/4+1 {
+		t.Errorf("%d records are kept, %d counted", kept, said)
+	}
+	for i := range all {
+		put(fmt.Sprintf("N%d", i), "known@192.0.2.1")
+	}
+	if !kept("N0", "known@192.0.2.1") || !kept(fmt.Sprintf("N%d", all-2), "known@192.0.2.1") {
+		t.Error("a known peer does not have what strangers had")
+	}
+}
+
 // A search among the records of 20,000 keys.
 func BenchmarkProviders(b *testing.B) {
 	for _, store := range []struct {

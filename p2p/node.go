@@ -97,6 +97,7 @@ func Start(opts *Options) (*Node, error) {
 	}
 	n.host = h
 	n.started.Store(&h)
+	n.known.protect(h.ID())
 	if n.watch, err = watch(h); err != nil {
 		h.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)

@@ -52,6 +52,10 @@ func (g *group) leave() {
 	}
 }
 
+// Address returns what stands for all addresses of one customer: an IPv4 address
+// itself, and the first one of a /56 of IPv6.
+func Address(a netip.Addr) netip.Addr { return prefix(a.Unmap().WithZone(""), 32, 56).Addr() }
+
 // prefix returns the network of an address. That of the zero Addr is the zero
 // Prefix.
 func prefix(a netip.Addr, four, six int) netip.Prefix {
