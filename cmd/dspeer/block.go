@@ -47,7 +47,7 @@ func (c *cli) blockedCommand() *cobra.Command {
 		Short:   "List the IDs of the blocked peers, one a line",
 		Example: `  dspeer blocked`,
 		Args:    cobra.NoArgs,
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, _ []string) error {
 			ids, err := peer.Blocked(ctx)
 			if err != nil {
 				return err

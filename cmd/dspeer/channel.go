@@ -18,7 +18,7 @@ peer that is their home and pairs senders with receivers, and how many sends and
 receives of this peer wait.`,
 		Example: "  dspeer channels\n  dspeer channels --json",
 		Args:    cobra.NoArgs,
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, _ []string) error {
 			list, err := peer.Channels(ctx)
 			if err != nil {
 				return err

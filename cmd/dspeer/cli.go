@@ -25,8 +25,9 @@ const (
 
 // cli is one run of the program.
 type cli struct {
-	in        io.Reader
-	out, errs io.Writer
+	in   io.Reader
+	out  *output
+	errs io.Writer
 
 	data string // --data
 	json bool   // --json, of the commands that have it
@@ -46,7 +47,7 @@ func (e statusError) Error() string { return fmt.Sprintf("exit status %d", int(e
 type usageError struct{ error }
 
 // execute runs the program and returns its exit status.
-func execute(args []string, in io.Reader, out, errs io.Writer) int {
+func execute(args []string, in io.Reader, out *output, errs io.Writer) int {
 	c := &cli{in: in, out: out, errs: errs}
 	root := c.root()
 	root.SetArgs(args)
@@ -54,6 +55,12 @@ func execute(args []string, in io.Reader, out, errs io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(errs)
 	cmd, err := root.ExecuteC()
+	if out.err != nil && (err == nil || c.command == "") { // help and the like, which the library prints
+		if c.command = cmd.Name(); cmd == root {
+			c.command = "help"
+		}
+		err = out.err
+	}
 	return c.status(cmd, err)
 }
 
@@ -108,12 +115,14 @@ interrupted. "wait" and "spawn --follow" exit with the tasklet's own status, or
 
   # on the first again
   dspeer send greetings hello`,
+		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&c.data, "data", "",
 		"data folder of the peer (default dspeer in the user's configuration folder"+defaultHint()+")")
-	c.add(root, c.runCommand(), c.keyCommand())
+	root.SetVersionTemplate("{{.Version}}\n")
+	c.add(root, c.runCommand(), c.keyCommand(), c.versionCommand())
 	c.add(root, c.idCommand(), c.addrsCommand(), c.peersCommand(), c.lookupCommand(), c.connectCommand())
 	c.add(root, c.blockCommand(), c.unblockCommand(), c.blockedCommand())
 	c.add(root, c.spawnCommand(), c.psCommand(), c.infoCommand(), c.refCommand(), c.moveCommand(), c.killCommand(), c.waitCommand(), c.logsCommand())
@@ -144,6 +153,18 @@ func (c *cli) talk(do func(context.Context, *control.Client, []string) error) fu
 		client := control.NewClient(dir)
 		defer client.Close()
 		return untilInterrupted(cmd.Context(), func(ctx context.Context) error { return do(ctx, client, args) })
+	}
+}
+
+// ask makes a command's work out of what talks to the peer and prints the answer:
+// nothing is done whose answer could not be printed.
+func (c *cli) ask(do func(context.Context, *control.Client, []string) error) func(*cobra.Command, []string) error {
+	talk := c.talk(do)
+	return func(cmd *cobra.Command, args []string) error {
+		if err := c.out.ready(); err != nil {
+			return err
+		}
+		return talk(cmd, args)
 	}
 }
 

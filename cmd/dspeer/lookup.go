@@ -23,7 +23,7 @@ right one, as in "dspeer run --accept alice=12D3KooW...".`,
 		Example: `  dspeer lookup alice
   dspeer lookup 12D3KooWQYhT`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			id, err := peer.Lookup(ctx, args[0])
 			if err != nil {
 				return err

@@ -19,7 +19,7 @@ func (c *cli) idCommand() *cobra.Command {
   # let this peer move tasklets to another
   ssh other dspeer run --accept $(dspeer id)`,
 		Args: cobra.NoArgs,
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, _ []string) error {
 			self, err := peer.Self(ctx)
 			if err != nil {
 				return err
@@ -37,7 +37,7 @@ func (c *cli) addrsCommand() *cobra.Command {
 "dspeer connect" and "dspeer run --bootstrap".`,
 		Example: `  dspeer addrs`,
 		Args:    cobra.NoArgs,
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, _ []string) error {
 			self, err := peer.Self(ctx)
 			if err != nil {
 				return err
@@ -57,7 +57,7 @@ one to the relay; and how long a message takes there and back, measured now. The
 name is what the peer calls itself, and no proof of who it is.`,
 		Example: "  dspeer peers\n  dspeer peers --json",
 		Args:    cobra.NoArgs,
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, _ []string) error {
 			list, err := peer.Peers(ctx)
 			if err != nil {
 				return err
@@ -100,7 +100,7 @@ func (c *cli) connectCommand() *cobra.Command {
 		Long:    "Connect connects to the peer at a full address, one of those that \"dspeer addrs\"\nprints there, and prints its ID.",
 		Example: `  dspeer connect /ip4/192.0.2.1/udp/4001/quic-v1/p2p/12D3KooW...`,
 		Args:    cobra.ExactArgs(1),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			id, err := peer.Connect(ctx, args[0])
 			if err != nil {
 				return err

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -20,8 +21,8 @@ func (c *cli) recvCommand() *cobra.Command {
 line, until it has as many as -n says, the channel is closed, or it is
 interrupted. Who sent a message goes on when it was received.
 
-A message that was received and could not be printed, because the command was
-killed or its output was closed, is kept by the peer for its next recv on the
+Nothing is received if the output is closed. A message that was received and could
+not be printed, because the command was killed or the disk was full, is kept by the peer for its next recv on the
 channel, as long as the peer runs.
 
 With --json each line is {"message": "..."}, or {"bytes": "..."} in base64 for a
@@ -30,7 +31,7 @@ message that is not text in UTF-8.`,
   dspeer recv -n 1 greetings`,
 		Args: cobra.ExactArgs(1),
 	}
-	talk := c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+	talk := c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 		ch, err := peer.Channel(ctx, args[0])
 		if err != nil {
 			return err
@@ -60,7 +61,7 @@ func (c *cli) receive(ctx context.Context, ch *control.Channel, count int) error
 			return err
 		}
 		if err := c.printMessage(msg); err != nil {
-			return err
+			return fmt.Errorf("%w; the peer keeps the message for the next recv", err)
 		}
 		if err := ch.Taken(); err != nil {
 			return err

@@ -145,6 +145,7 @@ func (c *cli) run(ctx context.Context, o dstackless.Options) (err error) {
 	self := control.Self{ID: peer.ID(), Name: peer.Name(), Addrs: peer.Addrs()}
 	if err := c.printLines(self, append([]string{self.ID}, self.Addrs...)...); err != nil {
 		o.Logger.Warn("the peer's ID and addresses could not be printed", "err", err)
+		c.out.err = nil // a peer needs no output
 	}
 	select {
 	case <-ctx.Done():

@@ -29,7 +29,7 @@ tasklet.`,
   dspeer spawn hello.wasm
   dspeer spawn --follow hello.wasm -- -v world`,
 		Args: cobra.MinimumNArgs(1),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			wasm, err := readProgram(args[0])
 			if err != nil {
 				return err
@@ -38,8 +38,11 @@ tasklet.`,
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
-			if err := c.printLines(info, string(info.ID)); err != nil || !follow {
-				return err
+			if err := c.printLines(info, string(info.ID)); err != nil {
+				return fmt.Errorf("tasklet %s was started, but its ID could not be printed: %w", info.ID, err)
+			}
+			if !follow {
+				return nil
 			}
 			if err := peer.Output(ctx, string(info.ID), true, c.out); err != nil {
 				return err

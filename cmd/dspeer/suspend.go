@@ -55,7 +55,7 @@ A tasklet that no peer takes goes on here, and drain fails and says why. Suspend
 tasklets stay on this peer's disk.`,
 		Example: `  dspeer drain
   dspeer drain alice bob`,
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			d, err := peer.Drain(ctx, args...)
 			if err != nil {
 				return err
@@ -65,7 +65,7 @@ tasklets stay on this peer's disk.`,
 				lines[i] = string(id)
 			}
 			if err := c.printLines(d, lines...); err != nil {
-				return err
+				return fmt.Errorf("%d tasklets have moved, but their IDs could not be printed: %w", len(lines), err)
 			}
 			if d.Error != "" {
 				return errors.New(d.Error)

@@ -21,7 +21,7 @@ hosts. With --json it tells all that the peer knows of them, their moves and
 what these cost included.`,
 		Example: "  dspeer ps\n  dspeer ps --json",
 		Args:    cobra.NoArgs,
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, _ []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, _ []string) error {
 			list, err := peer.Tasklets(ctx)
 			if err != nil {
 				return err
@@ -47,7 +47,7 @@ peer neither started nor hosts, named by its whole ID, it tells where it is, and
 all else if "dspeer ref" is given.`,
 		Example: "  dspeer info 3f2a\n  dspeer info 3f2a --json",
 		Args:    cobra.ExactArgs(1),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			info, err := peer.Info(ctx, args[0])
 			if err != nil {
 				return err
@@ -67,7 +67,7 @@ can do everything with the tasklet as long as that lives: it is a secret.`,
 		Example: `  dspeer ref 3f2a
   dspeer move $(ssh other dspeer ref 3f2a) alice`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			ref, err := peer.Ref(ctx, args[0])
 			if err != nil {
 				return err
@@ -143,12 +143,15 @@ The peer must accept tasklets from here: see --accept of "dspeer run".`,
 		Example: `  dspeer move 3f2a alice
   dspeer move 3f2a 12D3KooW...`,
 		Args: cobra.ExactArgs(2),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			info, err := peer.Move(ctx, args[0], args[1])
 			if err != nil {
 				return err
 			}
-			return c.printLines(info, moveText(info, args[1]))
+			if err := c.printLines(info, moveText(info, args[1])); err != nil {
+				return fmt.Errorf("tasklet %s has moved, but that could not be printed: %w", info.ID, err)
+			}
+			return nil
 		}),
 	})
 }
@@ -195,7 +198,7 @@ which it is found wherever it is.`,
 		Example: `  dspeer where 3f2a
   dspeer where 3f2a0c5d9b1e4f7788a1b2c3d4e5f607`,
 		Args: cobra.ExactArgs(1),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			p, err := peer.Where(ctx, args[0])
 			if err != nil {
 				return err
@@ -230,7 +233,7 @@ standard output and standard error, wherever it was. The peer that started the
 tasklet knows; with --follow, logs goes on until the tasklet has ended.`,
 		Example: "  dspeer logs 3f2a\n  dspeer logs -f 3f2a",
 		Args:    cobra.ExactArgs(1),
-		RunE: c.talk(func(ctx context.Context, peer *control.Client, args []string) error {
+		RunE: c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 			return peer.Output(ctx, args[0], follow, c.out)
 		}),
 	}
