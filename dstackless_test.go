@@ -149,4 +149,7 @@ func TestNotAProgram(t *testing.T) {
 	}
 }
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	tasklet.RunCompiler()
+	goleak.VerifyTestMain(m)
+}

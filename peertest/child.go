@@ -26,7 +26,10 @@ const processEnv = "DSTACKLESS_PEERTEST_PROCESS"
 //
 // In a process that [StartProcess] has started, it is the peer and never
 // returns. In any other it does nothing.
+//
+// It also calls [tasklet.RunCompiler].
 func RunProcess() {
+	tasklet.RunCompiler()
 	if os.Getenv(processEnv) == "" {
 		return
 	}

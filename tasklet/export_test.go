@@ -7,6 +7,7 @@ import (
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/abi"
+	"github.com/dstackless/dstackless/tasklet/compiler"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
@@ -26,16 +27,11 @@ func DecodeContinuation(data []byte, limit uint64) (*Continuation, error) {
 	return decodeContinuation(data, limit)
 }
 
-// CodeSize returns how long the code of a program is at h, 0 if it is not there.
-func (h *Host) CodeSize(program string) int {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	c := h.programs[program]
-	if c == nil {
-		return 0
-	}
-	return len(c.code.Program().Code())
-}
+// Programs lists the programs that h has in memory.
+func (h *Host) Programs() []compiler.Info { return h.compiler.Programs() }
+
+// LimitCompiler has a host that is started with o compile within other limits.
+func LimitCompiler(o *Options, limits compiler.Options) { o.compiler = limits }
 
 // Arriving returns the tasklets that are being moved to h.
 func (h *Host) Arriving() (ids []ID) {

@@ -175,7 +175,7 @@ func freeze(t *testing.T, code *sandbox.Code, after int, inLoop bool) (c tasklet
 	}
 	c.Memory = tasklet.PageList{Size: uint64(len(i.Memory()))}
 	was := make([]byte, len(i.Memory()))
-	copy(was, code.Program().Image())
+	copy(was, code.Image())
 	for at := 0; at < len(was); at += 4096 {
 		if now := i.Memory()[at:][:4096]; !bytes.Equal(now, was[at:][:4096]) {
 			hash := sha256.Sum256(now)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/compiler"
 	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/program"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -25,9 +26,9 @@ type guest struct {
 
 	// Guarded by the process's mutex.
 	inst    *sandbox.Instance // nil while it is suspended
-	code    *sandbox.Code
-	calls   map[uint64]call // without answer, by the program's number
-	errands int             // of them
+	code    *compiler.Program // that inst is made of
+	calls   map[uint64]call   // without answer, by the program's number
+	errands int               // of them
 	ends    map[channel.Name]channel.Endpoint
 	ops     sync.WaitGroup
 	own     sync.WaitGroup // moves that the program asked for
@@ -41,15 +42,15 @@ func newGuest(p *process) *guest {
 }
 
 // instantiate gives the process its sandbox.
-func (g *guest) instantiate(code *sandbox.Code) error {
-	inst, err := code.New(g.config())
+func (g *guest) instantiate(prog *compiler.Program) error {
+	inst, err := prog.Code().New(g.config())
 	if err != nil {
 		return err
 	}
-	g.book = ledger{image: code.Program().Image()}
+	g.book = ledger{image: prog.Code().Image()}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.code, g.inst, g.awake = code, inst, true
+	g.code, g.inst, g.awake = prog.Share(), inst, true
 	return nil
 }
 
@@ -65,11 +66,12 @@ func (g *guest) load(ctx context.Context, s *hosted) error {
 	if err != nil {
 		return err
 	}
-	code, err := g.host.fetch(ctx, g.program, origin)
+	prog, err := g.host.fetch(ctx, g.program, origin)
 	if err != nil {
 		return err
 	}
-	if err := g.instantiate(code); err != nil || s.Pages == "" {
+	defer prog.Release()
+	if err := g.instantiate(prog); err != nil || s.Pages == "" {
 		return err
 	}
 	size := s.Cont.Memory.Size
@@ -129,8 +131,8 @@ func (g *guest) attend(inst *sandbox.Instance) {
 
 func (g *guest) unload() error {
 	g.mu.Lock()
-	inst := g.inst
-	g.inst, g.awake = nil, false
+	inst, code := g.inst, g.code
+	g.inst, g.code, g.awake = nil, nil, false
 	g.mu.Unlock()
 	g.leaveChannels()
 	g.closePages()
@@ -138,6 +140,7 @@ func (g *guest) unload() error {
 	if inst == nil {
 		return nil
 	}
+	defer code.Release()
 	return inst.Close()
 }
 

@@ -33,6 +33,7 @@ import (
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/compiler"
 	"github.com/dstackless/dstackless/tasklet/content"
 	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -44,16 +45,17 @@ const DefaultMemoryLimit = sandbox.DefaultMemoryLimit
 // A Host is this peer's part in hosting tasklets. It is safe for concurrent
 // use.
 type Host struct {
-	node    *p2p.Node
-	self    string // the node's ID
-	table   *dht.DHT
-	store   *content.Store
-	space   channel.Space
-	runtime *sandbox.Runtime
-	disk    *journal.Journal // nil without a data folder
-	opts    Options
-	log     *slog.Logger
-	pages   *lru.Cache[pageHash, []byte]
+	node     *p2p.Node
+	self     string // the node's ID
+	table    *dht.DHT
+	store    *content.Store
+	space    channel.Space
+	compiler *compiler.Compiler
+	disk     *journal.Journal // nil without a data folder
+	opts     Options
+	log      *slog.Logger
+	pages    *lru.Cache[pageHash, []byte]
+	spawned  *lru.Cache[[sha256.Size]byte, string] // CIDs of programs that were spawned here, by what they are
 
 	ctx  context.Context // ends at Close
 	stop context.CancelFunc
@@ -68,9 +70,7 @@ type Host struct {
 	mu        sync.Mutex
 	closed    bool
 	draining  bool
-	programs  map[string]*compiled
-	spawned   map[[sha256.Size]byte]string // CIDs of those that were spawned here, by what they are
-	processes map[ID]*process              // that are here, or ended here
+	processes map[ID]*process // that are here, or ended here
 	arriving  map[ID]*arrival
 	partials  map[ID]*process // whose transfer to here broke off
 	departed  map[ID]departure
@@ -86,6 +86,10 @@ const pageCache = 16 << 10
 
 // maxKept is how many pages of one tasklet are put there: 16 MiB.
 const maxKept = pageCache / 4
+
+// maxSpawned is of how many programs that were spawned here it is known by their
+// bytes what their CID is, so that they are not checked and stored again.
+const maxSpawned = 1024
 
 // Start makes node a host of tasklets, which use the channels of space.
 // Programs come from store, and the tasklets of others are found in table.
@@ -106,7 +110,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
 		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter, wall: time.Now,
-		programs: map[string]*compiled{}, spawned: map[[sha256.Size]byte]string{}, processes: map[ID]*process{}, arriving: map[ID]*arrival{},
+		processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, sighted: map[ID]sighting{},
 	}
@@ -122,7 +126,8 @@ func (h *Host) open() (err error) {
 	if err := h.define(h.opts.Functions); err != nil {
 		return err
 	}
-	if h.runtime, err = sandbox.NewRuntime(h.ctx, &sandbox.Options{CacheDir: h.opts.CacheDir}); err != nil {
+	h.compiler = compiler.New(h.opts.compiling())
+	if h.spawned, err = lru.New[[sha256.Size]byte, string](maxSpawned); err != nil {
 		return err
 	}
 	if h.pages, err = lru.New[pageHash, []byte](pageCache); err != nil {
@@ -157,13 +162,8 @@ func (h *Host) release() error {
 	for _, p := range h.partials {
 		p.engine.unload()
 	}
-	for _, c := range h.programs {
-		if c.code != nil {
-			errs = append(errs, c.code.Close())
-		}
-	}
-	if h.runtime != nil {
-		errs = append(errs, h.runtime.Close())
+	if h.compiler != nil {
+		errs = append(errs, h.compiler.Close())
 	}
 	if h.disk != nil {
 		errs = append(errs, h.disk.Close())

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/tasklet/abi"
+	"github.com/dstackless/dstackless/tasklet/compiler"
 )
 
 // A LimitName says what a limit bounds.
@@ -21,6 +22,10 @@ const (
 	LimitState    LimitName = "state of a function"        // bytes, of one tasklet: MaxFunctionState
 	LimitReceived LimitName = "received and not taken"     // bytes, of one function
 	LimitRequests LimitName = "requests to other tasklets" // under way, of one tasklet
+
+	LimitCompileMemory = LimitName(compiler.Memory) // bytes, of one program of another peer: compiler.ChildMemory
+	LimitCompileTime   = LimitName(compiler.Time)   // nanoseconds, of one program of another peer: compiler.ChildTime
+	LimitPrograms      = LimitName(compiler.InUse)  // bytes, of the programs of one other peer: compiler.OfOnePeer
 )
 
 // A LimitError says which limit of a peer a tasklet exceeded, or would have. It
@@ -54,7 +59,7 @@ func (e *LimitError) Unwrap() error { return ErrLimit }
 // quantity returns n with the unit of the limit.
 func (e *LimitError) quantity(n uint64) string {
 	switch e.Limit {
-	case LimitCPU:
+	case LimitCPU, LimitCompileTime:
 		return time.Duration(n).String()
 	case LimitTasklets, LimitRequests:
 		return fmt.Sprint(n)

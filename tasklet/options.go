@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/compiler"
 )
 
 // Options are the settings of a [Host].
@@ -25,8 +26,12 @@ type Options struct {
 	DataDir string
 
 	// CacheDir is the folder for compiled code, which several hosts may
-	// share. Default: the folder compiled in DataDir, if there is one;
-	// otherwise programs are compiled again each time the host starts.
+	// share. It has at most 1 GiB; what was not used for longest is removed
+	// first. Default: the folder compiled in DataDir, if there is one;
+	// otherwise a temporary one that is removed when the host is closed.
+	//
+	// What other peers bring is compiled by a process of its own only if the
+	// executable calls [RunCompiler].
 	CacheDir string
 
 	// Checkpoint is the time between two records of each tasklet that runs
@@ -60,4 +65,6 @@ type Options struct {
 
 	// Logger takes what an operator may want to know. Default: silence.
 	Logger *slog.Logger
+
+	compiler compiler.Options // of tests
 }

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"time"
 
+	"github.com/dstackless/dstackless/tasklet/compiler"
 	"github.com/dstackless/dstackless/tasklet/program"
-	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // keep keeps what came of a tasklet whose transfer broke off or was aborted, so
@@ -66,13 +66,13 @@ func (h *Host) dropPartial(p *process) {
 
 // open gives the process of an arrival a sandbox, in which is what an earlier
 // attempt brought, and a log.
-func (a *arrival) open(code *sandbox.Code) (err error) {
+func (a *arrival) open(prog *compiler.Program) (err error) {
 	h, p := a.host, a.guest()
 	p.args = a.offer.Args
 	if p.inst != nil && p.inst.Memory() != nil {
-		return p.again(code)
+		return p.again(prog)
 	}
-	if err := p.instantiate(code); err != nil {
+	if err := p.instantiate(prog); err != nil {
 		return err
 	}
 	if h.disk == nil {
@@ -85,7 +85,7 @@ func (a *arrival) open(code *sandbox.Code) (err error) {
 		}
 		h.log.Warn("what came of a tasklet before cannot be used", "tasklet", p.id, "error", err)
 		p.engine.unload()
-		if err := errors.Join(h.disk.Remove(p.saved.Pages), p.instantiate(code)); err != nil {
+		if err := errors.Join(h.disk.Remove(p.saved.Pages), p.instantiate(prog)); err != nil {
 			return err
 		}
 	}
@@ -99,10 +99,11 @@ func (a *arrival) open(code *sandbox.Code) (err error) {
 }
 
 // again makes the memory of an earlier attempt that of this one.
-func (p *guest) again(code *sandbox.Code) error {
-	old, book := p.inst, p.book
+func (p *guest) again(prog *compiler.Program) error {
+	old, code, book := p.inst, p.code, p.book
+	defer code.Release()
 	defer old.Close()
-	if err := p.instantiate(code); err != nil {
+	if err := p.instantiate(prog); err != nil {
 		return err
 	}
 	have := old.Memory()

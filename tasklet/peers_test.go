@@ -50,6 +50,7 @@ func must[T any](t testing.TB) func(v T, err error) T {
 var cache string
 
 func TestMain(m *testing.M) {
+	tasklet.RunCompiler()
 	if os.Getenv(beProcess) != "" {
 		os.Exit(serveProcess())
 	}

@@ -16,11 +16,12 @@ func (g *guest) take(a *arrival) error {
 		return err
 	}
 	c.within(fetchTimeout + stepTimeout)
-	code, err := h.fetch(a.ctx, a.offer.Program, a.from)
+	prog, err := h.fetch(a.ctx, a.offer.Program, a.from)
 	if err != nil {
 		return err
 	}
-	if err := a.open(code); err != nil {
+	defer prog.Release()
+	if err := a.open(prog); err != nil {
 		return err
 	}
 	if err := c.sendBytes(tagReady, a.asks()); err != nil {

@@ -3,24 +3,9 @@ package tasklet
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
-	"sync"
 	"time"
-
-	"github.com/ipfs/go-cid"
-
-	"github.com/dstackless/dstackless/p2p"
-	"github.com/dstackless/dstackless/tasklet/content"
-	"github.com/dstackless/dstackless/tasklet/program"
-	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
-
-// A compiled is a program that this host has run. It stays compiled.
-type compiled struct {
-	mu   sync.Mutex // held while it is being fetched and compiled
-	code *sandbox.Code
-}
 
 // Spawn starts a program on this peer, as a tasklet. Wasm is an ordinary Go
 // program, built with GOOS=wasip1 GOARCH=wasm; args are its arguments, without
@@ -42,33 +27,30 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 	}
 	defer h.wg.Done()
 	sum := sha256.Sum256(wasm)
-	h.mu.Lock()
-	id := h.spawned[sum]
-	h.mu.Unlock()
-	if id == "" {
+	id, known := h.spawned.Get(sum)
+	if !known {
 		var err error
 		if id, err = h.introduce(ctx, wasm); err != nil {
 			return nil, err
 		}
-		h.mu.Lock()
-		h.spawned[sum] = id
-		h.mu.Unlock()
+		h.spawned.Add(sum, id)
 	}
 	return h.begin(ctx, work{program: id, args: args}, nil)
 }
 
-// introduce checks, stores and compiles a program, and returns its CID.
+// introduce stores a program, checks and compiles it, and returns its CID.
 func (h *Host) introduce(ctx context.Context, wasm []byte) (id string, err error) {
-	prog, err := h.read(wasm)
-	if err != nil {
-		return "", err
-	}
 	c, err := h.store.Add(ctx, wasm)
 	if err != nil {
 		return "", err
 	}
-	_, err = h.compile(ctx, c.String(), func() (*program.Program, error) { return prog, nil })
-	return c.String(), err
+	id = c.String()
+	prog, err := h.compiled(ctx, id, "", func(context.Context) ([]byte, error) { return wasm, nil })
+	if err != nil {
+		return "", err
+	}
+	prog.Release()
+	return id, nil
 }
 
 // Go starts a function on this peer, as a tasklet. The peer must have the
@@ -153,69 +135,4 @@ func (p *process) born(ctx context.Context, s *hosted, r *record) error {
 		return err
 	}
 	return p.saveHosted(s, r.save)
-}
-
-// compile returns the code of the program with that CID, which load loads if
-// it has not run here yet.
-func (h *Host) compile(ctx context.Context, id string, load func() (*program.Program, error)) (*sandbox.Code, error) {
-	h.mu.Lock()
-	c := h.programs[id]
-	if c == nil {
-		c = &compiled{}
-		h.programs[id] = c
-	}
-	h.mu.Unlock()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.code != nil {
-		return c.code, nil
-	}
-	prog, err := load()
-	if err != nil {
-		return nil, err
-	}
-	c.code, err = h.runtime.Compile(ctx, prog)
-	return c.code, err
-}
-
-// fetchTimeout bounds the time to get a program from another peer.
-const fetchTimeout = 5 * time.Minute
-
-// fetch returns the code of the program with that CID, from the peer from or
-// from any other that has it. One that does not come from this peer itself may
-// have program.MaxForeignModule bytes.
-func (h *Host) fetch(ctx context.Context, id string, from p2p.ID) (*sandbox.Code, error) {
-	c, err := cid.Decode(id)
-	if err != nil {
-		return nil, fmt.Errorf("%w: program: %w", ErrContinuation, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	limit := int64(program.MaxForeignModule)
-	if from == h.node.ID() {
-		limit = program.MaxModule
-	}
-	return h.compile(ctx, c.String(), func() (*program.Program, error) {
-		wasm, err := h.store.Get(ctx, c, limit, from)
-		if errors.Is(err, content.ErrTooLarge) {
-			return nil, fmt.Errorf("%w: a program that another peer brings may have %d bytes: %w", ErrProgram, limit, err)
-		}
-		if err != nil {
-			return nil, err
-		}
-		return h.read(wasm)
-	})
-}
-
-// read loads a program in the form in which this host runs it.
-func (h *Host) read(wasm []byte) (*program.Program, error) {
-	load := program.Load
-	if h.opts.TrustLoops {
-		load = program.LoadTrusted
-	}
-	prog, err := load(wasm)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrProgram, err)
-	}
-	return prog, nil
 }

@@ -15,12 +15,14 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/dstackless/dstackless/control"
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 // patience is how long a script waits for what must come.
 const patience = time.Minute
 
 func TestMain(m *testing.M) {
+	tasklet.RunCompiler()
 	testscript.Main(m, map[string]func(){"dspeer": main, "embeds": embeds})
 }
 

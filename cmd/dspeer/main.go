@@ -2,6 +2,13 @@
 // running peer: see "dspeer help".
 package main
 
-import "os"
+import (
+	"os"
 
-func main() { os.Exit(execute(os.Args[1:], input{os.Stdin}, &output{file: os.Stdout}, os.Stderr)) }
+	"github.com/dstackless/dstackless/tasklet"
+)
+
+func main() {
+	tasklet.RunCompiler()
+	os.Exit(execute(os.Args[1:], input{os.Stdin}, &output{file: os.Stdout}, os.Stderr))
+}

@@ -24,9 +24,12 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 func main() {
+	tasklet.RunCompiler()
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/examples/nat/internal/lab"
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 // long has every combination tried of what is told apart; else a choice of them.
@@ -25,6 +26,7 @@ const module = "github.com/dstackless/dstackless"
 
 // TestMain runs the tests in namespaces of their own.
 func TestMain(m *testing.M) {
+	tasklet.RunCompiler()
 	flag.Parse()
 	if _, inside := lab.Inside(); inside {
 		// A network waits most of the time.

@@ -21,7 +21,7 @@ func TestBuild(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := files(t, dir)
-	if len(before) != 1 {
+	if len(before) != 2 { // machine code, and what was loaded
 		t.Fatalf("the folder of compiled code has %q", before)
 	}
 	runtime, err := sandbox.NewRuntime(t.Context(), &sandbox.Options{CacheDir: dir})

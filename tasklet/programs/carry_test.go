@@ -78,7 +78,7 @@ func carry(ctx context.Context, t *testing.T, rnd *rand.Rand, rest time.Duration
 		if err := next.Grow(state.Pages); err != nil {
 			t.Fatal(err)
 		}
-		copyPages(next.Memory(), i.Memory(), code.Program().Image())
+		copyPages(next.Memory(), i.Memory(), code.Image())
 		i.Close()
 		i = next
 		if err := errors.Join(next.Adopt(state), next.Continue()); err != nil {

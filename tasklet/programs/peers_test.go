@@ -29,6 +29,7 @@ const memoryLimit = 1 << 30
 var workdir string
 
 func TestMain(m *testing.M) {
+	tasklet.RunCompiler()
 	flag.Parse()
 	var err error
 	if workdir, err = os.MkdirTemp("", "programs"); err != nil {

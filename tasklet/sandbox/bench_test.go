@@ -12,24 +12,36 @@ import (
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
-// BenchmarkLoad checks and rewrites a program.
-func BenchmarkLoad(b *testing.B) {
-	guest(b, "mix")
-	wasm, err := os.ReadFile(filepath.Join(workdir, "mix.wasm"))
+// module returns the program in testdata of that name, as it was built.
+func module(b *testing.B, name string) []byte {
+	guest(b, name)
+	wasm, err := os.ReadFile(filepath.Join(workdir, name+".wasm"))
 	if err != nil {
 		b.Fatal(err)
 	}
+	return wasm
+}
+
+func load(b *testing.B, wasm []byte) *program.Program {
+	p, err := program.Load(wasm)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return p
+}
+
+// BenchmarkLoad checks and rewrites a program.
+func BenchmarkLoad(b *testing.B) {
+	wasm := module(b, "mix")
 	b.SetBytes(int64(len(wasm)))
 	for b.Loop() {
-		if _, err := program.Load(wasm); err != nil {
-			b.Fatal(err)
-		}
+		load(b, wasm)
 	}
 }
 
 // BenchmarkCompile compiles a program with nothing in the cache.
 func BenchmarkCompile(b *testing.B) {
-	p := guest(b, "mix").Program()
+	p := load(b, module(b, "mix"))
 	for b.Loop() {
 		r, err := sandbox.NewRuntime(context.Background(), nil)
 		if err != nil {
@@ -44,7 +56,7 @@ func BenchmarkCompile(b *testing.B) {
 
 // BenchmarkCompileCached compiles a program that is in the cache on disk.
 func BenchmarkCompileCached(b *testing.B) {
-	p := guest(b, "mix").Program()
+	p := load(b, module(b, "mix"))
 	dir := b.TempDir()
 	compile := func() {
 		r, err := sandbox.NewRuntime(context.Background(), &sandbox.Options{CacheDir: dir})

@@ -52,10 +52,10 @@ type Config struct {
 
 // Code is a compiled program. It is safe for concurrent use.
 type Code struct {
-	engine  wazero.Runtime
-	module  wazero.CompiledModule
-	program *program.Program
-	image   *image
+	engine wazero.Runtime
+	module wazero.CompiledModule
+	pages  uint32 // of memory, at the start
+	image  *image
 
 	newMemory func(limit uint64) (*memory, error) // the best that the system has
 
@@ -63,8 +63,9 @@ type Code struct {
 	idle []*engine
 }
 
-// Program returns what was compiled.
-func (c *Code) Program() *program.Program { return c.program }
+// Image returns the memory contents with which the program starts, see
+// [program.Program.Image]. They are valid until Close, and must not be changed.
+func (c *Code) Image() []byte { return c.image.data }
 
 // Close frees the code. All its instances must be closed before.
 func (c *Code) Close() error {
@@ -88,11 +89,11 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 		cfg.Wall = time.Now
 	}
 	limit := min(cfg.MemoryLimit, 1<<32) / program.PageSize * program.PageSize
-	if need := uint64(c.program.Pages()) * program.PageSize; need > limit {
+	if need := uint64(c.pages) * program.PageSize; need > limit {
 		return nil, fmt.Errorf("%w: the program starts with %d bytes; its limit is %d", ErrMemory, need, cfg.MemoryLimit)
 	}
 	if cfg.Reserve != nil {
-		if err := cfg.Reserve(uint64(c.program.Pages()) * program.PageSize); err != nil {
+		if err := cfg.Reserve(uint64(c.pages) * program.PageSize); err != nil {
 			return nil, fmt.Errorf("sandbox: instantiate: %w", err)
 		}
 	}
@@ -100,7 +101,7 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: reserve %d bytes: %w", limit, err)
 	}
-	mem.grow(uint64(c.program.Pages()) * program.PageSize)
+	mem.grow(uint64(c.pages) * program.PageSize)
 	if err := mem.load(c.image); err != nil {
 		mem.free()
 		return nil, fmt.Errorf("sandbox: instantiate: %w", err)

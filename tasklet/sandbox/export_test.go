@@ -96,7 +96,7 @@ func (i *Instance) SetShadow(kind string) error {
 // every system: memory that is allocated, and moves, copies of the image, and
 // snapshots that compare. It need not be closed.
 func (c *Code) Plain() *Code {
-	return &Code{engine: c.engine, module: c.module, program: c.program, image: c.image, newMemory: newPlain}
+	return &Code{engine: c.engine, module: c.module, pages: c.pages, image: c.image, newMemory: newPlain}
 }
 
 // Alarmed reports whether the guest has an alarm that is to wake it.

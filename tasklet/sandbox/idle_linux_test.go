@@ -52,7 +52,7 @@ func TestTrim(t *testing.T) {
 			rests(t, i)
 			there, used := 0, 0
 			if err := i.AtSafePoint(within(t), func(memory []byte) {
-				from := (len(guest(t, "sleep").Program().Image()) + 4095) / 4096
+				from := (len(guest(t, "sleep").Image()) + 4095) / 4096
 				for n, present := range presentPages(t, memory) {
 					if n < from || !present {
 						continue

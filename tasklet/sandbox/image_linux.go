@@ -10,18 +10,19 @@ import (
 // An image is a program's initial memory contents, in a file that exists in
 // memory only, so that instances share what they do not change.
 type image struct {
-	data []byte
-	fd   int // -1: copy data
+	data []byte // the file's contents, if there is one
+	fd   int    // -1: copy data
 }
 
+// newImage keeps data if it cannot have a file.
 func newImage(data []byte) (*image, error) {
-	img := &image{data: data, fd: -1}
+	plain := &image{data: data, fd: -1}
 	if len(data) == 0 || len(data)%os.Getpagesize() != 0 {
-		return img, nil
+		return plain, nil
 	}
 	fd, err := unix.MemfdCreate("dstackless-image", unix.MFD_CLOEXEC)
 	if err != nil {
-		return img, nil // an old kernel, or forbidden: instances get copies
+		return plain, nil // an old kernel, or forbidden: instances get copies
 	}
 	for done := 0; done < len(data); {
 		n, err := unix.Write(fd, data[done:])
@@ -30,18 +31,23 @@ func newImage(data []byte) (*image, error) {
 		}
 		if err != nil {
 			unix.Close(fd)
-			return img, nil
+			return plain, nil
 		}
 		done += n
 	}
-	img.fd = fd
-	return img, nil
+	shared, err := unix.Mmap(fd, 0, len(data), unix.PROT_READ, unix.MAP_SHARED)
+	if err != nil {
+		unix.Close(fd)
+		return plain, nil
+	}
+	return &image{data: shared, fd: fd}, nil
 }
 
 func (img *image) close() {
 	if img.fd >= 0 {
+		unix.Munmap(img.data)
 		unix.Close(img.fd)
-		img.fd = -1
+		img.data, img.fd = nil, -1
 	}
 }
 

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 
@@ -68,12 +69,28 @@ func (r *Runtime) Close() error {
 // The error names the first function that p wants of its host and that there
 // is none of.
 func (r *Runtime) Compile(ctx context.Context, p *program.Program) (*Code, error) {
+	return r.compile(experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0)), p)
+}
+
+// ErrNotCompiled says that the cache does not have the code of a program.
+var ErrNotCompiled = errors.New("sandbox: the program is not in the cache of compiled code")
+
+// Load is like Compile for a program whose code is in the cache. It never
+// compiles: its error wraps [ErrNotCompiled] if the code is not there.
+func (r *Runtime) Load(ctx context.Context, p *program.Program) (*Code, error) {
+	// The workers look whether their context has ended before they compile
+	// anything; what is found in the cache is not their business.
+	ctx, cancel := context.WithCancelCause(ctx)
+	cancel(ErrNotCompiled)
+	return r.compile(experimental.WithCompilationWorkers(ctx, 2), p)
+}
+
+func (r *Runtime) compile(ctx context.Context, p *program.Program) (*Code, error) {
 	for _, imp := range p.Imports() {
 		if !provided(imp) {
 			return nil, fmt.Errorf("sandbox: the program imports %q from %q, which no sandbox has", imp.Name, imp.Module)
 		}
 	}
-	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
 	module, err := r.engine.CompileModule(ctx, p.Code())
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: compile: %w", err)
@@ -83,5 +100,5 @@ func (r *Runtime) Compile(ctx context.Context, p *program.Program) (*Code, error
 		module.Close(ctx)
 		return nil, fmt.Errorf("sandbox: image: %w", err)
 	}
-	return &Code{engine: r.engine, module: module, program: p, image: image, newMemory: newMemory}, nil
+	return &Code{engine: r.engine, module: module, pages: p.Pages(), image: image, newMemory: newMemory}, nil
 }

@@ -70,7 +70,7 @@ func TestSnapshot(t *testing.T) {
 				if s.Size() != uint64(len(memory)) {
 					t.Errorf("size %d, want %d", s.Size(), len(memory))
 				}
-				image := guest(t, args[0]).Program().Image()
+				image := guest(t, args[0]).Image()
 				for at := 0; at < len(memory); at += sandbox.SnapshotPage {
 					n, want := uint32(at/sandbox.SnapshotPage), memory[at:at+sandbox.SnapshotPage]
 					if !s.Equal(n, want) {

@@ -12,12 +12,14 @@ import (
 	"os/signal"
 
 	"github.com/dstackless/dstackless"
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 // The example stays on this machine. Without Listen, the peer is there for all.
 var loopback = []string{"/ip4/127.0.0.1/udp/0/quic-v1", "/ip4/127.0.0.1/tcp/0"}
 
 func main() {
+	tasklet.RunCompiler() // this executable also compiles what others bring
 	log.SetFlags(0)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

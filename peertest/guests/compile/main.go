@@ -1,4 +1,4 @@
-// Command compile puts the machine code of programs into a folder of compiled
+// Command compile puts programs into a folder of compiled
 // code: compile DIR PROGRAM...
 package main
 
@@ -7,8 +7,7 @@ import (
 	"log"
 	"os"
 
-	"github.com/dstackless/dstackless/tasklet/program"
-	"github.com/dstackless/dstackless/tasklet/sandbox"
+	"github.com/dstackless/dstackless/tasklet/compiler"
 )
 
 func main() {
@@ -17,24 +16,13 @@ func main() {
 	if len(os.Args) < 3 {
 		log.Fatal("want DIR PROGRAM...")
 	}
-	runtime, err := sandbox.NewRuntime(context.Background(), &sandbox.Options{CacheDir: os.Args[1]})
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer runtime.Close()
 	for _, file := range os.Args[2:] {
 		wasm, err := os.ReadFile(file)
 		if err != nil {
 			log.Fatal(err)
 		}
-		p, err := program.Load(wasm)
-		if err != nil {
+		if err := compiler.Precompile(context.Background(), wasm, os.Args[1]); err != nil {
 			log.Fatalf("%s: %v", file, err)
 		}
-		code, err := runtime.Compile(context.Background(), p)
-		if err != nil {
-			log.Fatalf("%s: %v", file, err)
-		}
-		code.Close()
 	}
 }
