@@ -12,7 +12,10 @@ import (
 // coming here is refused.
 type Limits struct {
 	// Memory is how many bytes of memory each tasklet may have. Default:
-	// [DefaultMemoryLimit].
+	// [DefaultMemoryLimit]. The Go runtime of a program that is started here is
+	// told to stay below it (GOMEMLIMIT, see sandbox.Config), and goes by that
+	// also at a peer with another limit: with a higher one it collects garbage
+	// earlier than it must, with a lower one it may run out of memory.
 	Memory uint64
 
 	// CPU is how long a tasklet may compute in all its life, by the host's

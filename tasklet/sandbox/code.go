@@ -24,6 +24,13 @@ type Config struct {
 	// code excluded. The default is DefaultMemoryLimit, the maximum 4 GiB.
 	// A program that wants more ends with Go's "out of memory" and exit
 	// status 2, and Exit returns ErrMemory.
+	//
+	// A program that starts finds in its environment a GOMEMLIMIT that is
+	// lower: of the memory beyond its own data it leaves a 16th and 4 MiB, or
+	// half, if that is less. So its runtime collects garbage before the limit
+	// is reached, and a program can keep some two thirds of its memory alive.
+	// The runtime reads it once: a program that is carried on under another
+	// limit goes by the one under which it was started.
 	MemoryLimit uint64
 
 	// Reserve, if set, is asked before the program's memory becomes size
@@ -108,7 +115,7 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 	}
 	mem.reserve = cfg.Reserve
 	i := &Instance{
-		cfg: cfg, code: c, mem: mem, patience: restAfter,
+		cfg: cfg, code: c, mem: mem, environ: environ(limit, c.image.data), patience: restAfter,
 		wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{},
 	}
 	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)

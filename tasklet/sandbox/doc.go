@@ -4,7 +4,7 @@
 //
 // It is mechanism alone. A guest sees a clock, randomness, its arguments, an
 // output, and one way to ask for more ([Handler]); it has no files, no network
-// and no environment. What a guest's requests mean, who may run what and how a
+// and nothing in its environment but its memory limit ([Config]). What a guest's requests mean, who may run what and how a
 // stopped program travels is the business of others.
 //
 // # Safe points

@@ -30,11 +30,12 @@ type instanceKey struct{}
 // An Instance is one run of a program. Its methods are safe for concurrent
 // use.
 type Instance struct {
-	cfg   Config
-	code  *Code
-	ctx   context.Context
-	mem   *memory
-	clock clock
+	cfg     Config
+	code    *Code
+	ctx     context.Context
+	mem     *memory
+	environ []string
+	clock   clock
 	// adopted is what the clock showed in the state that was adopted.
 	adopted int64
 

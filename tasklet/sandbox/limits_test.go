@@ -2,6 +2,7 @@ package sandbox_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,5 +56,29 @@ func TestReserve(t *testing.T) {
 	}
 	if _, err := guest(t, "busy").New(sandbox.Config{Reserve: func(uint64) error { return own }}); !errors.Is(err, own) {
 		t.Errorf("new: %v", err)
+	}
+}
+
+// A program can keep alive most of the memory that it may have: its runtime knows
+// the limit, and collects in time.
+func TestMemoryLimitIsKnown(t *testing.T) {
+	for _, test := range []struct {
+		args  []string
+		limit uint64
+	}{
+		{[]string{"hold", "120"}, 256 << 20},
+		{[]string{"hold", "40"}, 64 << 20},
+		{[]string{"hold", "5"}, 16 << 20},
+	} {
+		t.Run(test.args[1], func(t *testing.T) {
+			var out output
+			i := start(t, "hold", sandbox.Config{Args: test.args, MemoryLimit: test.limit, Output: out.write})
+			status, err := wait(t, i)
+			if text := out.String(); status != 0 || err != nil || !strings.HasPrefix(text, "held ") {
+				t.Errorf("status %d, %v, output %.300q", status, err, text)
+			} else {
+				t.Log(text)
+			}
+		})
 	}
 }

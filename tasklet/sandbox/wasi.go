@@ -21,7 +21,11 @@ const (
 	errnoFault   = 21
 	errnoInval   = 28
 	errnoNobufs  = 42
+	errnoNoent   = 44
 	errnoNosys   = 52
+	errnoNotdir  = 54
+	errnoNotsock = 57
+	errnoNotsup  = 58
 	errnoSpipe   = 70
 )
 
@@ -34,29 +38,17 @@ const (
 
 var wasi = map[string]hostFunc{
 	"args_sizes_get": {params: params("ii"), call: func(i *Instance, a []uint64) uint32 {
-		size := 0
-		for _, arg := range i.cfg.Args {
-			size += len(arg) + 1
-		}
-		return i.mem.putU32(uint32(a[0]), uint32(len(i.cfg.Args))) | i.mem.putU32(uint32(a[1]), uint32(size))
+		return i.putSizes(uint32(a[0]), uint32(a[1]), i.cfg.Args)
 	}},
 	"args_get": {params: params("ii"), call: func(i *Instance, a []uint64) uint32 {
-		argv, buf := uint32(a[0]), uint32(a[1])
-		for n, arg := range i.cfg.Args {
-			p, ok := i.mem.slice(buf, uint32(len(arg)+1))
-			if !ok || i.mem.putU32(argv+uint32(4*n), buf) != errnoSuccess {
-				return errnoFault
-			}
-			copy(p, arg)
-			p[len(arg)] = 0
-			buf += uint32(len(arg) + 1)
-		}
-		return errnoSuccess
+		return i.putStrings(uint32(a[0]), uint32(a[1]), i.cfg.Args)
 	}},
 	"environ_sizes_get": {params: params("ii"), call: func(i *Instance, a []uint64) uint32 {
-		return i.mem.putU32(uint32(a[0]), 0) | i.mem.putU32(uint32(a[1]), 0)
+		return i.putSizes(uint32(a[0]), uint32(a[1]), i.environ)
 	}},
-	"environ_get": {params: params("ii"), call: succeed},
+	"environ_get": {params: params("ii"), call: func(i *Instance, a []uint64) uint32 {
+		return i.putStrings(uint32(a[0]), uint32(a[1]), i.environ)
+	}},
 	"clock_time_get": {params: params("iIi"), call: func(i *Instance, a []uint64) uint32 {
 		switch uint32(a[0]) {
 		case 0:
@@ -130,33 +122,34 @@ var wasi = map[string]hostFunc{
 	"fd_sync":             {params: params("i"), call: ifOpen(errnoSuccess)},
 	"fd_datasync":         {params: params("i"), call: ifOpen(errnoSuccess)},
 
-	// There are no files: no directory is given to the program, so that
-	// there is nothing to which a path could be relative.
+	// There are no files, and no folder in which a path could begin.
 	"fd_prestat_get":          {params: params("ii"), call: badDescriptor},
 	"fd_prestat_dir_name":     {params: params("iii"), call: badDescriptor},
-	"fd_advise":               {params: params("iIIi"), call: badDescriptor},
-	"fd_allocate":             {params: params("iII"), call: badDescriptor},
-	"fd_fdstat_set_rights":    {params: params("iII"), call: badDescriptor},
-	"fd_filestat_set_size":    {params: params("iI"), call: badDescriptor},
-	"fd_filestat_set_times":   {params: params("iIIi"), call: badDescriptor},
-	"fd_pread":                {params: params("iiiIi"), call: badDescriptor},
-	"fd_pwrite":               {params: params("iiiIi"), call: badDescriptor},
-	"fd_readdir":              {params: params("iiiIi"), call: badDescriptor},
-	"fd_renumber":             {params: params("ii"), call: badDescriptor},
-	"path_create_directory":   {params: params("iii"), call: badDescriptor},
-	"path_filestat_get":       {params: params("iiiii"), call: badDescriptor},
-	"path_filestat_set_times": {params: params("iiiiIIi"), call: badDescriptor},
-	"path_link":               {params: params("iiiiiii"), call: badDescriptor},
-	"path_open":               {params: params("iiiiiIIii"), call: badDescriptor},
-	"path_readlink":           {params: params("iiiiii"), call: badDescriptor},
-	"path_remove_directory":   {params: params("iii"), call: badDescriptor},
-	"path_rename":             {params: params("iiiiii"), call: badDescriptor},
-	"path_symlink":            {params: params("iiiii"), call: badDescriptor},
-	"path_unlink_file":        {params: params("iii"), call: badDescriptor},
-	"sock_accept":             {params: params("iii"), call: badDescriptor},
-	"sock_recv":               {params: params("iiiiii"), call: badDescriptor},
-	"sock_send":               {params: params("iiiii"), call: badDescriptor},
-	"sock_shutdown":           {params: params("ii"), call: badDescriptor},
+	"path_create_directory":   {params: params("iii"), call: noPath(0)},
+	"path_filestat_get":       {params: params("iiiii"), call: noPath(0)},
+	"path_filestat_set_times": {params: params("iiiiIIi"), call: noPath(0)},
+	"path_link":               {params: params("iiiiiii"), call: noPath(0, 4)},
+	"path_open":               {params: params("iiiiiIIii"), call: noPath(0)},
+	"path_readlink":           {params: params("iiiiii"), call: noPath(0)},
+	"path_remove_directory":   {params: params("iii"), call: noPath(0)},
+	"path_rename":             {params: params("iiiiii"), call: noPath(0, 3)},
+	"path_symlink":            {params: params("iiiii"), call: noPath(2)},
+	"path_unlink_file":        {params: params("iii"), call: noPath(0)},
+
+	// What is for files, folders and sockets is not for what is open.
+	"fd_advise":             {params: params("iIIi"), call: ifOpen(errnoSpipe)},
+	"fd_allocate":           {params: params("iII"), call: ifOpen(errnoSpipe)},
+	"fd_fdstat_set_rights":  {params: params("iII"), call: ifOpen(errnoNotsup)},
+	"fd_filestat_set_size":  {params: params("iI"), call: ifOpen(errnoInval)},
+	"fd_filestat_set_times": {params: params("iIIi"), call: ifOpen(errnoNotsup)},
+	"fd_pread":              {params: params("iiiIi"), call: ifOpen(errnoSpipe)},
+	"fd_pwrite":             {params: params("iiiIi"), call: ifOpen(errnoSpipe)},
+	"fd_readdir":            {params: params("iiiIi"), call: ifOpen(errnoNotdir)},
+	"fd_renumber":           {params: params("ii"), call: ifOpen(errnoNotsup)},
+	"sock_accept":           {params: params("iii"), call: ifOpen(errnoNotsock)},
+	"sock_recv":             {params: params("iiiiii"), call: ifOpen(errnoNotsock)},
+	"sock_send":             {params: params("iiiii"), call: ifOpen(errnoNotsock)},
+	"sock_shutdown":         {params: params("ii"), call: ifOpen(errnoNotsock)},
 }
 
 // params returns a signature's parameters: i is 32 bits, I is 64.
@@ -185,6 +178,27 @@ func ifOpen(errno uint32) func(*Instance, []uint64) uint32 {
 		return errno
 	}
 }
+
+// noPath returns a function that finds no file, relative to descriptors which are
+// the arguments at places. A Go program names none if a path is in no folder that
+// it was given, and there is no such folder.
+func noPath(places ...int) func(*Instance, []uint64) uint32 {
+	return func(_ *Instance, a []uint64) uint32 {
+		for _, n := range places {
+			switch fd := uint32(a[n]); {
+			case fd == noDescriptor:
+			case isOpen(fd):
+				return errnoNotdir
+			default:
+				return errnoBadf
+			}
+		}
+		return errnoNoent
+	}
+}
+
+// noDescriptor stands for no descriptor.
+const noDescriptor = 1<<32 - 1
 
 // vectors calls f with each of the guest's buffers until f returns false.
 func (i *Instance) vectors(iovs, n uint32, f func(p []byte) bool) uint32 {

@@ -12,6 +12,10 @@ func main() {
 		busy()
 	case "crunch":
 		crunch()
+	case "files":
+		files()
+	case "hold":
+		hold()
 	case "raw":
 		raw()
 	case "rest":
