@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -98,7 +97,7 @@ func (p *Peer) host(o *Options, t *trust) (err error) {
 
 // claim takes the data folder for this peer alone.
 func (p *Peer) claim(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := p2p.PrivateFolder(dir); err != nil {
 		return err
 	}
 	lock := flock.New(filepath.Join(dir, "lock"))

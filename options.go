@@ -15,7 +15,8 @@ type Options struct {
 	// and tasklets. With it, a peer that is closed suspends its tasklets and
 	// resumes them when it starts again; after a crash each goes on from its
 	// last record, see Checkpoint. It is created if need be, and only one
-	// running peer may use it. Default: none. The peer then has a new key each
+	// running peer may use it. One that other users of the machine can change
+	// is refused: see [p2p.PrivateFolder]. Default: none. The peer then has a new key each
 	// time it starts, and its tasklets end with it.
 	DataDir string
 

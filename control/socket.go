@@ -8,6 +8,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+
+	"github.com/dstackless/dstackless/p2p"
 )
 
 // socketName is the socket's file in the data folder.
@@ -35,6 +37,9 @@ func bind(dir string) (_ *socket, err error) {
 			err = fmt.Errorf("control socket of %s: %w", dir, err)
 		}
 	}()
+	if err := p2p.PrivateFolder(dir); err != nil {
+		return nil, err
+	}
 	if s.root, err = os.OpenRoot(dir); err != nil {
 		return nil, err
 	}

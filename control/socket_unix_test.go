@@ -15,8 +15,8 @@ import (
 // At no moment can others open the socket, whatever the umask.
 func TestSocketIsBornPrivate(t *testing.T) {
 	peer := serve(t).peer
-	defer syscall.Umask(syscall.Umask(0))
 	dir := t.TempDir()
+	defer syscall.Umask(syscall.Umask(0))
 	stop, open := make(chan struct{}), make(chan fs.FileMode, 1)
 	go func() {
 		defer close(open)

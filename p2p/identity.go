@@ -36,8 +36,8 @@ func identity(dir string) (crypto.PrivKey, error) {
 		}
 		return crypto.UnmarshalEd25519PrivateKey(key)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("p2p: data folder: %w", err)
+	if err := PrivateFolder(dir); err != nil {
+		return nil, err
 	}
 	path := filepath.Join(dir, keyFile)
 	key, err := readKey(path)
