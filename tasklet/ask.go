@@ -137,7 +137,9 @@ func (s *pursuit) next(ctx context.Context) (p2p.ID, error) {
 		known = append(known, h.lastSeen(r))
 	}
 	h.mu.Lock()
-	known = append(known, h.departed[s.id].to, h.sighted[s.id].at)
+	left, _ := h.departed.Peek(s.id)
+	seen, _ := h.sighted.Get(s.id)
+	known = append(known, left.to, seen.at)
 	h.mu.Unlock()
 	if s.ref != nil {
 		origin, err := p2p.ParseID(s.ref.Origin)
@@ -190,7 +192,8 @@ func (s *pursuit) met(at p2p.ID) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.sighted[s.id] = sighting{at, h.sighted[s.id].seq}
+	seen, _ := h.sighted.Peek(s.id)
+	h.sighted.Add(s.id, sighting{at, seen.seq})
 }
 
 // ask asks another host for something.

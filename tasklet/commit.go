@@ -1,9 +1,7 @@
 package tasklet
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/dstackless/dstackless/tasklet/journal"
@@ -22,11 +20,14 @@ func (m *move) undo() error {
 func (m *move) commit() (given bool, err error) {
 	h, p := m.host, m.process
 	m.hop.Frozen, m.hop.Sent = time.Since(m.froze), m.conn.sent
+	if err := h.mayCommit(p, m.to); err != nil {
+		return false, err
+	}
 	claim, err := h.pass(p.id, &p.claim, m.to)
 	if err != nil {
 		return false, err
 	}
-	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, claim: *claim, at: time.Now(), taken: m.taken}
+	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, claim: *claim, source: p.source, at: h.uptime(), taken: m.taken}
 	d := departure{to: m.to, hop: m.hop, at: o.at}
 	if err := h.saveCommit(m, o, d); err != nil {
 		return false, err
@@ -52,7 +53,7 @@ func (m *move) commit() (given bool, err error) {
 	p.left = &d
 	p.mu.Unlock()
 	h.mu.Lock()
-	h.departed[p.id] = d
+	h.departed.Add(p.id, d)
 	if h.processes[p.id] == p {
 		delete(h.processes, p.id)
 	}
@@ -84,55 +85,4 @@ func (h *Host) saveCommit(m *move, o outcome, d departure) error {
 		}
 	}
 	return err
-}
-
-// confirmed notes that the destination knows of the commit, so that the outcome
-// may be forgotten one day.
-func (h *Host) confirmed(id moveID) {
-	h.mu.Lock()
-	o := h.moves[id]
-	o.confirmed = true
-	h.moves[id] = o
-	h.mu.Unlock()
-	if err := h.update(func(tx *journal.Tx) error { return h.saveOutcome(tx, id, o) }); err != nil {
-		h.log.Warn("the end of a move could not be recorded; it will be asked for again", "error", err)
-	}
-}
-
-// confirm asks the destination, after the link broke, whether the tasklet runs.
-func (h *Host) confirm(m *move) error {
-	ctx, cancel := context.WithTimeout(h.ctx, confirmTimeout)
-	defer cancel()
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
-		_, err := h.ask(ctx, m.to, &control{ID: m.process.id, Confirm: m.id})
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
-			return fmt.Errorf("%w: peer %s: %w", ErrUnconfirmed, m.to, err)
-		}
-	}
-}
-
-// confirmAll asks the destinations of moves that broke off after the commit
-// whether they know of it.
-func (h *Host) confirmAll() {
-	h.mu.Lock()
-	open := map[moveID]outcome{}
-	for id, o := range h.moves {
-		if o.state == committed && !o.confirmed && time.Since(o.at) > confirmTimeout+stepTimeout {
-			open[id] = o
-		}
-	}
-	h.mu.Unlock()
-	for id, o := range open {
-		ctx, cancel := context.WithTimeout(h.ctx, confirmTimeout)
-		_, err := h.ask(ctx, o.to, &control{ID: o.id, Confirm: id})
-		cancel()
-		if err == nil {
-			h.confirmed(id)
-		}
-	}
 }

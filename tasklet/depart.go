@@ -25,14 +25,14 @@ const (
 
 // An outcome is what became of a move from here.
 type outcome struct {
-	state     moveState
-	id        ID
-	to        p2p.ID
-	hop       Hop // as far as it was known when the tasklet was given up
-	claim     Claim
-	at        time.Time
-	taken     time.Time // when the tasklet's clock was read
-	confirmed bool      // the destination has it, and knows that it may run it
+	state  moveState
+	id     ID
+	to     p2p.ID
+	hop    Hop // as far as it was known when the tasklet was given up
+	claim  Claim
+	source string        // the peer that had brought the tasklet here
+	at     time.Duration // uptime
+	taken  time.Time     // when the tasklet's clock was read
 }
 
 const (
@@ -105,6 +105,9 @@ func (h *Host) depart(ctx context.Context, p *process, to p2p.ID, mover uint64) 
 		p.abort = nil
 		p.mu.Unlock()
 	}()
+	if err := h.mayCommit(p, to); err != nil {
+		return err
+	}
 	if err := p.claimed(ctx); err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func (h *Host) attempt(ctx context.Context, p *process, to p2p.ID, mover uint64,
 			return false, err
 		}
 	}
-	h.note(m.id, outcome{state: aborted, id: p.id, to: to, at: time.Now()})
+	h.unnote(m.id)
 	if stuck := m.undo(); stuck != nil {
 		p.engine.kill(stuck)
 	}
@@ -174,12 +177,6 @@ func (p *process) stays(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("it broke off, and the tasklet goes on here: %w", err)
-}
-
-func (h *Host) note(id moveID, o outcome) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.moves[id] = o
 }
 
 // A move is one attempt of the source to move a tasklet.

@@ -17,6 +17,7 @@ const (
 	tableMoves    journal.Table = "moves"    // move: savedOutcome
 	tableDeparted journal.Table = "departed" // tasklet: savedDeparture
 	tableStarted  journal.Table = "started"  // tasklet: savedRecord
+	tableHost     journal.Table = "host"     // savedUptime
 )
 
 // recordVersion is the version of the entries that this package writes, the
@@ -49,25 +50,26 @@ type hosted struct {
 	Source string // peer that brought it, or brings it
 	Exit   *exit  // of one that ended
 	At     time.Time
+	Uptime time.Duration // at At
 }
 
 // A savedOutcome is an outcome.
 type savedOutcome struct {
-	State     moveState
-	ID        ID
-	To        string
-	Hop       Hop
-	Claim     Claim
-	Confirmed bool
-	At        time.Time
-	Taken     time.Time
+	State  moveState
+	ID     ID
+	To     string
+	Hop    Hop
+	Claim  Claim
+	Source string
+	At     time.Duration
+	Taken  time.Time
 }
 
 // A savedDeparture is a departure.
 type savedDeparture struct {
 	To  string
 	Hop Hop
-	At  time.Time
+	At  time.Duration
 }
 
 // A savedRecord is what the peer that started a tasklet keeps of it.
@@ -81,7 +83,7 @@ type savedRecord struct {
 	Seq      uint64
 	Moves    []Hop
 	Exit     *exit
-	At       time.Time
+	At       time.Duration
 }
 
 // encodeRecord makes an entry of the journal.
@@ -178,10 +180,7 @@ func (h *Host) update(f func(tx *journal.Tx) error) error {
 
 // saveOutcome notes on disk what became of a move from here.
 func (h *Host) saveOutcome(tx *journal.Tx, id moveID, o outcome) error {
-	if o.state == aborted { // what is not known is aborted
-		return tx.Delete(tableMoves, id.String())
-	}
-	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.confirmed, o.at, o.taken})
+	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.source, o.at, o.taken})
 }
 
 // saveHosted notes on disk how a tasklet stands here. The caller has its turn.
@@ -189,7 +188,7 @@ func (p *process) saveHosted(s *hosted, more ...func(tx *journal.Tx) error) erro
 	if p.host.disk == nil {
 		return nil
 	}
-	s.At, s.Source = time.Now(), p.source
+	s.At, s.Uptime, s.Source = time.Now(), p.host.uptime(), p.source
 	err := p.host.update(func(tx *journal.Tx) error {
 		if err := put(tx, tableHosted, string(p.id), s); err != nil {
 			return err
@@ -214,7 +213,7 @@ func (h *Host) saveExit(p *process, e *exit) {
 	}
 	c := p.outline()
 	err := h.update(func(tx *journal.Tx) error {
-		return put(tx, tableHosted, string(p.id), &hosted{Standing: ended, Cont: *c, Exit: e, At: time.Now()})
+		return put(tx, tableHosted, string(p.id), &hosted{Standing: ended, Cont: *c, Exit: e, At: time.Now(), Uptime: h.uptime()})
 	})
 	if err != nil {
 		h.log.Error("the end of a tasklet could not be recorded", "tasklet", p.id, "error", err)

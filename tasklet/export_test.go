@@ -1,6 +1,8 @@
 package tasklet
 
 import (
+	"crypto/rand"
+	"fmt"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -8,6 +10,7 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/abi"
 	"github.com/dstackless/dstackless/tasklet/compiler"
+	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
@@ -207,3 +210,61 @@ func (h *Host) Hold(id ID) {
 
 // UseSpace has functions that are started from now on use the channels of space.
 func (h *Host) UseSpace(space channel.Space) { h.space = space }
+
+// The bounds of what a host keeps for others.
+const (
+	MaxDeparted      = maxDeparted
+	MaxSighted       = maxSighted
+	MaxUnconfirmedTo = maxUnconfirmedTo
+	MaxUnconfirmed   = maxUnconfirmed
+	MaxLinks         = maxLinks
+	WordTime         = wordTime
+)
+
+// Commit notes that a tasklet which this peer started was given to another one,
+// which has not confirmed it.
+func (h *Host) Commit(to p2p.ID, source string) (id ID, move [16]byte) {
+	claim := newClaim(h.self)
+	id = claim.id()
+	next, err := h.pass(id, claim, to)
+	if err != nil {
+		panic(err)
+	}
+	rand.Read(move[:])
+	o := outcome{state: committed, id: id, to: to, claim: *next, source: source, at: h.uptime()}
+	h.note(move, o)
+	if err := h.update(func(tx *journal.Tx) error { return h.saveOutcome(tx, move, o) }); err != nil {
+		panic(err)
+	}
+	return id, move
+}
+
+// Outcomes returns of how many moves this peer knows what became.
+func (h *Host) Outcomes() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.moves)
+}
+
+// Forwards notes that n tasklets went away, and n others were found, and returns
+// how many of each are known.
+func (h *Host) Forwards(n int) (departed, sighted int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range n {
+		id := ID(fmt.Sprint(i))
+		h.departed.Add(id, departure{to: h.node.ID(), at: h.uptime()})
+		h.sighted.Add(id, sighting{at: h.node.ID()})
+	}
+	return h.departed.Len(), h.sighted.Len()
+}
+
+// Run makes the host one that has been running for d longer, and has it forget
+// what is out of date.
+func (h *Host) Run(d time.Duration) {
+	h.ranBefore.Add(int64(d))
+	h.forgetOld()
+}
+
+// ConfirmNow asks the destinations of all moves that are not confirmed.
+func (h *Host) ConfirmNow() { h.confirmOpen(map[p2p.ID]backoff{}) }

@@ -104,10 +104,11 @@ func (h *Host) seek(ctx context.Context, id ID) (p2p.ID, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old := h.sighted[id]; old.at == "" || best.seq >= old.seq {
-		h.sighted[id] = best
+	if old, ok := h.sighted.Get(id); ok && best.seq < old.seq {
+		best = old
 	}
-	return h.sighted[id].at, nil
+	h.sighted.Add(id, best)
+	return best.at, nil
 }
 
 // announce tells the network that this peer has the tasklet, if it has a claim

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/dstackless/dstackless/p2p"
 )
 
@@ -38,11 +40,16 @@ var errQuiet = errors.New("nothing has happened")
 // again after a pause.
 const seekAfter, seekPause = 800 * time.Millisecond, time.Minute
 
+// forwardPause is how often a tasklet is followed from host to host when that has
+// happened [maxForwards] times in a row.
+const forwardPause = time.Second
+
 // follow collects output and moves until the tasklet has exited, or is here and
 // quiet: then it needs no goroutine.
 func (r *record) follow() {
 	h := r.host
 	var sought time.Time
+	var forwards *rate.Limiter
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
 		where := r.at()
 		before := r.heard()
@@ -70,6 +77,13 @@ func (r *record) follow() {
 			wait = 50 * time.Millisecond
 		}
 		if moved {
+			// Hosts that send it to each other, or say so, do not keep this peer busy.
+			if forwards == nil {
+				forwards = rate.NewLimiter(rate.Every(forwardPause), maxForwards)
+			}
+			if forwards.Wait(h.ctx) != nil {
+				return
+			}
 			continue
 		}
 		if r.back() {
@@ -123,7 +137,7 @@ func (r *record) watchHere() error {
 	h := r.host
 	h.mu.Lock()
 	p := h.processes[r.id]
-	d, left := h.departed[r.id]
+	d, left := h.departed.Peek(r.id)
 	h.mu.Unlock()
 	if p == nil {
 		if left {

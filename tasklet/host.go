@@ -29,6 +29,7 @@ import (
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/dht"
@@ -63,6 +64,9 @@ type Host struct {
 
 	functions map[string]*definition // by name
 	restAfter time.Duration
+
+	begun     time.Time        // this run
+	ranBefore atomic.Int64     // nanoseconds, in earlier runs
 	wall      func() time.Time // this host's clock, of which others know nothing
 
 	steps atomic.Pointer[func(step string)] // what reached calls
@@ -72,17 +76,27 @@ type Host struct {
 	draining  bool
 	processes map[ID]*process // that are here, or ended here
 	arriving  map[ID]*arrival
-	partials  map[ID]*process // whose transfer to here broke off
-	departed  map[ID]departure
+	partials  map[ID]*process               // whose transfer to here broke off
+	departed  *simplelru.LRU[ID, departure] // of at most maxDeparted
 	moves     map[moveID]outcome
-	started   map[ID]*record      // by this peer
-	accounts  map[string]*account // by peer
-	sighted   map[ID]sighting     // of others, found in the DHT
+	started   map[ID]*record               // by this peer
+	accounts  map[string]*account          // by peer
+	sighted   *simplelru.LRU[ID, sighting] // of others, found in the DHT, of at most maxSighted
+	evicted   []ID                         // departures that the disk still has
 }
 
 // pageCache is how many memory pages of 4 KiB of tasklets that were here are
 // kept for their return: 64 MiB.
 const pageCache = 16 << 10
+
+const (
+	// maxDeparted is how many tasklets a host tells of where they went to. Who
+	// asks for another finds it by way of the peer that started it, or the DHT.
+	maxDeparted = 64 << 10
+	// maxSighted is how many tasklets of others a host remembers where it found
+	// them. Another is looked for anew.
+	maxSighted = 16 << 10
+)
 
 // maxKept is how many pages of one tasklet are put there: 16 MiB.
 const maxKept = pageCache / 4
@@ -111,8 +125,8 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
 		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter, wall: time.Now,
 		processes: map[ID]*process{}, arriving: map[ID]*arrival{},
-		partials: map[ID]*process{}, departed: map[ID]departure{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
-		accounts: map[string]*account{}, sighted: map[ID]sighting{},
+		partials: map[ID]*process{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
+		accounts: map[string]*account{}, begun: time.Now(),
 	}
 	if err := h.open(); err != nil {
 		stop()
@@ -133,6 +147,12 @@ func (h *Host) open() (err error) {
 	if h.pages, err = lru.New[pageHash, []byte](pageCache); err != nil {
 		return err
 	}
+	if h.departed, err = simplelru.NewLRU(maxDeparted, func(id ID, _ departure) { h.evicted = append(h.evicted, id) }); err != nil {
+		return err
+	}
+	if h.sighted, err = simplelru.NewLRU[ID, sighting](maxSighted, nil); err != nil {
+		return err
+	}
 	if h.opts.DataDir != "" {
 		if h.disk, err = journal.Open(filepath.Join(h.opts.DataDir, "tasklets")); err != nil {
 			return err
@@ -147,6 +167,7 @@ func (h *Host) open() (err error) {
 		h.wg.Go(f)
 	}
 	h.wg.Go(h.sweep)
+	h.wg.Go(h.confirmations)
 	if h.disk != nil && h.opts.Checkpoint > 0 {
 		h.wg.Go(func() { h.checkpoints(h.opts.Checkpoint) })
 	}
@@ -166,6 +187,7 @@ func (h *Host) release() error {
 		errs = append(errs, h.compiler.Close())
 	}
 	if h.disk != nil {
+		h.saveUptime()
 		errs = append(errs, h.disk.Close())
 	}
 	return errors.Join(errs...)

@@ -32,6 +32,7 @@ const (
 	need     = 9
 	data     = 10
 	prepared = 11
+	reply    = 16
 	raw      = 17
 	reads    = 18
 )

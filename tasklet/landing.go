@@ -104,7 +104,7 @@ func (a *arrival) run() error {
 		return ErrClosed
 	}
 	h.processes[p.id] = p
-	delete(h.departed, p.id)
+	h.departed.Remove(p.id)
 	h.mu.Unlock()
 	if own := h.startedHere(p.id); own != nil {
 		own.transferred(p.claim.seq())
@@ -122,7 +122,7 @@ func (a *arrival) run() error {
 func (h *Host) landed(ctx context.Context, id ID) error {
 	h.mu.Lock()
 	a, p := h.arriving[id], h.processes[id]
-	_, left := h.departed[id]
+	left := h.departed.Contains(id)
 	h.mu.Unlock()
 	switch {
 	case p != nil, a == nil && left:

@@ -3,6 +3,7 @@ package tasklet
 import (
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
@@ -23,6 +24,10 @@ type output struct {
 	disk  *journal.Text // where it is kept, if it is
 	fail  func(error)   // told when the disk fails
 
+	stored    int       // bytes on disk
+	rewritten time.Time // when the file was last written anew
+	behind    bool      // the file lacks what came since
+
 	mu      sync.Mutex
 	base    int64 // position of the first byte of data
 	data    []byte
@@ -38,22 +43,36 @@ func (o *output) write(p []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.data = append(o.data, p...)
-	if o.disk != nil {
-		o.check(o.disk.Append(p))
-	}
 	if over := len(o.data) - o.limit; over > o.limit/4 {
-		o.cut(over)
+		o.data = append([]byte(nil), o.data[over:]...)
+		o.base += int64(over)
 	}
+	o.keep(p)
 	o.signal()
 }
 
-// cut drops n bytes at the front.
-func (o *output) cut(n int) {
-	o.data = append([]byte(nil), o.data[n:]...)
-	o.base += int64(n)
-	if o.disk != nil {
-		o.check(o.disk.Replace(o.base, o.data))
+// rewritePause is how often the file is written anew at most, in which there is
+// more than the limit and a quarter. What comes until then is only in memory.
+const rewritePause = 10 * time.Second
+
+// keep brings to disk what was written.
+func (o *output) keep(p []byte) {
+	switch {
+	case o.disk == nil:
+	case !o.behind && o.stored+len(p) <= o.limit+o.limit/4:
+		o.stored += len(p)
+		o.check(o.disk.Append(p))
+	case time.Since(o.rewritten) >= rewritePause:
+		o.rewrite()
+	default:
+		o.behind = true
 	}
+}
+
+// rewrite makes the file what is in memory.
+func (o *output) rewrite() {
+	o.stored, o.rewritten, o.behind = len(o.data), time.Now(), false
+	o.check(o.disk.Replace(o.base, o.data))
 }
 
 // check gives the disk up when it fails: what was kept before stays.
@@ -69,6 +88,9 @@ func (o *output) check(err error) {
 func (o *output) closeDisk() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.disk != nil && o.behind {
+		o.rewrite()
+	}
 	if o.disk != nil {
 		o.disk.Close()
 		o.disk = nil

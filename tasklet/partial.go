@@ -46,7 +46,7 @@ func (p *guest) keep(a *arrival) {
 // partial describes what came of the tasklet until now.
 func (a *arrival) partial() *hosted {
 	return &hosted{
-		Standing: partial, Move: a.offer.Move, Source: a.from.String(), At: time.Now(),
+		Standing: partial, Move: a.offer.Move, Source: a.from.String(), At: time.Now(), Uptime: a.host.uptime(),
 		Cont: Continuation{Version: Version, ID: a.offer.ID, Program: a.offer.Program, Origin: a.offer.Origin, Claim: a.offer.Claim},
 	}
 }

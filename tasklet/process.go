@@ -42,7 +42,7 @@ type process struct {
 	moves    []Hop
 	exit     *exit
 	left     *departure
-	exitedAt time.Time
+	exitedAt time.Duration      // uptime
 	abort    context.CancelFunc // of a move under way
 }
 
@@ -50,7 +50,7 @@ type process struct {
 type departure struct {
 	to  p2p.ID
 	hop Hop
-	at  time.Time
+	at  time.Duration // uptime
 }
 
 func (d *departure) forward(h *Host) *forward {
@@ -85,7 +85,7 @@ func (p *process) live() error {
 // a restart.
 func (p *process) finish(e *exit, record bool) {
 	p.mu.Lock()
-	p.exit, p.exitedAt = e, time.Now()
+	p.exit, p.exitedAt = e, p.host.uptime()
 	p.mu.Unlock()
 	if record {
 		p.host.saveExit(p, e)
@@ -150,11 +150,11 @@ func (p *process) takeTurn(ctx context.Context) error {
 	return err
 }
 
-// ended returns when the program exited, or zero.
-func (p *process) ended() time.Time {
+// ended reports whether the tasklet ended so long ago.
+func (p *process) ended(age time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.exitedAt
+	return p.exit != nil && p.host.older(p.exitedAt, age)
 }
 
 // status returns how the tasklet exited or where it went; both nil: it is here.

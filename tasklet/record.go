@@ -26,7 +26,7 @@ type record struct {
 	reachable bool
 	moves     []Hop
 	exit      *exit
-	exitedAt  time.Time
+	exitedAt  time.Duration // uptime
 	suspended bool
 	seq       uint64 // how many transfers of the tasklet this peer has signed, or was shown
 	position  int64  // in the tasklet's output
@@ -47,7 +47,7 @@ func (r *record) keepOutput() error {
 	if err != nil {
 		return err
 	}
-	r.out.disk, r.out.base, r.out.data = disk, base, data
+	r.out.disk, r.out.base, r.out.data, r.out.stored = disk, base, data, len(data)
 	r.out.fail = func(err error) {
 		r.host.log.Error("a tasklet's output is no longer kept on disk", "tasklet", r.id, "error", err)
 	}
@@ -78,11 +78,11 @@ func (r *record) transferred(seq uint64) {
 	r.seq = max(r.seq, seq)
 }
 
-// ended returns when it is known to have exited, or zero.
-func (r *record) ended() time.Time {
+// ended reports whether it is known to have exited so long ago.
+func (r *record) ended(age time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.exitedAt
+	return r.exit != nil && r.host.older(r.exitedAt, age)
 }
 
 // take takes an event in.
@@ -128,7 +128,7 @@ func (r *record) learn(e event) {
 		r.where, r.suspended = to, false
 		r.moves = appendHop(r.moves, e.Moved.Hop)
 	case e.Exited != nil:
-		r.exit, r.exitedAt = e.Exited, time.Now()
+		r.exit, r.exitedAt = e.Exited, r.host.uptime()
 		r.out.close()
 		r.out.closeDisk()
 	}

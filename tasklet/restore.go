@@ -12,7 +12,7 @@ import (
 )
 
 // keepTime is how long the peer that started a tasklet remembers it, and its
-// output, after it exited.
+// output, after it exited, while the peer runs.
 const keepTime = 24 * time.Hour
 
 // restore takes over what the disk has, before the host serves anybody. It
@@ -22,6 +22,7 @@ func (h *Host) restore() (todo []func(), err error) {
 		return nil, nil
 	}
 	if err := errors.Join(
+		each(h.disk, tableHost, h.restoreUptime),
 		each(h.disk, tableMoves, h.restoreMove),
 		each(h.disk, tableDeparted, h.restoreDeparture),
 	); err != nil {
@@ -103,8 +104,11 @@ func (h *Host) restoreMove(key string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
 	}
+	if holder, _, err := s.Claim.holder(s.ID); err != nil || holder != to {
+		return fmt.Errorf("%w: the claim of a move: %w", journal.ErrDamaged, err)
+	}
 	if s.State == committed { // the others were not committed, and never will be
-		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, claim: s.Claim, at: s.At, taken: s.Taken, confirmed: s.Confirmed}
+		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, claim: s.Claim, source: s.Source, at: s.At, taken: s.Taken}
 	}
 	return nil
 }
@@ -118,7 +122,7 @@ func (h *Host) restoreDeparture(key string, data []byte) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
 	}
-	h.departed[ID(key)] = departure{to: to, hop: s.Hop, at: s.At}
+	h.departed.Add(ID(key), departure{to: to, hop: s.Hop, at: s.At})
 	return nil
 }
 
@@ -176,7 +180,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	case prepared:
 		return h.restorePrepared(p)
 	case ended:
-		p.exit, p.exitedAt = s.Exit, s.At
+		p.exit, p.exitedAt = s.Exit, s.Uptime
 		p.settled.Store(true)
 		p.out.close()
 		p.over.close()

@@ -59,7 +59,7 @@ func decode[T any](body []byte, serve func(*T) error) error {
 func (h *Host) here(q *control, from p2p.ID) (*process, *reply, error) {
 	h.mu.Lock()
 	p, r := h.processes[q.ID], h.started[q.ID]
-	d, left := h.departed[q.ID]
+	d, left := h.departed.Peek(q.ID)
 	waits := h.arriving[q.ID] != nil && h.arriving[q.ID].prepared
 	h.mu.Unlock()
 	switch {
@@ -169,7 +169,7 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		p := h.processes[q.ID]
-		if _, left := h.departed[q.ID]; left || p != nil && p.moveID == q.Confirm {
+		if h.departed.Contains(q.ID) || p != nil && p.moveID == q.Confirm {
 			return &reply{}, nil
 		}
 		return nil, ErrNotFound

@@ -11,7 +11,7 @@ import (
 const forwardTime = time.Hour
 
 // wordTime is how long the outcome of a move is kept whose destination does not
-// answer any more.
+// answer any more, while this peer runs.
 const wordTime = 30 * 24 * time.Hour
 
 // partialTime is how long a peer keeps what it got of a tasklet before the
@@ -22,53 +22,62 @@ const partialTime = 10 * time.Minute
 func (h *Host) sweep() {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
+	saved := h.uptime()
 	for {
 		select {
 		case <-h.ctx.Done():
 			return
 		case <-ticker.C:
 		}
-		h.confirmAll()
-		h.forgetOld(time.Now())
+		h.forgetOld()
+		if h.older(saved, uptimeSaved) {
+			h.saveUptime()
+			saved = h.uptime()
+		}
 	}
 }
 
 // forgetOld forgets what is out of date.
-func (h *Host) forgetOld(now time.Time) {
-	old := now.Add(-forwardTime)
+func (h *Host) forgetOld() {
 	var entries []func(tx *journal.Tx) error
 	gone := func(table journal.Table, key string) {
 		entries = append(entries, func(tx *journal.Tx) error { return tx.Delete(table, key) })
 	}
 	h.mu.Lock()
-	for id, d := range h.departed {
-		if d.at.Before(old) {
-			delete(h.departed, id)
+	for { // the oldest is the first
+		id, d, ok := h.departed.GetOldest()
+		if !ok || !h.older(d.at, forwardTime) {
+			break
+		}
+		h.departed.Remove(id)
+	}
+	for _, id := range h.evicted {
+		if !h.departed.Contains(id) {
 			gone(tableDeparted, string(id))
 		}
 	}
+	h.evicted = nil
 	for id, o := range h.moves {
-		// A destination that may still wait for the word gets it.
-		if (o.state == aborted || o.confirmed) && o.at.Before(old) || o.state == committed && o.at.Before(now.Add(-wordTime)) {
+		if o.state == committed && h.older(o.at, wordTime) {
 			delete(h.moves, id)
 			gone(tableMoves, id.String())
 		}
 	}
 	for id, p := range h.processes {
-		if at := p.ended(); !at.IsZero() && at.Before(old) {
+		if p.ended(forwardTime) {
 			delete(h.processes, id)
 			gone(tableHosted, string(id))
 		}
 	}
 	for id, p := range h.partials {
-		if p.saved.At.Before(now.Add(-partialTime)) {
+		if h.older(p.saved.Uptime, partialTime) {
 			delete(h.partials, id)
 			h.dropPartial(p)
 			gone(tableHosted, string(id))
 		}
 	}
 	for id, r := range h.started {
-		if at := r.ended(); !at.IsZero() && at.Before(now.Add(-keepTime)) {
+		if r.ended(keepTime) {
 			delete(h.started, id)
 			gone(tableStarted, string(id))
 			if h.disk != nil {

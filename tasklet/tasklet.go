@@ -78,7 +78,7 @@ func (h *Host) lastSeen(r *record) p2p.ID {
 	where := r.at()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if d, left := h.departed[r.id]; left && where == h.node.ID() {
+	if d, left := h.departed.Peek(r.id); left && where == h.node.ID() {
 		return d.to // it has just left, and r has not heard of it
 	}
 	return where
