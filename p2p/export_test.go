@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"io"
 	"time"
+
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // MaxPiece is the most that one piece of a lasting stream holds.
@@ -95,3 +97,25 @@ func (n *Node) Messages() int {
 
 // MaxProving is how many connections may be under proof of the network's key.
 const MaxProving = maxProving
+
+// MaxHandshakes is how many connections may be under handshake.
+const MaxHandshakes = maxHandshakes
+
+// The limits of the lasting streams that others open, and of what they keep unread.
+var (
+	LastingLimits = openedStreams
+	UnreadLimits  = unreadBytes
+)
+
+// LimitLastings sets these, before there are any.
+func (n *Node) LimitLastings(opened, unread quota.Limits) {
+	n.lastings.opened, n.lastings.unread = quota.New(opened), quota.New(unread)
+}
+
+// Lastings returns how many lasting streams known peers and strangers have opened,
+// and Unread how many bytes of them are kept unread.
+func (n *Node) Lastings() (known, strangers int) { return n.lastings.opened.Used() }
+func (n *Node) Unread() (known, strangers int)   { return n.lastings.unread.Used() }
+
+// LimitConnections limits the connections that others make.
+func (n *Node) LimitConnections(l quota.Limits) { n.resources.conns = quota.New(l) }

@@ -59,9 +59,12 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 			connections.Close()
 			return nil, err
 		}
+		n.relayClients = newRelayClients(n, limits.MaxReservations, limits.ReservationTTL)
+		// Those that lose their place to others have it until they are gone.
+		limits.MaxReservations += limits.MaxReservations/4 + 8
 		options = append(options,
 			libp2p.ForceReachabilityPublic(),
-			libp2p.EnableRelayService(relay.WithResources(limits)),
+			libp2p.EnableRelayService(relay.WithResources(limits), relay.WithACL(n.relayClients)),
 			libp2p.AutoNATServiceRateLimit(answers, answersEach, time.Minute),
 			// Else it would not dial by QUIC or IPv6 to tell others that they
 			// can be reached, having dialed nobody so itself.
@@ -217,6 +220,7 @@ func (n *Node) disconnected(_ network.Network, c network.Conn) {
 	n.budgets.Delete(c)
 	if id := c.RemotePeer(); n.host.Network().Connectedness(id) == network.NotConnected {
 		n.shocks.lost(id)
+		n.relayClients.gone(id)
 	} else {
 		n.spawn(func() { n.punch(id) }) // a relayed one may be what is left
 	}

@@ -32,6 +32,7 @@ type Node struct {
 	punches         punches
 	shocks          shocks
 	blocks          *blocks
+	relayClients    *relayClients // or nil
 	known           *known
 	resources       *resources
 	messages        *quota.Pool // bytes, see Whole

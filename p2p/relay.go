@@ -17,7 +17,8 @@ type RelayLimits struct {
 	// Reservations is how many peers may be reachable through the relay at a
 	// time, each for an hour that it can renew. Default: 128. A quarter of
 	// them may come from one IP address, because many peers stand behind one
-	// NAT (libp2p: 8).
+	// NAT (libp2p: 8). Strangers have three quarters, see [Node.Protect]; when these
+	// are taken, the address that has most loses one, not the peer that comes next.
 	Reservations int
 
 	// Circuits is how many relayed connections each of them may have at a

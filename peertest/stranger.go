@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 )
 
 // A Stranger is a hostile peer: a libp2p host with a key of its own, no limits
@@ -47,6 +48,7 @@ func newStranger(addr, victim string) (*Stranger, error) {
 	}
 	h, err := libp2p.New(
 		libp2p.ListenAddrStrings(fmt.Sprintf("/ip4/%s/tcp/0", addr)), // dials from there, too
+		libp2p.Transport(tcp.NewTCPTransport),
 		libp2p.ResourceManager(&network.NullResourceManager{}),
 		libp2p.DisableMetrics(), libp2p.DisableRelay(),
 	)
