@@ -51,4 +51,17 @@
 // what the peer has written to its data folder is what the next life finds. Its
 // channels are used as those of a peer in the test's process: the one is a
 // channel.Space as the other. TestMain must call [RunProcess].
+//
+// # Hostile peers
+//
+// A [Stranger] is a libp2p host without limits that dials from a loopback address
+// of its own, and a [Swarm] is many of them that do all attacks there are against
+// one peer, side by side:
+//
+//	victim := peertest.StartProcess(t, nil)
+//	swarm := peertest.StartSwarm(t, victim.Addrs()[0], nil)
+//	... // what honest peers do meanwhile
+//	size, err := victim.Resident()
+//
+// A new attack is a function in the table attacks, which does it once.
 package peertest

@@ -3,6 +3,7 @@ package peertest
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,8 +20,17 @@ import (
 // [NewStranger].
 type Stranger struct {
 	host   host.Host
+	addr   string // of loopback
 	victim peer.AddrInfo
+	done   int // actions of an attack
+
+	mu     sync.Mutex
+	closed bool
+	held   []func() // each ends something that it holds
 }
+
+// maxHeld is how much a stranger holds: what is older it lets go.
+const maxHeld = 1500
 
 // NewStranger makes a stranger at a loopback address such as "127.0.0.2", which
 // only Linux has by itself, and connects it by TCP to the peer at victim, a full
@@ -32,7 +42,7 @@ func NewStranger(t testing.TB, addr, victim string) *Stranger {
 	if err != nil {
 		t.Fatalf("peertest: make a stranger at %s: %v", addr, err)
 	}
-	t.Cleanup(func() { s.host.Close() })
+	t.Cleanup(s.close)
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := s.connect(ctx); err != nil {
@@ -55,11 +65,37 @@ func newStranger(addr, victim string) (*Stranger, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Stranger{host: h, victim: *info}, nil
+	return &Stranger{host: h, addr: addr, victim: *info}, nil
 }
 
 // connect connects to the victim, unless that is so.
 func (s *Stranger) connect(ctx context.Context) error { return s.host.Connect(ctx, s.victim) }
+
+func (s *Stranger) close() {
+	s.host.Close()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	for _, end := range s.held {
+		end()
+	}
+	s.held = nil
+}
+
+// hold keeps something, which end ends.
+func (s *Stranger) hold(end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		end()
+		return
+	}
+	s.held = append(s.held, end)
+	if len(s.held) > maxHeld {
+		s.held[0]()
+		s.held = append(s.held[:0], s.held[1:]...)
+	}
+}
 
 // Host returns the stranger's libp2p host.
 func (s *Stranger) Host() host.Host { return s.host }
@@ -71,7 +107,11 @@ func (s *Stranger) Open(ctx context.Context, p protocol.ID, data []byte) (networ
 	if err != nil {
 		return nil, err
 	}
-	stream.SetDeadline(time.Now().Add(startTimeout))
+	end, ok := ctx.Deadline()
+	if !ok {
+		end = time.Now().Add(startTimeout)
+	}
+	stream.SetDeadline(end)
 	if _, err := stream.Write(data); err != nil {
 		stream.Reset()
 		return nil, err

@@ -2,6 +2,8 @@ package peertest_test
 
 import (
 	"errors"
+	"flag"
+	"fmt"
 	"testing"
 	"time"
 
@@ -13,6 +15,9 @@ import (
 
 // kadProtocol is that of the hash table.
 const kadProtocol = "/dstackless/kad/1.0.0"
+
+// swarmTime is how long a swarm attacks in the test.
+var swarmTime = flag.Duration("swarm", 5*time.Second, "how long a swarm attacks")
 
 // memory returns how many bytes of memory a process has that are real.
 func memory(t *testing.T, p *peertest.Process) int64 {
@@ -58,5 +63,45 @@ func TestMessagesThatDoNotCome(t *testing.T) {
 	t.Logf("%d MiB before, %d MiB at most", before>>20, most>>20)
 	if most > before+100<<20 {
 		t.Errorf("the peer has taken %d MiB for 15 KB", (most-before)>>20)
+	}
+}
+
+// Sixty-four strangers on sixteen addresses do all attacks at once. Peers that
+// come meanwhile find each other through the victim, and talk; what the victim
+// takes is bounded.
+func TestSwarm(t *testing.T) {
+	const bound = 1 << 30
+	victim := peertest.StartProcess(t, nil)
+	before := memory(t, victim)
+	swarm := peertest.StartSwarm(t, victim.Addrs()[0], nil)
+	begun := time.Now()
+	most, talks := before, 0
+	var slowest time.Duration
+	for time.Since(begun) < *swarmTime || talks < 2 {
+		a := peertest.StartProcess(t, &peertest.ProcessOptions{Bootstrap: victim.Addrs()[:1]})
+		b := peertest.StartProcess(t, &peertest.ProcessOptions{Bootstrap: victim.Addrs()[:1]})
+		name := channel.Name(fmt.Sprint("talk ", talks))
+		from, to := open(t, a, name), open(t, b, name)
+		for range 10 {
+			start := time.Now()
+			if err := exchange(t, from, to, 20*time.Second); err != nil {
+				t.Fatalf("honest peers do not find each other: %v", err)
+			}
+			slowest = max(slowest, time.Since(start))
+		}
+		talks++
+		most = max(most, memory(t, victim))
+		a.Close()
+		b.Close()
+	}
+	for attack, n := range swarm.Counts() {
+		t.Logf("%-14s %6d done %6d failed", attack, n.Done, n.Failed)
+		if n.Done == 0 && attack != peertest.AttackReservations { // the victim is no relay
+			t.Errorf("%s never got through: it is no attack", attack)
+		}
+	}
+	t.Logf("%d talks, the slowest exchange took %v; %d MiB before, %d MiB at most", talks, slowest, before>>20, most>>20)
+	if most > bound {
+		t.Errorf("the victim has taken %d MiB", most>>20)
 	}
 }

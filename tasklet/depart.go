@@ -150,6 +150,7 @@ func (h *Host) attempt(ctx context.Context, p *process, to p2p.ID, mover uint64,
 	if err == nil {
 		var given bool
 		if given, err = m.commit(); given {
+			h.recognize(p.id, to)
 			return false, err
 		}
 	}
@@ -160,6 +161,16 @@ func (h *Host) attempt(ctx context.Context, p *process, to p2p.ID, mover uint64,
 	again = ctx.Err() == nil && !errors.Is(err, sandbox.ErrBusy) && !errors.As(err, new(*remoteError))
 	err = p.stays(ctx, err)
 	return again && !errors.Is(err, ErrExited), err
+}
+
+// recognize has a peer be no stranger that hosts a tasklet of this one.
+func (h *Host) recognize(id ID, host p2p.ID) {
+	h.mu.Lock()
+	own := h.started[id] != nil
+	h.mu.Unlock()
+	if own {
+		h.node.Recognize(host)
+	}
 }
 
 // stays returns what is to be said of a move that did not happen because of

@@ -162,6 +162,7 @@ func (h *Host) open() (err error) {
 	if err != nil {
 		return err
 	}
+	h.node.Protect(h.opts.Accept...)
 	h.node.Handle(Protocol, h.serve)
 	for _, f := range todo {
 		h.wg.Go(f)

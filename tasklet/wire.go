@@ -159,7 +159,7 @@ type conn struct {
 	sent   uint64 // bytes
 }
 
-func newConn(s p2p.Stream) *conn { return &conn{stream: s, r: bufio.NewReaderSize(s, 64<<10)} }
+func newConn(s p2p.Stream) *conn { return &conn{stream: s, r: bufio.NewReader(s)} }
 
 // peer is the ID at the other end, which it has proved.
 func (c *conn) peer() p2p.ID { return c.stream.Conn().RemotePeer() }
