@@ -183,7 +183,7 @@ func (c *Client) call(ctx context.Context, method, path string, req, v any) erro
 	}
 	defer res.Body.Close()
 	if err := json.NewDecoder(res.Body).Decode(v); err != nil {
-		return lost(ctx, err)
+		return lost(ctx, fmt.Errorf("the peer's answer cannot be read: %w", err))
 	}
 	return nil
 }

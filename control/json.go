@@ -1,10 +1,10 @@
 package control
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 )
 
@@ -18,11 +18,18 @@ func unmarshal(data []byte, v any) error {
 	return nil
 }
 
-// writeJSON writes v and a newline. A reader that is gone will notice itself.
-func writeJSON(w io.Writer, v any) {
-	e := json.NewEncoder(w)
+// errAnswer says that there is an answer, and that it has no form in JSON.
+var errAnswer = errors.New("the answer cannot be put into JSON")
+
+// marshal returns v and a newline.
+func marshal(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("%w: %w", errAnswer, err)
+	}
+	return b.Bytes(), nil
 }
 
 // oneLine returns err's text as a header can hold it.

@@ -128,9 +128,10 @@ func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	err = cause(r.Context(), err)
+	body, _ := marshal(failure{Error: err.Error(), Limit: tasklet.LimitOf(err)}) // texts and numbers have a form
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(statusOf(err))
-	writeJSON(w, failure{Error: err.Error(), Limit: tasklet.LimitOf(err)})
+	w.Write(body) // who is gone does not read it
 }
 
 // cause returns what made err, if that was the end of the server.
@@ -150,8 +151,13 @@ func read(w http.ResponseWriter, r *http.Request, v any) error {
 	return unmarshal(body, v)
 }
 
+// answer answers with v as JSON.
 func answer(w http.ResponseWriter, v any) error {
+	body, err := marshal(v)
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", "application/json")
-	writeJSON(w, v)
+	w.Write(body) // who is gone does not read it
 	return nil
 }

@@ -87,7 +87,11 @@ func (s *Server) channel(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			res.Code, res.Error = channel.Encode(cause(r.Context(), err))
 		}
-		writeJSON(w, res)
+		body, err := marshal(res)
+		if err != nil {
+			return nil // the client hears that the connection ended
+		}
+		w.Write(body)
 		rc.Flush()
 	}
 }

@@ -31,6 +31,7 @@ func statusOf(err error) int {
 	}{
 		{errNoRoute, http.StatusNotFound},
 		{errMalformed, http.StatusBadRequest},
+		{errAnswer, http.StatusInternalServerError},
 		{errStopping, http.StatusServiceUnavailable},
 		{tasklet.ErrClosed, http.StatusServiceUnavailable},
 		{channel.ErrClosed, http.StatusServiceUnavailable},

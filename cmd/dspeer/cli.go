@@ -48,6 +48,7 @@ type usageError struct{ error }
 
 // execute runs the program and returns its exit status.
 func execute(args []string, in io.Reader, out *output, errs io.Writer) int {
+	errs = visibleWriter{errs}
 	c := &cli{in: in, out: out, errs: errs}
 	root := c.root()
 	root.SetArgs(args)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -26,7 +27,7 @@ func (c *cli) printJSON(v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
-	_, err := c.out.Write(b.Bytes())
+	_, err := io.WriteString(c.out, visible(b.String(), "\n"))
 	return err
 }
 
@@ -36,7 +37,7 @@ func (c *cli) printLines(v any, lines ...string) error {
 		return c.printJSON(v)
 	}
 	for _, l := range lines {
-		if _, err := fmt.Fprintln(c.out, l); err != nil {
+		if _, err := fmt.Fprintln(c.out, visible(l, "")); err != nil {
 			return err
 		}
 	}
@@ -50,6 +51,9 @@ func (c *cli) printTable(v any, rows [][]string) error {
 	}
 	w := tabwriter.NewWriter(c.out, 0, 8, 2, ' ', 0)
 	for _, row := range rows {
+		for i := range row {
+			row[i] = visible(row[i], "")
+		}
 		fmt.Fprintln(w, strings.Join(row, "\t"))
 	}
 	return w.Flush()

@@ -25,6 +25,9 @@ Nothing is received if the output is closed. A message that was received and cou
 not be printed, because the command was killed or the disk was full, is kept by the peer for its next recv on the
 channel, as long as the peer runs.
 
+On a terminal, control characters in a message are shown as escapes, such as
+\u001b; a file or another program gets the message as it is.
+
 With --json each line is {"message": "..."}, or {"bytes": "..."} in base64 for a
 message that is not text in UTF-8.`,
 		Example: `  dspeer recv greetings
@@ -72,6 +75,9 @@ func (c *cli) receive(ctx context.Context, ch *control.Channel, count int) error
 
 func (c *cli) printMessage(msg []byte) error {
 	if !c.json {
+		if c.out.terminal() {
+			msg = []byte(visible(string(msg), "\n\t"))
+		}
 		_, err := c.out.Write(append(msg, '\n'))
 		return err
 	}

@@ -30,6 +30,12 @@ func (o *output) ready() error {
 	return o.err
 }
 
+// terminal reports whether people may look at what is written.
+func (o *output) terminal() bool {
+	info, err := o.file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
 // Write implements io.Writer. After an error it writes no more.
 func (o *output) Write(b []byte) (n int, err error) {
 	if o.err = o.ready(); o.err == nil {
