@@ -16,6 +16,11 @@ func (h *Host) admit(a *arrival) error {
 	if err := a.prove(); err != nil {
 		return err
 	}
+	if old := h.superseded(a.offer.ID, &a.offer.Claim); old != nil {
+		if err := h.displace(old, &a.offer.Claim); err != nil {
+			return err
+		}
+	}
 	for {
 		h.mu.Lock()
 		before := h.arriving[a.offer.ID]
@@ -79,7 +84,7 @@ func (h *Host) admits(a *arrival, charged bool) error {
 		return fmt.Errorf("%w: %w", ErrRefused, ErrDraining)
 	case a.offer.Memory > h.opts.Limits.Memory:
 		return fmt.Errorf("%w: %w", ErrRefused, h.exceeds(LimitMemory, h.opts.Limits.Memory, 0, a.offer.Memory))
-	case h.processes[a.offer.ID] != nil || h.arriving[a.offer.ID] != nil:
+	case h.processes[a.offer.ID] != nil && !h.processes[a.offer.ID].hasLeft() || h.arriving[a.offer.ID] != nil:
 		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, h.self)
 	}
 	if a.offer.Function != "" {

@@ -206,12 +206,17 @@ func (h *Host) ask(ctx context.Context, of p2p.ID, q *control) (*reply, error) {
 	}
 	defer c.stream.Reset()
 	defer context.AfterFunc(ctx, func() { c.stream.Reset() })()
+	q.Run = h.run
 	if err := c.send(tagControl, q); err != nil {
 		return nil, errors.Join(ctx.Err(), err)
 	}
 	var r reply
 	if err := c.receive(tagReply, &r); err != nil {
 		return nil, errors.Join(ctx.Err(), err)
+	}
+	h.heard(of, r.Run)
+	if r.Twice {
+		h.twin(of)
 	}
 	return &r, nil
 }

@@ -45,6 +45,8 @@ var (
 	// ErrDraining says that a peer takes no more tasklets, because it is being
 	// drained.
 	ErrDraining = errors.New("the peer is being drained")
+	// ErrStale says that a tasklet is an old copy of one that has gone elsewhere.
+	ErrStale = errors.New("an old copy of the tasklet")
 	// ErrLimit says that a tasklet exceeded a limit. [LimitOf] returns which.
 	ErrLimit = errors.New("over a limit")
 	// ErrClosed says that the host is shut down.

@@ -110,6 +110,9 @@ func PassClaim(n *p2p.Node, id ID, c Claim, to p2p.ID) Claim {
 // Holder is holder.
 func (c *Claim) Holder(id ID) (p2p.ID, uint64, error) { return c.holder(id) }
 
+// Supersedes is supersedes.
+func (c *Claim) Supersedes(older *Claim, holder p2p.ID) bool { return c.supersedes(older, holder) }
+
 // DecodeState decodes a state of f.
 func DecodeState(f AnyFunction, data []byte) (any, error) { return f.definition().decode(data) }
 
@@ -268,3 +271,9 @@ func (h *Host) Run(d time.Duration) {
 
 // ConfirmNow asks the destinations of all moves that are not confirmed.
 func (h *Host) ConfirmNow() { h.confirmOpen(map[p2p.ID]backoff{}) }
+
+// LookForNewer looks for newer claims on tasklets that are here.
+func (h *Host) LookForNewer(ids ...ID) { h.lookForNewerNow(ids) }
+
+// Greet tells other peers this host's incarnation.
+func (h *Host) Greet() { h.greetNow() }

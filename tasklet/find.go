@@ -78,6 +78,9 @@ func (h *Host) seek(ctx context.Context, id ID) (p2p.ID, error) {
 			return
 		}
 		host, seq, err := reply.Claim.holder(id)
+		if err == nil {
+			h.learn(id, reply.Claim)
+		}
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil || best.at != "" && seq <= best.seq {

@@ -65,24 +65,26 @@ type Host struct {
 	functions map[string]*definition // by name
 	restAfter time.Duration
 
+	run       incarnation
 	begun     time.Time        // this run
 	ranBefore atomic.Int64     // nanoseconds, in earlier runs
 	wall      func() time.Time // this host's clock, of which others know nothing
 
 	steps atomic.Pointer[func(step string)] // what reached calls
 
-	mu        sync.Mutex
-	closed    bool
-	draining  bool
-	processes map[ID]*process // that are here, or ended here
-	arriving  map[ID]*arrival
-	partials  map[ID]*process               // whose transfer to here broke off
-	departed  *simplelru.LRU[ID, departure] // of at most maxDeparted
-	moves     map[moveID]outcome
-	started   map[ID]*record               // by this peer
-	accounts  map[string]*account          // by peer
-	sighted   *simplelru.LRU[ID, sighting] // of others, found in the DHT, of at most maxSighted
-	evicted   []ID                         // departures that the disk still has
+	mu           sync.Mutex
+	closed       bool
+	draining     bool
+	processes    map[ID]*process // that are here, or ended here
+	arriving     map[ID]*arrival
+	partials     map[ID]*process               // whose transfer to here broke off
+	departed     *simplelru.LRU[ID, departure] // of at most maxDeparted
+	moves        map[moveID]outcome
+	started      map[ID]*record                        // by this peer
+	accounts     map[string]*account                   // by peer
+	sighted      *simplelru.LRU[ID, sighting]          // of others, found in the DHT, of at most maxSighted
+	incarnations *simplelru.LRU[p2p.ID, []incarnation] // of other peers, the latest last, of at most maxHeard
+	evicted      []ID                                  // departures that the disk still has
 }
 
 // pageCache is how many memory pages of 4 KiB of tasklets that were here are
@@ -126,7 +128,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter, wall: time.Now,
 		processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
-		accounts: map[string]*account{}, begun: time.Now(),
+		accounts: map[string]*account{}, begun: time.Now(), run: newIncarnation(),
 	}
 	if err := h.open(); err != nil {
 		stop()
@@ -153,6 +155,9 @@ func (h *Host) open() (err error) {
 	if h.sighted, err = simplelru.NewLRU[ID, sighting](maxSighted, nil); err != nil {
 		return err
 	}
+	if h.incarnations, err = simplelru.NewLRU[p2p.ID, []incarnation](maxHeard, nil); err != nil {
+		return err
+	}
 	if h.opts.DataDir != "" {
 		if h.disk, err = journal.Open(filepath.Join(h.opts.DataDir, "tasklets")); err != nil {
 			return err
@@ -169,6 +174,7 @@ func (h *Host) open() (err error) {
 	}
 	h.wg.Go(h.sweep)
 	h.wg.Go(h.confirmations)
+	h.wg.Go(h.greet)
 	if h.disk != nil && h.opts.Checkpoint > 0 {
 		h.wg.Go(func() { h.checkpoints(h.opts.Checkpoint) })
 	}

@@ -42,6 +42,7 @@ type process struct {
 	moves    []Hop
 	exit     *exit
 	left     *departure
+	stale    error              // why it is an old copy, of one that was ended
 	exitedAt time.Duration      // uptime
 	abort    context.CancelFunc // of a move under way
 }
@@ -189,6 +190,8 @@ func (p *process) state() State {
 	switch {
 	case p.exit != nil:
 		return Exited
+	case p.stale != nil:
+		return Stale
 	case p.left == nil && !p.awake:
 		return Suspended
 	case p.left == nil && p.abort != nil:
@@ -208,6 +211,8 @@ func (p *process) info() Info {
 	switch {
 	case p.exit != nil:
 		i.set(p.exit)
+	case p.stale != nil:
+		i.Host, i.Error = p.left.to.String(), p.stale.Error()
 	case p.left != nil:
 		i.Host = p.left.to.String()
 	case p.trouble != nil:

@@ -54,6 +54,15 @@ func (h *Host) restore() (todo []func(), err error) {
 	if err != nil {
 		return nil, err
 	}
+	var here []ID
+	for id, p := range h.processes {
+		if p.gone() == nil {
+			here = append(here, id)
+		}
+	}
+	if len(here) > 0 {
+		todo = append(todo, func() { h.lookForNewer(here) })
+	}
 	return todo, h.tidy(used)
 }
 

@@ -147,12 +147,14 @@ func (h *Host) hear(c *conn, p *process) error {
 
 // controlled serves a control.
 func (h *Host) controlled(c *conn, q *control) error {
+	twice := h.heard(c.peer(), q.Run)
 	reply, err := h.answer(c, q)
 	c.within(stepTimeout) // a move may have taken longer
 	if err != nil {
 		c.fail(err)
 		return err
 	}
+	reply.Run, reply.Twice = h.run, twice
 	return c.send(tagReply, reply)
 }
 
@@ -175,6 +177,8 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		return nil, ErrNotFound
 	}
 	switch {
+	case q.Greet:
+		return &reply{}, nil
 	case q.Claim:
 		return h.claimOf(q.ID)
 	case q.Renew != nil:

@@ -64,7 +64,7 @@ func (h *Host) forgetOld() {
 		}
 	}
 	for id, p := range h.processes {
-		if p.ended(forwardTime) {
+		if p.ended(forwardTime) || p.displaced(forwardTime) {
 			delete(h.processes, id)
 			gone(tableHosted, string(id))
 		}

@@ -32,6 +32,7 @@ const (
 	Moving    State = "moving"    // from here to another peer
 	Prepared  State = "prepared"  // here, and its source has not said whether it keeps it
 	Exited    State = "exited"    // or was killed
+	Stale     State = "stale"     // an old copy, which was here and does not run: the tasklet is elsewhere
 	Unknown   State = "unknown"   // its host does not answer
 )
 
@@ -120,6 +121,9 @@ func (t *Tasklet) known() (Info, bool) {
 		i.Host = t.host.lastSeen(r).String()
 		if p != nil && (i.State == Running || i.State == Suspended) && i.Host == t.host.self {
 			i.State, i.Error = p.info().State, p.info().Error
+		}
+		if p != nil && p.state() == Stale && i.Error == "" {
+			i.Error = p.info().Error
 		}
 		return i, true
 	case p != nil:

@@ -108,6 +108,10 @@ type control struct {
 	// Confirm asks whether a tasklet that was handed over runs: the source
 	// asks the destination.
 	Confirm moveID
+	// Greet asks for nothing.
+	Greet bool
+	// Run is the incarnation of the host that asks.
+	Run incarnation
 	// Renew asks the peer that started a tasklet for a short claim, in place of
 	// this one: see [Host.renew].
 	Renew *Claim
@@ -126,6 +130,8 @@ type reply struct {
 	Claim   *Claim
 	Exited  *exit
 	Info    *Info
+	Run     incarnation // of the host that answers
+	Twice   bool        // two peers have the key of the one that asks
 }
 
 // A read asks the peer that started a tasklet for its output. It is answered with
