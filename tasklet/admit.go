@@ -92,8 +92,12 @@ func (h *Host) admits(a *arrival, charged bool) error {
 			return fmt.Errorf("%w: %w", ErrRefused, err)
 		}
 	}
+	own := h.started[a.offer.ID] != nil
 	if charged {
-		return nil
+		return a.room(0, own)
+	}
+	if err := a.room(a.offer.Memory, own); err != nil {
+		return err
 	}
 	return h.afford(&a.offer, h.payers(a.offer.ID, a.offer.Origin, a.from.String()))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/abi"
 	"github.com/dstackless/dstackless/tasklet/compiler"
+	"github.com/dstackless/dstackless/tasklet/diskspace"
 	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
@@ -32,6 +33,10 @@ func DecodeContinuation(data []byte, limit uint64) (*Continuation, error) {
 
 // Programs lists the programs that h has in memory.
 func (h *Host) Programs() []compiler.Info { return h.compiler.Programs() }
+
+// ProbeDisk has a host that is started with o learn from free how much of its disk
+// is free.
+func ProbeDisk(o *Options, free diskspace.Probe) { o.free = free }
 
 // LimitCompiler has a host that is started with o compile within other limits.
 func LimitCompiler(o *Options, limits compiler.Options) { o.compiler = limits }

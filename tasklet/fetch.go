@@ -72,6 +72,40 @@ func (h *Host) compiled(ctx context.Context, id, peer string, get func(context.C
 	return prog, err
 }
 
+// programsInUse returns the programs of the tasklets that are here or come, of
+// those that were started here and are remembered, and those in memory that are in
+// use for another reason.
+func (h *Host) programsInUse() (all []cid.Cid) {
+	in := map[string]bool{}
+	for _, p := range h.compiler.Programs() {
+		if p.Users > 0 {
+			in[p.Name] = true
+		}
+	}
+	h.mu.Lock()
+	for _, p := range h.processes {
+		if p.gone() == nil {
+			in[p.program] = true
+		}
+	}
+	for _, p := range h.partials {
+		in[p.program] = true
+	}
+	for _, a := range h.arriving {
+		in[a.offer.Program] = true
+	}
+	for _, r := range h.started {
+		in[r.program] = true
+	}
+	h.mu.Unlock()
+	for id := range in {
+		if c, err := cid.Decode(id); err == nil { // else it is a function
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // compiling returns the settings of the compiler.
 func (o *Options) compiling() *compiler.Options {
 	c := o.compiler

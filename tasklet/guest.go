@@ -62,11 +62,15 @@ func (g *guest) sandbox() *sandbox.Instance {
 }
 
 func (g *guest) load(ctx context.Context, s *hosted) error {
-	origin, err := p2p.ParseID(g.origin)
+	payer := g.origin
+	if payer != g.host.self && g.source != "" {
+		payer = g.source
+	}
+	from, err := p2p.ParseID(payer)
 	if err != nil {
 		return err
 	}
-	prog, err := g.host.fetch(ctx, g.program, origin)
+	prog, err := g.host.fetch(ctx, g.program, from)
 	if err != nil {
 		return err
 	}

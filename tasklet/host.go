@@ -30,12 +30,14 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/hashicorp/golang-lru/v2/simplelru"
+	"github.com/ipfs/go-cid"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/compiler"
 	"github.com/dstackless/dstackless/tasklet/content"
+	"github.com/dstackless/dstackless/tasklet/diskspace"
 	"github.com/dstackless/dstackless/tasklet/journal"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
@@ -53,10 +55,11 @@ type Host struct {
 	space    channel.Space
 	compiler *compiler.Compiler
 	disk     *journal.Journal // nil without a data folder
+	floor    *diskspace.Floor // of that folder, or nil
 	opts     Options
 	log      *slog.Logger
 	pages    *lru.Cache[pageHash, []byte]
-	spawned  *lru.Cache[[sha256.Size]byte, string] // CIDs of programs that were spawned here, by what they are
+	spawned  *lru.Cache[[sha256.Size]byte, cid.Cid] // CIDs of programs that were spawned here, by what they are
 
 	ctx  context.Context // ends at Close
 	stop context.CancelFunc
@@ -143,7 +146,7 @@ func (h *Host) open() (err error) {
 		return err
 	}
 	h.compiler = compiler.New(h.opts.compiling())
-	if h.spawned, err = lru.New[[sha256.Size]byte, string](maxSpawned); err != nil {
+	if h.spawned, err = lru.New[[sha256.Size]byte, cid.Cid](maxSpawned); err != nil {
 		return err
 	}
 	if h.pages, err = lru.New[pageHash, []byte](pageCache); err != nil {
@@ -163,11 +166,13 @@ func (h *Host) open() (err error) {
 			return err
 		}
 	}
+	h.openFloor()
 	todo, err := h.restore()
 	if err != nil {
 		return err
 	}
 	h.node.Protect(h.opts.Accept...)
+	h.store.SetInUse(h.programsInUse)
 	h.node.Handle(Protocol, h.serve)
 	for _, f := range todo {
 		h.wg.Go(f)

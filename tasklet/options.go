@@ -6,6 +6,7 @@ import (
 
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/compiler"
+	"github.com/dstackless/dstackless/tasklet/diskspace"
 )
 
 // Options are the settings of a [Host].
@@ -23,6 +24,9 @@ type Options struct {
 	// here is lost, unless all of it has come to its destination, which waits
 	// for [Tasklet.Decide] if it does not know that it may run it. One on its
 	// way to here stays where it was or, if it had been handed over, is lost.
+	//
+	// When less than diskspace.Reserve of its disk would be left free, 64 MiB,
+	// nothing of other peers is taken in any more.
 	DataDir string
 
 	// CacheDir is the folder for compiled code, which several hosts may
@@ -66,5 +70,6 @@ type Options struct {
 	// Logger takes what an operator may want to know. Default: silence.
 	Logger *slog.Logger
 
-	compiler compiler.Options // of tests
+	compiler compiler.Options // of tests, like
+	free     diskspace.Probe
 }

@@ -163,6 +163,9 @@ func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
 // again. The memory of small tasklets is kept in the cache, too, under the hashes
 // that are found here: nobody puts a page there under the name of another.
 func (a *arrival) fill(memory []byte, list *PageList) error {
+	if err := a.room(list.bytes(), len(a.process.accounts) == 0); err != nil {
+		return err
+	}
 	book, keeps := &a.guest().book, list.Size <= maxKept*pageSize
 	for some := range slices.Chunk(list.Index, batch) {
 		var into []byte

@@ -5,6 +5,9 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"time"
+
+	"github.com/dstackless/dstackless/tasklet/compiler"
+	"github.com/dstackless/dstackless/tasklet/content"
 )
 
 // Spawn starts a program on this peer, as a tasklet. Wasm is an ordinary Go
@@ -26,31 +29,40 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		return nil, ErrClosed
 	}
 	defer h.wg.Done()
-	sum := sha256.Sum256(wasm)
-	id, known := h.spawned.Get(sum)
-	if !known {
-		var err error
-		if id, err = h.introduce(ctx, wasm); err != nil {
-			return nil, err
-		}
-		h.spawned.Add(sum, id)
+	prog, id, err := h.introduce(ctx, wasm)
+	if err != nil {
+		return nil, err
 	}
+	defer prog.Release()
 	return h.begin(ctx, work{program: id, args: args}, nil)
 }
 
-// introduce stores a program, checks and compiles it, and returns its CID.
-func (h *Host) introduce(ctx context.Context, wasm []byte) (id string, err error) {
-	c, err := h.store.Add(ctx, wasm)
-	if err != nil {
-		return "", err
+// introduce checks, compiles and stores a program, unless that has been done. It
+// returns the program, which is in use until it is released, and its CID.
+func (h *Host) introduce(ctx context.Context, wasm []byte) (prog *compiler.Program, id string, err error) {
+	sum := sha256.Sum256(wasm)
+	c, known := h.spawned.Get(sum)
+	if !known {
+		if c, err = content.CIDOf(wasm); err != nil {
+			return nil, "", err
+		}
 	}
-	id = c.String()
-	prog, err := h.compiled(ctx, id, "", func(context.Context) ([]byte, error) { return wasm, nil })
+	prog, err = h.compiled(ctx, c.String(), "", func(context.Context) ([]byte, error) { return wasm, nil })
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
-	prog.Release()
-	return id, nil
+	if known { // the store may have removed it meanwhile
+		known, err = h.store.Has(ctx, c)
+	}
+	if err == nil && !known {
+		_, err = h.store.Add(ctx, wasm)
+	}
+	if err != nil {
+		prog.Release()
+		return nil, "", err
+	}
+	h.spawned.Add(sum, c)
+	return prog, c.String(), nil
 }
 
 // Go starts a function on this peer, as a tasklet. The peer must have the

@@ -33,27 +33,42 @@ func (s *Store) Add(ctx context.Context, data []byte) (cid.Cid, error) {
 	defer s.work.Done()
 	ctx, cancel := s.until(ctx)
 	defer cancel()
-	dag := merkledag.NewDAGService(s.online)
+	s.makeRoom(ctx, int64(len(data))) // one's own is not refused
+	s.stock.stays.RLock()
+	defer s.stock.stays.RUnlock()
+	dag := merkledag.NewDAGService(s.own)
 	batch := ipld.NewBatch(ctx, dag)
-	params := helpers.DagBuilderParams{
-		Maxlinks:   maxLinks,
-		RawLeaves:  true,
-		CidBuilder: cidBuilder,
-		Dagserv:    adder{dag, batch},
-	}
-	helper, err := params.New(chunk.NewSizeSplitter(bytes.NewReader(data), chunkSize))
-	if err != nil {
-		return cid.Undef, fmt.Errorf("content: add: %w", err)
-	}
-	root, err := balanced.Layout(helper)
+	root, err := layOut(adder{dag, batch}, data)
 	if err == nil {
 		err = batch.Commit()
 	}
 	if err == nil {
-		err = s.roots.add(root.Cid())
+		err = s.roots.add(root)
 	}
 	if err != nil {
 		return cid.Undef, fmt.Errorf("content: add: %w", s.cause(ctx, err))
+	}
+	return root, nil
+}
+
+// CIDOf returns the CID that [Store.Add] gives data.
+func CIDOf(data []byte) (cid.Cid, error) { return layOut(forgetter{}, data) }
+
+// layOut cuts data into blocks and adds them to a DAG.
+func layOut(dag ipld.DAGService, data []byte) (cid.Cid, error) {
+	params := helpers.DagBuilderParams{
+		Maxlinks:   maxLinks,
+		RawLeaves:  true,
+		CidBuilder: cidBuilder,
+		Dagserv:    dag,
+	}
+	helper, err := params.New(chunk.NewSizeSplitter(bytes.NewReader(data), chunkSize))
+	if err != nil {
+		return cid.Undef, err
+	}
+	root, err := balanced.Layout(helper)
+	if err != nil {
+		return cid.Undef, err
 	}
 	return root.Cid(), nil
 }
@@ -65,6 +80,11 @@ type adder struct {
 }
 
 func (a adder) Add(ctx context.Context, n ipld.Node) error { return a.batch.Add(ctx, n) }
+
+// forgetter is a DAG service that stores nothing.
+type forgetter struct{ ipld.DAGService }
+
+func (forgetter) Add(context.Context, ipld.Node) error { return nil }
 
 // cause is err, or ErrClosed when that is why a call of the store failed.
 func (s *Store) cause(ctx context.Context, err error) error {

@@ -39,6 +39,17 @@ func start(t testing.TB, dir string) *member {
 
 func startOn(t testing.TB, dir, listen string) *member {
 	t.Helper()
+	return startMember(t, listen, &content.Options{Dir: dir})
+}
+
+// startWith is start with other options.
+func startWith(t testing.TB, o *content.Options) *member {
+	t.Helper()
+	return startMember(t, "/ip4/127.0.0.1/udp/0/quic-v1", o)
+}
+
+func startMember(t testing.TB, listen string, o *content.Options) *member {
+	t.Helper()
 	m := new(member)
 	var err error
 	if m.Node, err = p2p.Start(&p2p.Options{Listen: []string{listen}}); err != nil {
@@ -47,7 +58,7 @@ func startOn(t testing.TB, dir, listen string) *member {
 	if m.table, err = dht.Start(m.Node, nil); err != nil {
 		t.Fatal(err)
 	}
-	if m.Store, err = content.Start(m.Node, m.table, &content.Options{Dir: dir}); err != nil {
+	if m.Store, err = content.Start(m.Node, m.table, o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {

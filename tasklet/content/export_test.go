@@ -25,6 +25,9 @@ func Decode(b blocks.Block) error {
 	return nil
 }
 
+// Bytes returns how many bytes the blocks in the store count.
+func (s *Store) Bytes() int64 { return s.stock.bytes.Load() }
+
 // For the fuzzing of the protocol through relays.
 var (
 	AppendWant = appendWant

@@ -43,7 +43,8 @@ const (
 //
 // # Errors
 //
-// [ErrTooLarge], told by the first block, before more is fetched. [ErrMalformed]
+// [ErrTooLarge], [ErrFull] or diskspace.ErrLow, told by the first block, before
+// more is fetched. [ErrMalformed]
 // when c is not a file, its blocks contradict each other, or it has more than
 // 1,024 blocks of less than 1 KiB on average. [ErrNotFound] together with the
 // context's error. [ErrClosed].
@@ -69,9 +70,16 @@ func (s *Store) get(ctx context.Context, c cid.Cid, limit int64, from []p2p.ID) 
 	ctx, cancel := s.until(ctx)
 	defer cancel()
 
-	data, err := read(ctx, s.offline, c, limit)
+	s.mu.Lock()
+	s.getting[c]++
+	s.mu.Unlock()
+	defer s.got(c)
+	data, err := s.readHere(ctx, c, limit)
 	if errors.Is(err, errMissing) && ctx.Err() == nil {
 		data, err = s.fetch(ctx, c, limit, from)
+		if why := s.refusal.Load(); errors.Is(err, errMissing) && why != nil {
+			err = *why // blocks came and could not be kept
+		}
 	}
 	if err == nil {
 		return data, s.roots.add(c)
@@ -83,6 +91,45 @@ func (s *Store) get(ctx context.Context, c cid.Cid, limit int64, from []p2p.ID) 
 		return nil, fmt.Errorf("%w: %w", ErrNotFound, context.Cause(ctx))
 	}
 	return nil, err
+}
+
+// got says that a file is no longer being got.
+func (s *Store) got(c cid.Cid) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.getting[c]--; s.getting[c] == 0 {
+		delete(s.getting, c)
+	}
+}
+
+// readHere reads a file that is in the store.
+func (s *Store) readHere(ctx context.Context, c cid.Cid, limit int64) ([]byte, error) {
+	s.stock.stays.RLock()
+	defer s.stock.stays.RUnlock()
+	return read(ctx, s.offline, c, atMost(limit))
+}
+
+// A check refuses a file by its size.
+type check func(size int64) error
+
+// atMost refuses files of more than limit bytes.
+func atMost(limit int64) check {
+	return func(size int64) error {
+		if size > limit {
+			return fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, size, limit)
+		}
+		return nil
+	}
+}
+
+// fits also refuses files for which there is no room.
+func (s *Store) fits(ctx context.Context, limit int64) check {
+	return func(size int64) error {
+		if err := atMost(limit)(size); err != nil {
+			return err
+		}
+		return s.makeRoom(ctx, size)
+	}
 }
 
 // fetch gets a file from other peers, in two ways at once.
@@ -148,8 +195,8 @@ var errMissing = errors.New("a block is missing")
 type piece struct{ offset, size int64 }
 
 // read puts the file c together, level by level of its tree, each level's
-// blocks at once and in any order.
-func read(ctx context.Context, from getter, c cid.Cid, limit int64) ([]byte, error) {
+// blocks at once and in any order, unless its size is refused.
+func read(ctx context.Context, from getter, c cid.Cid, size check) ([]byte, error) {
 	first, err := from.GetBlock(ctx, c)
 	if err != nil {
 		if ipld.IsNotFound(err) {
@@ -161,8 +208,8 @@ func read(ctx context.Context, from getter, c cid.Cid, limit int64) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	if root.size > limit {
-		return nil, fmt.Errorf("%w: %d bytes, limit %d", ErrTooLarge, root.size, limit)
+	if err := size(root.size); err != nil {
+		return nil, err
 	}
 	out := make([]byte, root.size)
 	left := blocksFree + root.size/blockBytes

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/diskspace"
 )
 
 // bitswap ignores peers that are reached through a relay alone, and one of its
@@ -68,7 +69,12 @@ func (s *Store) pullFrom(ctx context.Context, c cid.Cid, limit int64, from []p2p
 
 // final reports whether a result of one way to get content settles the matter.
 func final(err error) bool {
-	return err == nil || errors.Is(err, ErrTooLarge) || errors.Is(err, ErrMalformed)
+	for _, e := range []error{ErrTooLarge, ErrMalformed, ErrFull, diskspace.ErrLow} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return err == nil
 }
 
 // pullOne reads c from one peer, if that is reached through a relay.
@@ -82,7 +88,7 @@ func (s *Store) pullOne(ctx context.Context, c cid.Cid, limit int64, id p2p.ID) 
 	}
 	defer stream.Reset()
 	defer context.AfterFunc(ctx, func() { stream.Reset() })()
-	return read(ctx, &puller{store: s, stream: stream, r: bufio.NewReader(stream)}, c, limit)
+	return read(ctx, &puller{store: s, stream: stream, r: bufio.NewReader(stream)}, c, s.fits(ctx, limit))
 }
 
 // A puller is a getter of blocks from one peer. Its calls follow each other.

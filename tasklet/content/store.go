@@ -7,18 +7,19 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ipfs/boxo/bitswap"
 	"github.com/ipfs/boxo/bitswap/network/bsnet"
 	"github.com/ipfs/boxo/blockservice"
-	"github.com/ipfs/boxo/blockstore"
 	"github.com/ipfs/go-cid"
 	"github.com/libp2p/go-libp2p/core/routing"
 
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/p2p/quota"
+	"github.com/dstackless/dstackless/tasklet/diskspace"
 )
 
 // Errors that callers may branch on with errors.Is.
@@ -41,6 +42,16 @@ type Options struct {
 	// Dir is the folder that keeps the blocks; it is created when missing. One
 	// store per folder. Default: "", blocks live in memory as long as the store.
 	Dir string
+
+	// Limit is how many bytes the blocks may have. When something is to be
+	// fetched for which there is no room, files are removed that are not in use,
+	// see [Store.SetInUse]; if that is not enough, it is not fetched: [ErrFull].
+	// What is added is never refused. Default: MaxDisk, or MaxMemory if Dir is "".
+	Limit int64
+
+	// Free tells how much of the disk is free, where nothing is fetched that would
+	// leave less than diskspace.Reserve. Default: what the system says.
+	Free diskspace.Probe
 }
 
 // searchDelay is how long a session waits for a block from the peers it is
@@ -53,10 +64,11 @@ const searchDelay = 200 * time.Millisecond
 type Store struct {
 	node    *p2p.Node
 	dht     *dht.DHT // or nil
-	blocks  blockstore.Blockstore
+	stock   *stock
 	bitswap *bitswap.Bitswap
 	online  blockservice.BlockService // the store, then the network
 	offline blockservice.BlockService // the store alone
+	own     blockservice.BlockService // the store, for what is added here
 	release func() error              // closes what the blocks are in
 	roots   *roots
 	served  *quota.Pool // streams in Protocol
@@ -64,9 +76,16 @@ type Store struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	mu     sync.Mutex // held to start work, so that Close misses none
-	closed bool
-	work   sync.WaitGroup
+	collecting sync.Mutex // held while room is made
+	inVain     time.Time  // when there was none to be made; with collecting
+
+	refusal atomic.Pointer[error] // why a block could not be kept, the last time
+
+	mu      sync.Mutex // held to start work, so that Close misses none
+	closed  bool
+	inUse   func() []cid.Cid // or nil
+	getting map[cid.Cid]int  // files that are being fetched, by how many calls
+	work    sync.WaitGroup
 
 	closing  sync.Once
 	closeErr error
@@ -84,7 +103,22 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("content: open the store: %w", err)
 	}
-	s := &Store{node: node, dht: d, blocks: blocks, release: release, served: quota.New(served)}
+	s := &Store{
+		node: node, dht: d, release: release, served: quota.New(served), getting: map[cid.Cid]int{},
+		stock: &stock{Blockstore: blocks, limit: o.Limit},
+	}
+	if s.stock.limit == 0 && o.Dir == "" {
+		s.stock.limit = MaxMemory
+	} else if s.stock.limit == 0 {
+		s.stock.limit = MaxDisk
+	}
+	if o.Dir != "" {
+		s.stock.floor = diskspace.NewFloor(o.Dir, o.Free)
+	}
+	if err := s.stock.count(context.Background()); err != nil {
+		release()
+		return nil, fmt.Errorf("content: open the store: %w", err)
+	}
 	rootsDir := ""
 	if o.Dir != "" {
 		rootsDir = filepath.Join(o.Dir, "roots")
@@ -102,12 +136,13 @@ func Start(node *p2p.Node, d *dht.DHT, opts *Options) (*Store, error) {
 		finder = d.Routing()
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
-	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(boundedHost{node.Host(), node, s.ctx, newTurns(swappedOfOne)}), finder, blocks,
+	s.bitswap = bitswap.New(s.ctx, bsnet.NewFromIpfsHost(boundedHost{node.Host(), node, s.ctx, newTurns(swappedOfOne)}), finder, shared{s.stock, s},
 		bitswap.ProviderSearchDelay(searchDelay),
 		bitswap.WithoutDuplicatedBlockStats(),
 	)
-	s.online = blockservice.New(blocks, s.bitswap, blockservice.WithAllowlist(hashes))
-	s.offline = blockservice.New(blocks, nil, blockservice.WithAllowlist(hashes))
+	s.online = blockservice.New(shared{s.stock, s}, s.bitswap, blockservice.WithAllowlist(hashes))
+	s.offline = blockservice.New(s.stock, nil, blockservice.WithAllowlist(hashes))
+	s.own = blockservice.New(s.stock, s.bitswap, blockservice.WithAllowlist(hashes))
 	node.Handle(Protocol, s.serve)
 	return s, nil
 }
@@ -130,7 +165,9 @@ func (s *Store) Has(ctx context.Context, c cid.Cid) (bool, error) {
 	if isEmpty(c) {
 		return true, nil
 	}
-	has, err := s.blocks.Has(ctx, c)
+	s.stock.stays.RLock()
+	has, err := s.stock.Has(ctx, c)
+	s.stock.stays.RUnlock()
 	if err != nil {
 		return false, fmt.Errorf("content: has %s: %w", c, err)
 	}

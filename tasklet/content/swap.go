@@ -39,7 +39,7 @@ func (s *Store) swapOnce(ctx context.Context, c cid.Cid, limit int64, lull time.
 	timer := time.AfterFunc(lull, func() { cancel(errLull) })
 	defer timer.Stop()
 	session := &watched{blockservice.NewSession(ctx, s.online), func() { timer.Reset(lull) }}
-	data, err := read(ctx, session, c, limit)
+	data, err := read(ctx, session, c, s.fits(ctx, limit))
 	if !final(err) && context.Cause(ctx) == errLull {
 		err = errLull
 	}
