@@ -9,11 +9,12 @@ import (
 	"github.com/dstackless/dstackless/codec"
 )
 
-// MaxValue is the size of the largest value that can be sent to another peer,
-// in encoded bytes: 16 MiB. A larger value's Send returns [ErrTooLarge], as does
+// MaxValue is the size of the largest value that can be sent to another peer, in
+// encoded bytes, the name of its type included: 16 MiB and 1 KiB, so that a text or
+// a []byte of 16 MiB fits. A larger value's Send returns [ErrTooLarge], as does
 // that of a value nested more than [codec.MaxDepth] deep, 10,000, and of one that
 // the receiver needs more than [codec.MaxMemory] for, 256 MiB.
-const MaxValue = 16 << 20
+const MaxValue = 16<<20 + 1<<10
 
 const (
 	// maxType bounds a type's name inside an encoded value.

@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	ma "github.com/multiformats/go-multiaddr"
+	madns "github.com/multiformats/go-multiaddr-dns"
 )
 
 // Connect connects to the peer at addr, a full multiaddr that ends in /p2p/ and
@@ -46,9 +47,40 @@ func (n *Node) Connect(ctx context.Context, addr string) (ID, error) {
 		ctx = network.WithForceDirectDial(ctx, "connect")
 	}
 	if err := n.host.Connect(ctx, *info); err != nil {
+		if errors.Is(err, swarm.ErrNoGoodAddresses) {
+			err = errors.Join(unresolved(ctx, info.Addrs), err)
+		}
 		return "", fmt.Errorf("p2p: connect to %s: %w", addr, n.reason(ctx, err))
 	}
 	return info.ID, nil
+}
+
+// A nameError says that the name of a machine has no address.
+type nameError struct {
+	name string
+	err  error
+}
+
+func (e *nameError) Error() string {
+	return fmt.Sprintf("the name %q could not be resolved: %v", e.name, e.err)
+}
+
+// unresolved says which name in addrs has no address, and why. The swarm drops such
+// addresses without a word.
+func unresolved(ctx context.Context, addrs []ma.Multiaddr) error {
+	for _, a := range addrs {
+		if !madns.Matches(a) {
+			continue
+		}
+		first, _ := ma.SplitFirst(a)
+		switch found, err := madns.DefaultResolver.Resolve(ctx, a); {
+		case err != nil:
+			return &nameError{first.Value(), err}
+		case len(found) == 0:
+			return &nameError{first.Value(), errors.New("it has no address")}
+		}
+	}
+	return nil
 }
 
 // forgetFailures has the addresses of a peer be dialed at once, though they
@@ -86,7 +118,10 @@ func (n *Node) reason(ctx context.Context, err error) error {
 		return closed
 	}
 	var mismatch sec.ErrPeerIDMismatch
+	var name *nameError
 	switch {
+	case errors.As(err, &name):
+		return fmt.Errorf("%w: %w", ErrUnreachable, name)
 	case errors.As(err, &mismatch):
 		return fmt.Errorf("%w: another peer answers there, %s", ErrUnreachable, mismatch.Actual)
 	case errors.Is(err, swarm.ErrGaterDisallowedConnection):

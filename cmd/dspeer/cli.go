@@ -138,6 +138,9 @@ func (c *cli) add(root *cobra.Command, cmds ...*cobra.Command) {
 		run := cmd.RunE
 		cmd.RunE = func(cmd *cobra.Command, args []string) error {
 			c.command = cmd.Name()
+			if err := positive(cmd); err != nil {
+				return err
+			}
 			return run(cmd, args)
 		}
 		root.AddCommand(cmd)

@@ -34,7 +34,7 @@ message that is not text in UTF-8.`,
   dspeer recv -n 1 greetings`,
 		Args: cobra.ExactArgs(1),
 	}
-	talk := c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
+	cmd.RunE = c.ask(func(ctx context.Context, peer *control.Client, args []string) error {
 		ch, err := peer.Channel(ctx, args[0])
 		if err != nil {
 			return err
@@ -42,12 +42,6 @@ message that is not text in UTF-8.`,
 		defer ch.Close()
 		return c.receive(ctx, ch, count)
 	})
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if cmd.Flags().Changed("count") && count < 1 {
-			return usageError{errors.New("-n wants a number above 0")}
-		}
-		return talk(cmd, args)
-	}
 	cmd.Flags().IntVarP(&count, "count", "n", 0, "how many messages to receive (default all)")
 	return c.jsonFlag(cmd)
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,8 +42,8 @@ func (r *relayFlags) into(cmd *cobra.Command, o *dstackless.Options) error {
 	if !r.on {
 		return nil
 	}
-	if r.reservations < 1 || r.circuits < 1 || r.duration <= 0 || r.data > 1<<62 {
-		return fmt.Errorf("the limits of a relay must be more than 0")
+	if r.data > math.MaxInt64 {
+		return errors.New("--relay-data is too large")
 	}
 	o.Relay = &p2p.RelayLimits{
 		Reservations: r.reservations, Circuits: r.circuits, Data: int64(r.data), Duration: r.duration,

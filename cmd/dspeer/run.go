@@ -49,7 +49,8 @@ The peer runs only tasklets that were started on it, and those that the peers
 named with --accept move to it. "--accept alice=ID" also pins the name at this
 peer: it stands for that key from then on, whoever else claims it. A tasklet runs in a sandbox: it has no files, no
 network and no environment, and no more memory than --memory. One that exceeds a
-limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
+limit is ended, and "dspeer wait" and "dspeer ps" name the limit. Numbers, sizes and
+times are more than 0: for a default, such as "no limit" or "never", leave the flag out.`,
 		Example: `  # the first peer of a network, on ports of its own choice
   dspeer run
 
@@ -73,9 +74,6 @@ limit is ended, and "dspeer wait" and "dspeer ps" name the limit.`,
   dspeer run --data /tmp/second`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if l := o.Limits; o.Checkpoint < 0 || l.CPU < 0 || l.Output < 0 || l.Tasklets < 0 {
-				return usageError{errors.New("--checkpoint, --cpu, --output and --tasklets cannot be negative")}
-			}
 			if err := relay.into(cmd, &o); err != nil {
 				return usageError{err}
 			}

@@ -20,7 +20,7 @@ func (c *cli) sendCommand() *cobra.Command {
 		Short: "Send a message on a channel, or one per line of standard input",
 		Long: `Send sends a message on a channel and ends when a receiver has it, on this peer
 or any other. Without a message it sends the lines of standard input, one after
-another, each without its line ending.
+another, each without its line ending. A line has 16 MiB at most.
 
 When interrupted, it withdraws the message that waits: that was not received, and
 those before it were. If the peer does not answer within a second then, send says
@@ -43,6 +43,10 @@ channel that it opened with channel.Open[string].`,
 		}),
 	}
 }
+
+// maxLine is how long a line may be, without its end: 16 MiB. As a value it has the
+// name of its type and its length besides.
+const maxLine = channel.MaxValue - 1<<10
 
 // sendLines sends what in holds, a line at a time.
 func sendLines(ctx context.Context, ch *control.Channel, in io.Reader) error {
@@ -85,18 +89,18 @@ func lines(ctx context.Context, in io.Reader) <-chan line {
 	}
 	go func() {
 		s := bufio.NewScanner(in)
-		s.Buffer(nil, channel.MaxValue)
-		for s.Scan() {
+		s.Buffer(nil, maxLine+len("x\r\n")) // enough to see that a line is too long
+		for s.Scan() && len(s.Bytes()) <= maxLine {
 			if !give(line{text: bytes.Clone(s.Bytes())}) {
 				return
 			}
 		}
 		err := s.Err()
 		switch {
+		case errors.Is(err, bufio.ErrTooLong), len(s.Bytes()) > maxLine:
+			err = fmt.Errorf("%w: the line has over %d bytes", channel.ErrTooLarge, maxLine)
 		case err == nil:
 			err = io.EOF
-		case errors.Is(err, bufio.ErrTooLong):
-			err = fmt.Errorf("%w: the line has over %d bytes", channel.ErrTooLarge, channel.MaxValue)
 		}
 		give(line{err: err})
 	}()

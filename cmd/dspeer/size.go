@@ -30,7 +30,7 @@ func (s *size) Set(text string) error {
 	case err != nil || !known:
 		return fmt.Errorf("want a number of bytes such as 268435456 or 256MiB (B, KB, MB, GB, KiB, MiB or GiB)")
 	case n == 0:
-		return fmt.Errorf("want more than 0 bytes")
+		return errNotPositive
 	case n > math.MaxUint64/factor:
 		return fmt.Errorf("too large")
 	}
