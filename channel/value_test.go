@@ -128,12 +128,12 @@ func TestMaxValue(t *testing.T) {
 			t.Errorf("bytes, %+d: %d bytes, %v", test.over, len(b), err)
 		}
 	}
-	// The overhead of gob for a string does not change at such lengths.
-	b, err := channel.Envelope(strings.Repeat("x", 1<<23))
+	// The overhead of gob for a string does not change from 16 MiB on, which fits.
+	b, err := channel.Envelope(strings.Repeat("x", 16<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
-	fits := channel.MaxValue - (len(b) - 1<<23)
+	fits := channel.MaxValue - (len(b) - 16<<20)
 	for _, test := range []struct {
 		size int
 		want error
