@@ -52,6 +52,8 @@ func (g *guest) exitOf(status int, err error) *exit {
 		err = g.host.exceeds(LimitCPU, uint64(g.host.opts.Limits.CPU), 0, 0)
 	case errors.Is(err, sandbox.ErrMemory):
 		err = g.host.exceeds(LimitMemory, g.host.opts.Limits.Memory, 0, 0)
+	case errors.Is(err, sandbox.ErrStack):
+		err = fmt.Errorf("%w: %w", ErrLimit, err)
 	}
 	if status == 2 { // what Go's runtime exits with
 		if reason, stack, ok := g.last.crash(); ok {

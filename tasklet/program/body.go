@@ -14,18 +14,20 @@ type rewriting struct {
 	bulk   uint32 // local for the size of what is copied, if there is such a thing
 
 	d      *dispatch // nil if it has none
-	depth  int       // of blocks, where it is read
-	loop   int       // depth of the dispatch loop, 0 outside of it
+	open   []opened  // blocks, where it is read
+	loop   int       // how many of them the dispatch loop makes, itself included; 0 outside of it
 	closed []int     // of each block of the dispatch loop that has ended, how many calls were before
 	calls  int       // how many calls there were
 	jump   jump
+	way    way  // to where it is read
+	cost   cost // of the function, as far as it is read
 }
 
 // rewriteBody appends the rewritten body of function i: calls have their new
 // numbers, what could go on for ever counts its turns, and a wrapper can be left
 // behind its call.
 func (m *module) rewriteBody(out []byte, i uint32) ([]byte, error) {
-	w := &rewriting{m: m, i: i, body: m.bodies[i], out: out, leaves: m.funcs[i] == 0 && !m.noLeave[i]}
+	w := &rewriting{m: m, i: i, body: m.bodies[i], out: out, leaves: m.funcs[i] == 0 && !m.noLeave[i], cost: cost{through: -1}}
 	r := &reader{data: w.body}
 	var err error
 	if w.locals, err = r.locals(i); err != nil {
@@ -40,34 +42,59 @@ func (m *module) rewriteBody(out []byte, i uint32) ([]byte, error) {
 		if m.recurs[i] {
 			w.upTo(start)
 			w.countEntry()
+			w.counted()
 		}
 	}
 	for len(r.data) > 0 {
 		at := w.at(r)
 		op := r.byte()
-		w.countTurns(r, at, op)
-		switch {
-		case op == opCall:
-			w.call(r)
-		case w.at(r) == at+1:
-			switch op {
-			case opCallIndirect:
-				w.upTo(at)
-				w.emitConst(funcOffset)
-				w.emit(opI32Sub)
-			case opLocalGet:
-				w.prologue(r, at)
-			}
-			if w.at(r) == at+1 {
-				r.skipOperands(op)
-			}
-		}
+		w.instruction(r, at, op)
 		if r.bad {
 			return nil, refuse(BadCode, "function %d, offset %d, instruction %#x", i, at, op)
 		}
 	}
+	m.costs = append(m.costs, w.cost)
 	w.upTo(len(w.body))
 	return w.out, nil
+}
+
+// instruction reads an instruction, and writes what is to stand in its place and
+// before it.
+func (w *rewriting) instruction(r *reader, at int, op byte) {
+	if op != opElse && op != opEnd {
+		w.weigh(at, weight(op))
+	}
+	switch op {
+	case opBlock, opLoop, opIf, opElse, opEnd:
+		w.block(r, at, op)
+	case opBr, opBrIf, opBrTable:
+		w.jumps(at, op)
+	case opReturn:
+		w.leavesFunction()
+		w.way = noWay
+	case 0x00: // unreachable
+		w.way = noWay
+	case opCall:
+		w.calls++
+		w.call(r, at)
+	case opCallIndirect:
+		w.calls++
+		w.upTo(at)
+		w.emitConst(funcOffset)
+		w.emit(opI32Sub)
+	case opLocalGet:
+		w.prologue(r, at)
+	case opMore:
+		if isBulk(w.body, at) {
+			w.weigh(at, weightBulk)
+			w.upTo(at)
+			w.countBytes()
+		}
+	}
+	if w.at(r) == at+1 {
+		r.skipOperands(op)
+	}
+	w.jump.see(w.body, at, op)
 }
 
 // at returns where in the body r reads next.
@@ -80,10 +107,14 @@ func (w *rewriting) upTo(end int) {
 }
 
 // call renumbers a call.
-func (w *rewriting) call(r *reader) {
-	w.upTo(w.at(r))
-	w.out = binary.AppendUvarint(w.out, uint64(w.m.moved(r.u32())))
+func (w *rewriting) call(r *reader, at int) {
+	callee := r.u32()
+	c := w.called(int64(callee) - int64(len(w.m.imports)))
+	w.beforeCall(at, c)
+	w.upTo(at + 1)
+	w.out = binary.AppendUvarint(w.out, uint64(w.m.moved(callee)))
 	w.copied = w.at(r)
+	w.afterCall(w.copied, c)
 	if end, ok := w.m.pauses[w.i]; ok && end == w.copied {
 		w.pause()
 	}

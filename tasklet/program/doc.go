@@ -25,8 +25,9 @@
 // What could go on for ever counts its turns, see [TurnsPerYield]: a program
 // that computes for long without calling its host lets it in now and then.
 // That is a jump back, a function that calls one with a number that is not
-// smaller, and wasm_pc_f_loop itself; all other code comes to its end, and is left
-// as it is.
+// smaller, and wasm_pc_f_loop itself. All other code comes to its end; where that
+// could take long, because there is much of it or because its functions call each
+// other again and again, turns are counted on the way.
 //
 // # What is accepted
 //

@@ -38,6 +38,7 @@ type module struct {
 	noLeave map[uint32]bool // functions that must not be left
 	recurs  map[uint32]bool // functions that may call themselves in the end
 	bulk    map[uint32]bool // functions that copy or fill memory
+	costs   []cost          // of functions that have been rewritten
 }
 
 // funcType is a function's signature, one byte per value.

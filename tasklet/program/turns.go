@@ -1,11 +1,23 @@
 package program
 
-// turn appends what counts one turn, and does then once in TurnsPerYield turns
-// of all that counts in the program.
+// turn appends what counts one turn, and more for the way to it, and does then
+// once in TurnsPerYield turns of all that counts in the program.
 func (w *rewriting) turn(then func()) {
-	w.emit(
-		opGlobalGet, GlobalTurns, opI32Const, 1, opI32Sub, opGlobalSet, GlobalTurns,
-		opGlobalGet, GlobalTurns, opI32Eqz, opIf, noType)
+	w.turns(1+max(0, w.way.since)/perTurn, then)
+}
+
+// turns is turn for so many.
+func (w *rewriting) turns(n int, then func()) {
+	w.emit(opGlobalGet, GlobalTurns)
+	w.emitConst(int64(n))
+	w.emit(opI32Sub, opGlobalSet, GlobalTurns)
+	w.emit(opGlobalGet, GlobalTurns)
+	if n > 1 {
+		w.emit(opI32Const, 1, opI32LtS)
+	} else {
+		w.emit(opI32Eqz) // it is never less: whoever makes it so sets it again at once
+	}
+	w.emit(opIf, noType)
 	then()
 	w.emit(opEnd)
 }
@@ -18,15 +30,21 @@ func (w *rewriting) yield(at byte) {
 	w.emitU32(w.m.yield())
 }
 
+// bytesPerTurn is for how many bytes of its code the entry of a function counts
+// a turn: the more it has, the more of the host's memory an entry may take, which
+// holds what the machine code has on its own stack.
+const bytesPerTurn = 128
+
 // countEntry appends what counts the entries of the function. Nothing of it
 // but its parameter, and what it was called with, is anywhere but in memory, so
 // that it can be left here.
 func (w *rewriting) countEntry() {
-	if !w.leaves {
-		w.countOnly()
-		return
-	}
-	w.turn(func() {
+	w.turns(1+len(w.body)/bytesPerTurn, func() {
+		if !w.leaves {
+			w.yield(YieldOnly)
+			w.emit(opDrop)
+			return
+		}
 		w.yield(YieldEntry)
 		w.emit(opDrop, opGlobalGet, GlobalPause, opIf, noType)
 		w.leave(func() { w.emit(opLocalGet, 0) })
@@ -49,67 +67,118 @@ func (w *rewriting) countOnly() {
 	w.turn(func() { w.yield(YieldOnly); w.emit(opDrop) })
 }
 
-// countTurns counts at the instruction op if it makes a turn: a jump back, in a
-// dispatch loop, and the head of any other loop.
-func (w *rewriting) countTurns(r *reader, at int, op byte) {
+// block opens or closes a block. It counts at the head of wasm_pc_f_loop.
+func (w *rewriting) block(r *reader, at int, op byte) {
 	switch op {
-	case opBlock, opIf:
-		w.depth++
-	case opLoop:
-		w.depth++
-		if w.d != nil && at == w.d.loop {
+	case opBlock, opLoop, opIf:
+		w.open = append(w.open, opened{op: op, end: noWay, other: noWay})
+		switch {
+		case op == opIf:
+			w.open[len(w.open)-1].other = w.way
+		case op == opLoop && w.d != nil && at == w.d.loop:
 			w.startDispatch()
 			r.data = w.body[w.d.end:]
-			w.loop = w.depth
-			w.depth += w.d.blocks
-			return
-		}
-		r.skipOperands(op)
-		switch {
-		case w.i == w.m.loop:
+			w.loop = len(w.open)
+			for range w.d.blocks {
+				w.open = append(w.open, opened{op: opBlock, end: w.way, other: noWay})
+			}
+			w.way = noWay
+		case op == opLoop && w.i == w.m.loop:
+			r.skipOperands(op)
 			w.upTo(w.at(r))
 			w.countLoop()
-		case !w.m.trusted: // these are the loops of assembly, and call nothing
-			w.upTo(w.at(r))
-			w.countOnly()
+			w.counted()
 		}
-	case opCall, opCallIndirect:
-		w.calls++
+	case opElse:
+		b := &w.open[len(w.open)-1]
+		b.end, w.way, b.other = b.end.or(w.way), b.other, noWay
 	case opEnd:
-		if w.loop > 0 && len(w.closed) < w.d.blocks && w.depth == w.loop+w.d.blocks-len(w.closed) {
+		if len(w.open) == 0 {
+			w.leavesFunction()
+			return
+		}
+		if w.loop > 0 && len(w.closed) < w.d.blocks && len(w.open) == w.loop+w.d.blocks-len(w.closed) {
 			w.closed = append(w.closed, w.calls)
 		}
-		if w.depth == w.loop {
+		if len(w.open) == w.loop {
 			w.loop = 0
 		}
-		w.depth--
-	case opBr:
-		if w.loop > 0 && w.toHead(at, op) && !w.ahead(at) && !(w.m.trusted && w.callsNothing(at)) {
+		b := w.open[len(w.open)-1]
+		w.open, w.way = w.open[:len(w.open)-1], w.way.or(b.end).or(b.other)
+	}
+}
+
+// jumps counts at the branch op if it makes a turn, that is, if it may lead back.
+func (w *rewriting) jumps(at int, op byte) {
+	labels := w.labels(at, op)
+	if w.leadsBack(at, op, labels) {
+		w.upTo(at)
+		if op == opBr && w.loop > 0 && w.opens(labels[0]) == w.loop {
 			// The jump goes to the case that lets the host in, and from
 			// there to where it was to go.
-			w.upTo(at)
 			w.turn(func() {
 				w.emit(opI32Const, 0, opLocalGet, 0, opI32Store, 2, NextAddr)
 				w.emitConst(AskHost)
 				w.emit(opLocalSet, 0)
 			})
-		}
-	case opBrIf, opBrTable:
-		if w.loop > 0 && w.toHead(at, op) { // the compiler does not do this
-			w.upTo(at)
+		} else {
 			w.countOnly()
 		}
+		w.counted()
 	}
-	if w.bulk > 0 && isBulk(w.body, at) {
-		w.upTo(at)
-		w.countBytes()
+	for _, l := range labels {
+		if w.loop > 0 && w.opens(l) == w.loop && w.ahead(at) {
+			b := &w.open[w.loop+w.d.blocks-1-w.d.block(w.jump.next)]
+			b.end = b.end.or(w.way)
+			continue
+		}
+		w.branch(l)
 	}
-	w.jump.see(w.body, at, op)
+	if op != opBrIf {
+		w.way = noWay
+	}
+}
+
+// labels returns the labels that the branch at an offset names.
+func (w *rewriting) labels(at int, op byte) []uint32 {
+	r := &reader{data: w.body[at+1:]}
+	n := 0
+	if op == opBrTable {
+		n = r.count(1)
+	}
+	labels := make([]uint32, 0, n+1)
+	for range n + 1 {
+		labels = append(labels, r.u32())
+	}
+	return labels
+}
+
+// opens returns how many blocks are open where the one with a label begins, itself
+// included.
+func (w *rewriting) opens(label uint32) int { return len(w.open) - int(label) }
+
+// leadsBack reports whether the branch at an offset may lead back. In a program
+// whose loops are trusted those do not count that call nothing.
+func (w *rewriting) leadsBack(at int, op byte, labels []uint32) bool {
+	for _, l := range labels {
+		n := w.opens(l)
+		switch {
+		case w.loop > 0 && n == w.loop:
+			if op != opBr || !w.ahead(at) && !(w.m.trusted && w.callsNothing(at)) {
+				return true
+			}
+		case n > 0 && w.open[n-1].op == opLoop:
+			if !w.m.trusted && w.i != w.m.loop { // these are the loops of assembly, and call nothing
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // countBytes appends what counts the bytes that the instruction which follows
-// copies or fills, as many turns as they take; the next turn lets the host in.
-// Their number is on the stack.
+// copies or fills, as many turns as they take; the next turn lets the host in, where
+// the program can be left more often than here. Their number is on the stack.
 func (w *rewriting) countBytes() {
 	const perTurn = 8 // bytes, as a power of two
 	w.emit(opLocalTee)
@@ -129,22 +198,6 @@ func (w *rewriting) addLocal(start int) {
 	w.emit(1, i32)
 	w.copied = start
 	w.bulk = uint32(len(w.m.types[w.m.funcs[w.i]].params) + len(w.locals) - 1)
-}
-
-// toHead reports whether the branch at an offset may lead to the head of the
-// dispatch loop.
-func (w *rewriting) toHead(at int, op byte) bool {
-	r := &reader{data: w.body[at+1:]}
-	n := 0
-	if op == opBrTable {
-		n = r.count(1)
-	}
-	for range n + 1 {
-		if label := r.u32(); !r.bad && int64(w.depth)-int64(label) == int64(w.loop) {
-			return true
-		}
-	}
-	return false
 }
 
 // ahead reports whether the jump at an offset certainly leads to code that

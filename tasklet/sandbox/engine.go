@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"reflect"
 	"runtime"
 
 	"github.com/tetratelabs/wazero"
@@ -28,6 +29,8 @@ type engine struct {
 	module  api.Module
 	globals [program.Globals + 1]api.MutableGlobal
 	memory  *memory // of the guest that it runs, if any
+
+	stack reflect.Value // of the call that runs the guest: a slice
 }
 
 // take returns an engine that runs on memory m.
@@ -123,6 +126,27 @@ func (e *engine) Reallocate(size uint64) []byte {
 
 // Free does nothing: the memory is its guest's.
 func (e *engine) Free() {}
+
+// call runs one of the module's exported functions.
+func (e *engine) call(ctx context.Context, name string) error {
+	f := e.module.ExportedFunction(name)
+	if v := reflect.Indirect(reflect.ValueOf(f)); v.Kind() == reflect.Struct {
+		e.stack = v.FieldByName("stack")
+	}
+	defer func() { e.stack = reflect.Value{} }()
+	_, err := f.Call(ctx)
+	return err
+}
+
+// stackSize returns how many bytes the machine code of the guest has for its own
+// stack, which wazero makes larger as it is needed, up to 100 MB, and does not
+// tell. It is 0 if it cannot be known; TestDeepRecursion would fail.
+func (e *engine) stackSize() int {
+	if e.stack.Kind() != reflect.Slice {
+		return 0
+	}
+	return e.stack.Len()
+}
 
 // load makes r the engine's registers.
 func (e *engine) load(r *registers) {

@@ -16,6 +16,10 @@ var (
 	// ErrCPU says that a guest computed longer than its limit.
 	ErrCPU = errors.New("sandbox: out of processor time")
 
+	// ErrStack says that a guest's functions called each other so deep, in a
+	// way in which no Go program does, that it took too much of the host's memory.
+	ErrStack = errors.New("sandbox: out of stack")
+
 	// ErrClosed says that the instance or the runtime was closed.
 	ErrClosed = errors.New("sandbox: closed")
 

@@ -81,6 +81,8 @@ type Instance struct {
 	due       int64         // when that wait ends by itself
 	lap       time.Time     // since when it computes
 	cpu       time.Duration
+	asked     uint      // how many host calls it has made
+	deep      int       // how often it could not be left since its stack was seen to be large
 	sliced    time.Time // when a goroutine of the guest was last preempted
 	trimmed   time.Time // when the guest's memory was last trimmed
 }
@@ -134,7 +136,7 @@ func (i *Instance) run(name string) error {
 	defer i.code.give(e)
 	e.load(&i.registers)
 	i.engine, i.lap = e, time.Now()
-	_, err = e.module.ExportedFunction(name).Call(i.ctx)
+	err = e.call(i.ctx, name)
 	i.computed(time.Now())
 	i.engine = nil
 	e.store(&i.registers)
@@ -158,6 +160,17 @@ func (i *Instance) overspent() {
 		i.killed = fmt.Errorf("%w: the limit is %s", ErrCPU, i.cfg.CPULimit)
 	}
 	i.obey()
+}
+
+// look ends the guest if it has computed too long, or is to end.
+func (i *Instance) look() {
+	i.computed(time.Now())
+	i.overspent()
+	if i.attention.Load() {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		i.obey()
+	}
 }
 
 // settle notes how a run of the guest ended. It reports whether the guest is to
@@ -196,7 +209,7 @@ func (i *Instance) settle(err error) bool {
 
 // carryOn prepares the guest for being entered again. The lock is held.
 func (i *Instance) carryOn() {
-	i.resumed, i.began = true, 0
+	i.resumed, i.began, i.deep = true, 0, 0
 	if i.inLoop {
 		i.enterLoop()
 	}

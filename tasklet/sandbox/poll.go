@@ -14,8 +14,12 @@ const (
 	eventClock       = 0
 	eventRead        = 1
 	eventWrite       = 2
-	maxSubscriptions = 1 << 16
 )
+
+// MaxSubscriptions is how many things a guest may wait for at a time: 256. The Go
+// runtime waits for its next timer and for the few descriptors that can be waited
+// for. A guest that waits for more is told that the call is not valid.
+const MaxSubscriptions = 256
 
 // A subscription is one of the things that a guest waits for.
 type subscription struct {
@@ -30,7 +34,7 @@ type subscription struct {
 // something else wants the guest's attention. It may return without any event,
 // upon which the Go scheduler looks what is due and comes back.
 func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
-	if n == 0 || n > maxSubscriptions {
+	if n == 0 || n > MaxSubscriptions {
 		return errnoInval
 	}
 	from, ok := i.mem.slice(in, n*subscriptionSize)
@@ -43,9 +47,7 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		// is out of date.
 		return i.mem.putU32(nevents, 0)
 	}
-	i.computed(time.Now())
-	i.overspent()
-	defer func() { i.lap = time.Now() }()
+	i.look()
 	since, now := time.Now(), i.clock.mono()
 	began, waited := i.began, true
 	if i.began = 0; began == 0 {
@@ -84,15 +86,18 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		} else {
 			timer.Reset(wait)
 		}
+		i.computed(time.Now())
 		select {
 		case <-i.wake:
 		case <-timer.C:
 		}
+		i.lap = time.Now()
 		if i.attention.Load() && i.attend() {
 			return errnoSuccess // it leaves
 		}
 		if time.Since(since) >= i.patience {
 			i.trim()
+			i.lap = time.Now()
 		}
 	}
 }

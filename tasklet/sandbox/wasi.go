@@ -34,6 +34,7 @@ const (
 	flagNonblock            = 4
 	maxIovecs               = 1024
 	maxWrite                = 1 << 20 // of one call; the guest calls again for the rest
+	maxRandom               = 1 << 20 // until the host looks whether the guest is to end
 )
 
 var wasi = map[string]hostFunc{
@@ -68,6 +69,11 @@ var wasi = map[string]hostFunc{
 		p, ok := i.mem.slice(uint32(a[0]), uint32(a[1]))
 		if !ok {
 			return errnoFault
+		}
+		for len(p) > maxRandom {
+			rand.Read(p[:maxRandom])
+			p = p[maxRandom:]
+			i.look()
 		}
 		rand.Read(p)
 		return errnoSuccess

@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/dstackless/dstackless/tasklet/program"
@@ -11,10 +13,21 @@ import (
 // as on other platforms.
 const timeSlice = 10 * time.Millisecond
 
-// hurriedTurns is how soon a guest lets its host in again while the host wants
-// something of it. It is a prime: a guest that takes the same few turns again and
-// again lets the host in at another of them each time.
-const hurriedTurns = 4093
+// hurriedTurns is how soon, at the latest, a guest lets its host in again while the
+// host wants something of it. When exactly is random: a guest that makes the same
+// turns again and again must not let the host in each time where it cannot be left.
+const hurriedTurns = 1 << 12
+
+// Machine code has a stack of its own, beside that of the guest's goroutines,
+// which is no part of the guest's memory. A guest leaves, and goes on without it, when
+// it is larger than maxStack, in bytes. It has at most some 20 MB then: the entry of
+// a function counts the more turns the larger the function is.
+const (
+	maxStack     = 8 << 20
+	hardMaxStack = 16 << 20 // at which a guest is ended that cannot be left
+	deepTurns    = 64       // how soon it is asked again
+	maxDeep      = 64       // how often
+)
 
 // Go's way to preempt a goroutine: a stack limit above all stacks, in the field
 // g.stackguard0, sends its next function call to the scheduler. See
@@ -44,6 +57,9 @@ func (i *Instance) yield(where uint32) (resume bool) {
 	defer func() { i.lap = time.Now() }() // what the host's scheduler does in here is not the guest's time
 	g := i.engine.globals[program.GlobalG].Get()
 	own := i.ready && g != i.g0
+	if i.engine.stackSize() > maxStack && i.shrink(where, own) {
+		return false
+	}
 	if i.attention.Load() {
 		i.mu.Lock()
 		defer i.mu.Unlock()
@@ -54,12 +70,32 @@ func (i *Instance) yield(where uint32) (resume bool) {
 			i.leave(where == program.YieldLoop)
 			return false
 		case i.pause != nil:
-			i.engine.globals[program.GlobalTurns].Set(hurriedTurns)
+			i.engine.globals[program.GlobalTurns].Set(1 + rand.Uint64N(hurriedTurns))
 		}
 	}
 	if own && now.Sub(i.sliced) >= timeSlice {
 		i.sliced = now
 		i.preempt(g)
+	}
+	return false
+}
+
+// shrink has a guest whose machine code has a large stack leave, upon which the
+// stack is gone, and go on: what a Go program needs of it is in its memory. Where
+// the guest cannot be left it is asked again soon, and ended if that does not
+// help: no Go program calls so deep there. It reports whether the guest leaves.
+func (i *Instance) shrink(where uint32, own bool) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.obey() // also if it was told before, and goes on calling
+	if where != program.YieldOnly && own {
+		i.leave(where == program.YieldLoop)
+		return true
+	}
+	i.engine.globals[program.GlobalTurns].Set(deepTurns)
+	if i.deep++; i.deep > maxDeep && i.engine.stackSize() > hardMaxStack {
+		i.killed = fmt.Errorf("%w: its calls take %d bytes of the host's memory", ErrStack, i.engine.stackSize())
+		i.obey()
 	}
 	return false
 }

@@ -16,6 +16,8 @@ func main() {
 		files()
 	case "hold":
 		hold()
+	case "deep":
+		deep()
 	case "raw":
 		raw()
 	case "rest":
