@@ -60,8 +60,8 @@ func Records(d datastore.Batching) (said, kept int) {
 	p := d.(*providers)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, list := range p.byKey {
-		kept += len(list)
+	for _, e := range p.byKey {
+		kept += len(e.list)
 	}
 	for _, s := range p.sources {
 		said += s.records

@@ -27,10 +27,10 @@ type providers struct {
 	holder func(peer string) quota.Holder
 
 	mu        sync.Mutex
-	byKey     map[string][]record
+	byKey     map[string]*entry
 	sources   map[string]*source
-	strangers map[netip.Addr]int // records of strangers at an address
-	all, some int                // records, and those of strangers
+	strangers map[netip.Addr]*address
+	all, some int // records, and those of strangers
 
 	max, maxOfPeer int // maxRecords and maxOfPeer
 }
@@ -38,17 +38,24 @@ type providers struct {
 const (
 	// maxRecords is how many records are kept of all peers together, about
 	// 100 MB, and three quarters of them are the most that strangers have. One more
-	// takes the place of one of the address that has most among samples. What an
-	// honest peer loses it announces again.
+	// takes the place of one of the address that has most. What an honest peer
+	// loses it announces again.
 	maxRecords = 1 << 20
-	samples    = 32
 	// maxOfPeer is how many records one peer has, twice as many as the channels
 	// that it may have open. What is more is left out.
 	maxOfPeer = 1 << 17
 	// maxOfKey is how many peers are kept under one key. One more takes the
-	// place of one, as above, so that nobody who floods a key keeps others out.
+	// place of one of the address that has most among samples, so that nobody who
+	// floods a key keeps others out.
 	maxOfKey = 1024
+	samples  = 32
 )
+
+// An entry is what is kept under one key.
+type entry struct {
+	key  string
+	list []record
+}
 
 // A record is the part of a record under one key.
 type record struct {
@@ -62,6 +69,13 @@ type source struct {
 	addr    netip.Addr // where it was when it began
 	known   bool       // it is no stranger
 	records int
+	entries []*entry // that it is in, or was: twice as many as records at most, and some
+}
+
+// An address is where strangers are.
+type address struct {
+	records int
+	sources map[*source]bool
 }
 
 var _ datastore.Batching = (*providers)(nil)
@@ -69,9 +83,18 @@ var _ datastore.Batching = (*providers)(nil)
 func newProviders(holder func(peer string) quota.Holder) *providers {
 	return &providers{
 		holder: holder,
-		byKey:  map[string][]record{}, sources: map[string]*source{}, strangers: map[netip.Addr]int{},
+		byKey:  map[string]*entry{}, sources: map[string]*source{}, strangers: map[netip.Addr]*address{},
 		max: maxRecords, maxOfPeer: maxOfPeer,
 	}
+}
+
+// source returns a peer that announces something. The lock is held.
+func (p *providers) source(peer string) *source {
+	if s := p.sources[peer]; s != nil {
+		return s
+	}
+	h := p.holder(peer)
+	return &source{peer: strings.Clone(peer), addr: quota.Address(h.Addr), known: h.Known}
 }
 
 // count counts a record that came, or one that is gone. The lock is held.
@@ -85,20 +108,18 @@ func (p *providers) count(s *source, n int) {
 		return
 	}
 	p.some += n
-	if p.strangers[s.addr] += n; p.strangers[s.addr] == 0 {
+	a := p.strangers[s.addr]
+	if a == nil {
+		a = &address{sources: map[*source]bool{}}
+		p.strangers[s.addr] = a
+	}
+	a.sources[s] = true
+	if s.records == 0 {
+		delete(a.sources, s)
+	}
+	if a.records += n; a.records == 0 {
 		delete(p.strangers, s.addr)
 	}
-}
-
-// source returns a peer that announces something. The lock is held.
-func (p *providers) source(peer string) *source {
-	s := p.sources[peer]
-	if s == nil {
-		h := p.holder(peer)
-		s = &source{peer: strings.Clone(peer), addr: quota.Address(h.Addr), known: h.Known}
-		p.sources[s.peer] = s
-	}
-	return s
 }
 
 // split takes a name apart; ok is false if it can't be one of a record.
@@ -108,8 +129,14 @@ func split(name datastore.Key) (key, peer string, ok bool) {
 	return key, peer, ours && two && key != "" && peer != "" && !strings.Contains(peer, "/")
 }
 
-func find(list []record, peer string) int {
-	return slices.IndexFunc(list, func(r record) bool { return r.from.peer == peer })
+// find returns the entry of a key, or nil, and which of its records is a peer's, or
+// -1. The lock is held.
+func (p *providers) find(key, peer string) (e *entry, i int) {
+	e = p.byKey[key]
+	if e == nil {
+		return nil, -1
+	}
+	return e, slices.IndexFunc(e.list, func(r record) bool { return r.from.peer == peer })
 }
 
 // Put implements [datastore.Write]. It keeps value.
@@ -120,22 +147,21 @@ func (p *providers) Put(ctx context.Context, name datastore.Key, value []byte) e
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if i := find(p.byKey[key], peer); i >= 0 {
-		p.byKey[key][i].value = value
+	if e, i := p.find(key, peer); i >= 0 {
+		e.list[i].value = value
 		return nil
 	}
 	from := p.source(peer)
 	if !p.makeRoom(key, from) {
-		if from.records == 0 {
-			delete(p.sources, peer)
-		}
 		return nil
 	}
-	list, known := p.byKey[key]
-	if !known {
-		key = strings.Clone(key) // without the rest of the name
+	e := p.byKey[key]
+	if e == nil {
+		e = &entry{key: strings.Clone(key)} // without the rest of the name
+		p.byKey[e.key] = e
 	}
-	p.byKey[key] = append(list, record{from, value})
+	e.list = append(e.list, record{from, value})
+	from.entries = append(from.entries, e)
 	p.count(from, 1)
 	return nil
 }
@@ -146,65 +172,106 @@ func (p *providers) makeRoom(key string, from *source) bool {
 	if from.records >= p.maxOfPeer {
 		return false
 	}
-	if p.all >= p.max || !from.known && p.some >= p.max/4*3 {
-		if !p.dropOne(from, p.sample) {
-			return false
-		}
+	if e := p.byKey[key]; e != nil && len(e.list) >= maxOfKey && !p.dropOf(e, from) {
+		return false
 	}
-	if list := p.byKey[key]; len(list) >= maxOfKey {
-		return p.dropOne(from, func(yield func(string, int)) {
-			for range samples {
-				yield(key, rand.IntN(len(list)))
-			}
-		})
+	if p.all < p.max && (from.known || p.some < p.max/4*3) {
+		return true
 	}
+	greediest := p.greediest()
+	if greediest == nil || p.weight(greediest) < p.weight(from) {
+		return false
+	}
+	p.dropAny(greediest)
 	return true
 }
 
-// sample yields some of the records, at random.
-func (p *providers) sample(yield func(key string, i int)) {
-	n := 0
-	for key, list := range p.byKey { // which begins anywhere
-		yield(key, rand.IntN(len(list)))
-		if n++; n == samples {
-			return
+// dropOf drops one of the records of an entry: of the address that has most among
+// samples. It reports false if the one that wants its place has more. The lock is
+// held.
+func (p *providers) dropOf(e *entry, from *source) bool {
+	most, at := -1, 0
+	for range samples {
+		i := rand.IntN(len(e.list))
+		if n := p.weight(e.list[i].from); n > most {
+			most, at = n, i
 		}
 	}
-}
-
-// dropOne drops one of the records that sample yields: of the address that has
-// most. It reports false if the one that wants its place has more. The lock is
-// held.
-func (p *providers) dropOne(from *source, sample func(yield func(key string, i int))) bool {
-	most, key, at := -1, "", 0
-	sample(func(k string, i int) {
-		if n := p.weight(p.byKey[k][i].from); n > most {
-			most, key, at = n, k, i
-		}
-	})
 	if most < p.weight(from) || most == 0 && !from.known {
 		return false
 	}
-	p.drop(key, p.byKey[key], at)
+	p.drop(e, at)
 	return true
 }
 
-// weight returns how much others want the place of a record of s: known peers
-// lose theirs to each other alone.
-func (p *providers) weight(s *source) int {
-	if s.known {
-		return 0
+// greediest returns a stranger that has most, among samples of those at the
+// address that has most, or nil. The lock is held.
+func (p *providers) greediest() (s *source) {
+	var most *address
+	for _, a := range p.strangers {
+		if most == nil || a.records > most.records {
+			most = a
+		}
 	}
-	return p.strangers[s.addr]
+	if most == nil {
+		return nil
+	}
+	n := 0
+	for x := range most.sources { // which begins anywhere
+		if s == nil || x.records > s.records {
+			s = x
+		}
+		if n++; n == samples {
+			break
+		}
+	}
+	return s
 }
 
-// drop drops the record at i in the list of a key. The lock is held.
-func (p *providers) drop(key string, list []record, i int) {
-	p.count(list[i].from, -1)
-	last := len(list) - 1
-	list[i], list[last] = list[last], record{}
-	if p.byKey[key] = list[:last]; last == 0 {
-		delete(p.byKey, key)
+// dropAny drops one of the records of s, which has some. The lock is held.
+func (p *providers) dropAny(s *source) {
+	for {
+		i := rand.IntN(len(s.entries))
+		e := s.entries[i]
+		if at := slices.IndexFunc(e.list, func(r record) bool { return r.from == s }); at >= 0 {
+			p.drop(e, at)
+			return
+		}
+		s.forget(i) // the record is gone
+	}
+}
+
+func (s *source) forget(i int) {
+	last := len(s.entries) - 1
+	s.entries[i], s.entries[last] = s.entries[last], nil
+	s.entries = s.entries[:last]
+}
+
+// weight returns how much others want the place of a record of s, which is 0 for
+// a known peer. The lock is held.
+func (p *providers) weight(s *source) int {
+	if a := p.strangers[s.addr]; a != nil && !s.known {
+		return a.records
+	}
+	return 0
+}
+
+// drop drops the record at i of an entry. The lock is held.
+func (p *providers) drop(e *entry, i int) {
+	s := e.list[i].from
+	last := len(e.list) - 1
+	e.list[i], e.list[last] = e.list[last], record{}
+	if e.list = e.list[:last]; last == 0 {
+		delete(p.byKey, e.key)
+	}
+	p.count(s, -1)
+	if len(s.entries) > 2*s.records+8 {
+		seen := make(map[*entry]bool, s.records)
+		s.entries = slices.DeleteFunc(s.entries, func(e *entry) bool {
+			again := seen[e]
+			seen[e] = true
+			return again || !slices.ContainsFunc(e.list, func(r record) bool { return r.from == s })
+		})
 	}
 }
 
@@ -213,9 +280,8 @@ func (p *providers) Delete(ctx context.Context, name datastore.Key) error {
 	key, peer, _ := split(name)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.byKey[key]
-	if i := find(list, peer); i >= 0 {
-		p.drop(key, list, i)
+	if e, i := p.find(key, peer); i >= 0 {
+		p.drop(e, i)
 	}
 	return nil
 }
@@ -225,9 +291,8 @@ func (p *providers) Get(ctx context.Context, name datastore.Key) ([]byte, error)
 	key, peer, _ := split(name)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	list := p.byKey[key]
-	if i := find(list, peer); i >= 0 {
-		return list[i].value, nil
+	if e, i := p.find(key, peer); i >= 0 {
+		return e.list[i].value, nil
 	}
 	return nil, datastore.ErrNotFound
 }
@@ -246,24 +311,24 @@ func (p *providers) GetSize(ctx context.Context, name datastore.Key) (int, error
 // other.
 func (p *providers) Query(ctx context.Context, q query.Query) (query.Results, error) {
 	var found []query.Entry
-	add := func(key string, list []record) {
-		for _, x := range list {
-			e := query.Entry{Key: records.ProvidersKeyPrefix + key + "/" + x.from.peer, Size: len(x.value)}
+	add := func(e *entry) {
+		for _, x := range e.list {
+			f := query.Entry{Key: records.ProvidersKeyPrefix + e.key + "/" + x.from.peer, Size: len(x.value)}
 			if !q.KeysOnly {
-				e.Value = x.value
+				f.Value = x.value
 			}
-			found = append(found, e)
+			found = append(found, f)
 		}
 	}
 	path, ours := strings.CutPrefix(q.Prefix, records.ProvidersKeyPrefix)
 	key, _, _ := strings.Cut(path, "/")
 	p.mu.Lock()
-	if ours && key != "" {
-		add(key, p.byKey[key])
-	} else {
-		for key, list := range p.byKey {
-			add(key, list)
+	if !ours || key == "" {
+		for _, e := range p.byKey {
+			add(e)
 		}
+	} else if e := p.byKey[key]; e != nil {
+		add(e)
 	}
 	p.mu.Unlock()
 	return query.NaiveQueryApply(q, query.ResultsWithEntries(q, found)), nil

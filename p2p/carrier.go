@@ -267,7 +267,13 @@ func (c *carrier) read() {
 	}
 	l.carrier, l.lost = nil, time.Now()
 	l.changed()
-	if !l.over() && !l.reset {
+	switch {
+	case l.over():
+		l.forgetSoon()
+	case l.reset: // who asks for it hears that it is unknown
+		l.stopped = true
+		l.forgetSoon()
+	default:
 		l.revive()
 	}
 }

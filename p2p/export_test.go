@@ -117,5 +117,45 @@ func (n *Node) LimitLastings(opened, unread quota.Limits) {
 func (n *Node) Lastings() (known, strangers int) { return n.lastings.opened.Used() }
 func (n *Node) Unread() (known, strangers int)   { return n.lastings.unread.Used() }
 
+// LimitStreams limits all streams that others open, and the memory of their
+// multiplexers in bytes.
+func (n *Node) LimitStreams(streams, memory quota.Limits) {
+	n.resources.streams, n.resources.memory = quota.New(streams), quota.New(memory)
+}
+
+// LimitUnsent limits what lasting streams keep that was not received.
+func (n *Node) LimitUnsent(l quota.Limits) { n.lastings.unsent = quota.New(l) }
+
+// LimitEnded limits the lasting streams that have ended and are still known.
+func (n *Node) LimitEnded(l quota.Limits) { n.lastings.ended = quota.New(l) }
+
+// Unsent returns how many bytes lasting streams keep that were not received, Ended
+// how many have ended and are still known, and EndedBuffers how many bytes of
+// buffers these have.
+func (n *Node) Unsent() int { known, some := n.lastings.unsent.Used(); return known + some }
+func (n *Node) Ended() int  { known, some := n.lastings.ended.Used(); return known + some }
+func (n *Node) EndedBuffers() (ended, bytes int) {
+	for _, l := range n.lastings.all("") {
+		l.mu.Lock()
+		if l.gone {
+			ended++
+			bytes += len(l.in.ring) + len(l.out.ring)
+		}
+		l.mu.Unlock()
+	}
+	return ended, bytes
+}
+
 // LimitConnections limits the connections that others make.
 func (n *Node) LimitConnections(l quota.Limits) { n.resources.conns = quota.New(l) }
+
+// LibraryLimits are those of a protocol that another library serves.
+var LibraryLimits = libraryStreams
+
+// Streams returns how many streams strangers have opened, and how many bytes the
+// multiplexers of their connections have.
+func (n *Node) Streams() (streams, memory int) {
+	_, streams = n.resources.streams.Used()
+	_, memory = n.resources.memory.Used()
+	return streams, memory
+}

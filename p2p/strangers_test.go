@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -181,6 +182,186 @@ func TestStrangersFillLastings(t *testing.T) {
 	old.SetDeadline(time.Now().Add(20 * time.Second))
 	if err := exchange(old, old.CloseWrite, 1<<20, 1, 1); err != nil {
 		t.Error("an honest stream is not served:", err)
+	}
+}
+
+// A handler writes to strangers that never say that they have received anything.
+// What is kept of that is bounded, and others are served.
+func TestStrangersDoNotReceive(t *testing.T) {
+	const endless p2p.Protocol = "/test/endless/1"
+	victim, honest := start(t), start(t)
+	unsent := quota.Limits{All: 4 << 20, Strangers: 3 << 20, Each: 1 << 20}
+	victim.LimitUnsent(unsent)
+	victim.Handle(endless, func(s p2p.Stream) {
+		defer s.Reset()
+		for b := make([]byte, 64<<10); ; {
+			if _, err := s.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	victim.Handle(echo, serveEcho)
+	connect(t, honest, victim)
+	for _, h := range strangers(t, victim, 16, 1) {
+		for range 4 {
+			helloLasting(t, h, victim, endless)
+		}
+	}
+	for ctx := within(t); victim.Unsent() < unsent.Strangers*3/4; time.Sleep(time.Millisecond) {
+		if ctx.Err() != nil {
+			t.Fatalf("%d bytes are kept: the bound was not reached", victim.Unsent())
+		}
+	}
+	if n := victim.Unsent(); n > unsent.Strangers {
+		t.Errorf("%d bytes are kept, want %d at most", n, unsent.Strangers)
+	}
+	s, err := honest.OpenLasting(within(t), victim.ID(), echo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Reset()
+	s.SetDeadline(time.Now().Add(20 * time.Second))
+	if err := exchange(s, s.CloseWrite, 1<<20, 1, 1); err != nil {
+		t.Error("an honest stream is not served:", err)
+	}
+}
+
+// Lasting streams that have ended keep no buffers, and strangers on 16 addresses
+// have no more of them be known than there may be.
+func TestEndedLastings(t *testing.T) {
+	victim, honest := start(t), start(t)
+	victim.Handle(echo, serveEcho)
+	ended := quota.Limits{All: 400, Strangers: 300, Each: 100}
+	victim.LimitEnded(ended)
+	connect(t, honest, victim)
+	for range 50 {
+		s, err := honest.OpenLasting(within(t), victim.ID(), echo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.SetDeadline(time.Now().Add(20 * time.Second))
+		if err := exchange(s, s.CloseWrite, 10<<10, 1, 1); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+	for ctx := within(t); ; time.Sleep(time.Millisecond) {
+		n, bytes := victim.EndedBuffers()
+		if n == 50 && bytes == 0 {
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%d streams have ended, and have buffers of %d bytes", n, bytes)
+		}
+	}
+	for i := range 16 {
+		stranger := start(t, fmt.Sprintf("/ip4/127.0.0.%d/tcp/0", 2+i))
+		for _, a := range victim.Addrs() {
+			if strings.Contains(a, "/tcp/") {
+				if _, err := stranger.Connect(within(t), a); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for range 30 {
+			s, err := stranger.OpenLasting(within(t), victim.ID(), echo)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.SetDeadline(time.Now().Add(20 * time.Second))
+			if err := exchange(s, s.CloseWrite, 10, 1, 1); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}
+	}
+	if n := victim.Ended(); n > ended.Strangers || n < ended.Strangers*3/4 {
+		t.Errorf("%d streams that have ended are known, want to reach %d and no more", n, ended.Strangers)
+	}
+}
+
+// One that opens streams of a protocol that a library serves gets a few, and
+// strangers on 16 addresses keep nobody out.
+func TestStrangersOfLibraries(t *testing.T) {
+	const library p2p.Protocol = "/test/library/1"
+	victim, honest := start(t), start(t)
+	serve := func(s network.Stream) { serveEcho(s) }
+	victim.Host().SetStreamHandler(library, serve)
+	connect(t, honest, victim)
+	open := func(h host.Host, tries int) (taken int) {
+		for range tries {
+			s, err := h.NewStream(within(t), victim.ID(), library)
+			if err != nil {
+				continue
+			}
+			t.Cleanup(func() { s.Reset() })
+			s.SetDeadline(time.Now().Add(10 * time.Second))
+			s.Write([]byte{1})
+			if _, err := io.ReadFull(s, make([]byte, 1)); err == nil {
+				taken++
+			}
+		}
+		return taken
+	}
+	list := strangers(t, victim, 16, 2)
+	if n := open(list[0], 40); n != p2p.LibraryLimits.Each {
+		t.Errorf("one stranger has %d streams, want %d", n, p2p.LibraryLimits.Each)
+	}
+	all := 0
+	for _, h := range list[1:] {
+		all += open(h, p2p.LibraryLimits.Each)
+	}
+	if all < p2p.LibraryLimits.Strangers {
+		t.Errorf("%d streams were taken: the bound of %d was not reached", all, p2p.LibraryLimits.Strangers)
+	}
+	if got := say(t, honest, victim.ID(), "hello", library); got != "hello" {
+		t.Errorf("%q", got)
+	}
+}
+
+// Strangers on 16 addresses open all the streams that there are, and say nothing
+// on them, or take all the memory of multiplexers. Others are served.
+func TestStrangersOpenStreams(t *testing.T) {
+	for name, limits := range map[string][2]quota.Limits{
+		"streams": {{All: 200, Strangers: 150, Each: 64}, {All: 1 << 40, Strangers: 1 << 40}},
+		"memory":  {{All: 1 << 20, Strangers: 1 << 20}, {All: 200 << 18, Strangers: 150 << 18}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			victim := start(t, listens["tcp"])
+			victim.LimitStreams(limits[0], limits[1])
+			victim.Handle(echo, serveEcho)
+			honest := start(t, listens["tcp"])
+			connect(t, honest, victim)
+			for _, h := range strangers(t, victim, 16, 1) {
+				for range 20 {
+					if conns := h.Network().ConnsToPeer(victim.ID()); len(conns) > 0 {
+						s, err := conns[0].NewStream(within(t))
+						if err == nil {
+							t.Cleanup(func() { s.Reset() })
+							s.Write([]byte{19}) // the length of a word, and no word
+						}
+					}
+				}
+			}
+			for range 5 {
+				if got := say(t, honest, victim.ID(), "hello", echo); got != "hello" {
+					t.Errorf("%q", got)
+				}
+			}
+			late := start(t, listens["tcp"])
+			connect(t, late, victim)
+			if got := say(t, late, victim.ID(), "hello", echo); got != "hello" {
+				t.Errorf("%q", got)
+			}
+			streams, memory := victim.Streams()
+			t.Logf("strangers have %d streams with %d KiB", streams, memory>>10)
+			if streams > limits[0].Strangers || memory > limits[1].Strangers {
+				t.Errorf("strangers have %d streams with %d bytes", streams, memory)
+			}
+			if streams < 100 {
+				t.Error("the bound was not reached")
+			}
+		})
 	}
 }
 
