@@ -81,7 +81,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 // host makes the peer a host of tasklets.
 func (p *Peer) host(o *Options, t *trust) (err error) {
 	to := tasklet.Options{
-		DataDir: o.DataDir, Checkpoint: o.Checkpoint, TrustLoops: o.TrustLoops, Functions: o.Functions, Accept: t.peers, AcceptAny: t.any,
+		DataDir: o.DataDir, Checkpoint: o.Checkpoint, TrustLoops: o.TrustLoops, SetAsideJournal: o.SetAsideJournal, Functions: o.Functions, Accept: t.peers, AcceptAny: t.any,
 		Limits: o.Limits, Logger: o.Logger,
 	}
 	var blocks string

@@ -38,6 +38,11 @@ type Options struct {
 	// 1.4 times faster: see tasklet.Options. Default: every loop is looked at.
 	TrustLoops bool
 
+	// SetAsideJournal has a journal in DataDir that is damaged renamed, and a
+	// new one begun without any tasklet that the peer had. Default: Start
+	// returns an error that says what is damaged.
+	SetAsideJournal bool
+
 	// Listen are the multiaddrs to listen on. Default: QUIC and TCP on free
 	// ports of all interfaces. A peer that listens on loopback only sends
 	// nothing that leaves the machine.

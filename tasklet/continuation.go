@@ -1,13 +1,11 @@
 package tasklet
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
-	"github.com/ipfs/go-cid"
-
 	"github.com/dstackless/dstackless/codec"
-	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/program"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
@@ -79,57 +77,54 @@ func decodeContinuation(data []byte, limit uint64) (*Continuation, error) {
 	return &c, c.validate(limit)
 }
 
-// validateWork checks what the tasklet says that it runs.
-func (c *Continuation) validateWork() error {
-	if f := c.Function; f != nil {
-		if c.Program != "" || c.Memory.Size != 0 || c.State.Pages != 0 {
-			return fmt.Errorf("%w: it is of a function, and of a program", ErrContinuation)
-		}
-		return f.validate()
-	}
-	if _, err := cid.Decode(c.Program); err != nil {
-		return fmt.Errorf("%w: program: %w", ErrContinuation, err)
-	}
-	return nil
-}
-
+// validate checks a continuation: of a peer that brings one, of one that is about
+// to be sent or to be written to disk, and of one that is read from there. Its
+// memory may have limit bytes.
 func (c *Continuation) validate(limit uint64) error {
 	if c.Version != Version {
 		return fmt.Errorf("%w: it is of version %d; this peer reads version %d", ErrContinuation, c.Version, Version)
 	}
-	if err := c.ID.validate(); err != nil {
+	if err := c.validateOutline(); err != nil {
 		return fmt.Errorf("%w: %w", ErrContinuation, err)
-	}
-	if err := c.validateWork(); err != nil {
-		return err
-	}
-	if _, err := p2p.ParseID(c.Origin); err != nil {
-		return fmt.Errorf("%w: origin: %w", ErrContinuation, err)
-	}
-	if err := c.Memory.validate(limit); err != nil {
-		return err
-	}
-	switch {
-	case uint64(c.State.Pages)*program.PageSize != c.Memory.Size:
-		return fmt.Errorf("%w: it contradicts itself about the size of its memory", ErrContinuation)
-	case len(c.Unread) > 2*MaxUnread, c.UnreadAt < 0, len(c.Moves) > maxMoves:
-		return fmt.Errorf("%w: over a limit", ErrContinuation)
-	}
-	for _, hop := range c.Moves {
-		if err := hop.validate(); err != nil {
-			return err
-		}
 	}
 	if c.Claim.Origin != c.Origin {
 		return fmt.Errorf("%w: claim of another origin", ErrContinuation)
 	}
-	return c.Claim.validate(c.ID)
+	if err := c.Claim.validate(c.ID); err != nil {
+		return err
+	}
+	if f := c.Function; f != nil {
+		if c.Memory.Size != 0 || c.State.Pages != 0 {
+			return fmt.Errorf("%w: it is of a function, and of a program", ErrContinuation)
+		}
+		return f.validate()
+	}
+	if err := c.Memory.validate(limit); err != nil {
+		return err
+	}
+	if uint64(c.State.Pages)*program.PageSize != c.Memory.Size {
+		return fmt.Errorf("%w: it contradicts itself about the size of its memory", ErrContinuation)
+	}
+	if err := c.State.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrContinuation, err)
+	}
+	return nil
 }
 
-// validate checks a move that another peer tells of.
-func (m *Hop) validate() error {
-	if len(m.From) > maxPeerID || len(m.To) > maxPeerID || m.Frozen < 0 {
-		return fmt.Errorf("%w: move over a limit", ErrContinuation)
+// validateOutline checks the part that each tasklet has, see process.outline.
+func (c *Continuation) validateOutline() error {
+	w := c.work()
+	if err := errors.Join(c.ID.validate(), w.validate(), validateHops(c.Moves)); err != nil {
+		return err
+	}
+	if err := validatePeer(c.Origin); err != nil {
+		return fmt.Errorf("origin: %w", err)
+	}
+	if err := validateTime(c.Started); err != nil {
+		return fmt.Errorf("it was started in %w", err)
+	}
+	if n := len(c.Unread); n > 2*MaxUnread || c.UnreadAt < 0 || c.UnreadAt > maxPosition-int64(n) {
+		return fmt.Errorf("output of %d bytes at position %d", n, c.UnreadAt)
 	}
 	return nil
 }

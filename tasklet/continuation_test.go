@@ -17,19 +17,21 @@ import (
 
 const limit = 1 << 20
 
+const goodPeer = "12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY"
+
 // good is a continuation of a memory of two pages of which one differs.
 func good() tasklet.Continuation {
 	return tasklet.Continuation{
 		Version: tasklet.Version,
 		ID:      "f9a3404c5f1789d845180d1aa8a956b0",
 		Program: "bafkreifzjut3te2nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e",
-		Origin:  "12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY",
-		Claim:   tasklet.Claim{Origin: "12D3KooWLLx9CNjmgptNu474mxMARWYneErRaHZD4eyB5evq3aQY"},
+		Origin:  goodPeer,
+		Claim:   tasklet.Claim{Origin: goodPeer},
 		Started: time.Unix(1, 0).UTC(),
 		State:   sandbox.State{G0: 1, Pages: 1, Args: []string{"program"}, Calls: []sandbox.Call{{ID: 1, Kind: 2, Payload: []byte("x")}}},
 		Memory:  tasklet.PageList{Size: 64 << 10, Index: []uint32{3}, Hashes: bytes.Repeat([]byte{7}, 32)},
 		Unread:  []byte("out"),
-		Moves:   []tasklet.Hop{{From: "a", To: "b", Bytes: 1}},
+		Moves:   []tasklet.Hop{{From: goodPeer, To: goodPeer, Bytes: 1}},
 	}
 }
 
@@ -109,6 +111,21 @@ func TestContinuation(t *testing.T) {
 		"other nonce":     func(c *tasklet.Continuation) { c.Claim.Nonce[0]++ },
 		"empty links":     func(c *tasklet.Continuation) { c.Claim.Links = make([]tasklet.Link, 257) },
 		"position":        func(c *tasklet.Continuation) { c.UnreadAt = -1 },
+		"position at end": func(c *tasklet.Continuation) { c.UnreadAt = 1<<62 - 1 },
+		"far year":        func(c *tasklet.Continuation) { c.Started = time.Date(35_000_000, 1, 1, 0, 0, 0, 0, time.UTC) },
+		"odd zone":        func(c *tasklet.Continuation) { c.Started = c.Started.In(time.FixedZone("", 30*3600)) },
+		"hop to nobody":   func(c *tasklet.Continuation) { c.Moves[0].To = "b" },
+		"hop of no time":  func(c *tasklet.Continuation) { c.Moves[0].Frozen = -1 },
+		"long hop":        func(c *tasklet.Continuation) { c.Moves[0].From = strings.Repeat("1", 1000) },
+		"long CID":        func(c *tasklet.Continuation) { c.Program = strings.Repeat("b", 1000) },
+		"long claim":      func(c *tasklet.Continuation) { c.Claim.Links = make([]tasklet.Link, 257) },
+		"long signature":  func(c *tasklet.Continuation) { c.Claim.Links = []tasklet.Link{{Sign: make([]byte, 10_000)}} },
+		"arguments":       func(c *tasklet.Continuation) { c.State.Args = make([]string, 10_000) },
+		"too many calls":  func(c *tasklet.Continuation) { c.State.Calls = make([]sandbox.Call, sandbox.MaxCalls+1) },
+		"a call twice":    func(c *tasklet.Continuation) { c.State.Calls = append(c.State.Calls, c.State.Calls...) },
+		"no register":     func(c *tasklet.Continuation) { c.State.G0 = 0 },
+		"computed less":   func(c *tasklet.Continuation) { c.State.CPU = -1 },
+		"before 1970":     func(c *tasklet.Continuation) { c.State.Wall = -1 },
 	} {
 		c := good()
 		forge(&c)

@@ -62,7 +62,7 @@ func (h *Host) waiting(id ID) (Info, bool) {
 func (h *Host) restorePrepared(p *process) func() {
 	from, err := p2p.ParseID(p.saved.Source)
 	if err != nil {
-		return nil // decodeHosted has checked it
+		return nil // its entry was checked
 	}
 	c := &p.saved.Cont
 	a := &arrival{

@@ -2,12 +2,8 @@ package tasklet
 
 import (
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"time"
 
-	"github.com/dstackless/dstackless/codec"
-	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
@@ -19,10 +15,6 @@ const (
 	tableStarted  journal.Table = "started"  // tasklet: savedRecord
 	tableHost     journal.Table = "host"     // savedUptime
 )
-
-// recordVersion is the version of the entries that this package writes, the
-// first byte of each, and the only one that it reads.
-const recordVersion = 1
 
 // A standing says what a host has to do with a tasklet.
 type standing uint8
@@ -84,88 +76,6 @@ type savedRecord struct {
 	Moves    []Hop
 	Exit     *exit
 	At       time.Duration
-}
-
-// encodeRecord makes an entry of the journal.
-func encodeRecord(v any) ([]byte, error) {
-	body, err := codec.Marshal(v, 2*maxState)
-	if err != nil {
-		return nil, err
-	}
-	return append([]byte{recordVersion}, body...), nil
-}
-
-// decodeRecord is the inverse of encodeRecord.
-func decodeRecord(data []byte, v any) error {
-	if len(data) == 0 || data[0] != recordVersion {
-		return fmt.Errorf("%w: an entry is not of version %d", journal.ErrDamaged, recordVersion)
-	}
-	if err := codec.Unmarshal(data[1:], v); err != nil {
-		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
-	}
-	return nil
-}
-
-// decodeHosted decodes and checks an entry of tableHosted.
-func decodeHosted(data []byte) (*hosted, error) {
-	var s hosted
-	if err := decodeRecord(data, &s); err != nil {
-		return nil, err
-	}
-	damaged := func(what string, err error) error {
-		return fmt.Errorf("%w: a tasklet's %s: %w", journal.ErrDamaged, what, err)
-	}
-	if s.Standing < running || s.Standing > ended || s.Length < 0 {
-		return nil, damaged("standing", fmt.Errorf("%d, %d", s.Standing, s.Length))
-	}
-	c := &s.Cont
-	if err := c.ID.validate(); err != nil {
-		return nil, damaged("ID", err)
-	}
-	if err := c.validateWork(); err != nil {
-		return nil, damaged("program", err)
-	}
-	if _, err := p2p.ParseID(c.Origin); err != nil {
-		return nil, damaged("origin", err)
-	}
-	if s.Source != "" || s.Standing == prepared || s.Standing == partial {
-		if _, err := p2p.ParseID(s.Source); err != nil {
-			return nil, damaged("source", err)
-		}
-	}
-	if len(s.Pages) > 64 || s.Pages != "" && !plainName(s.Pages) {
-		return nil, damaged("log", fmt.Errorf("%q", s.Pages))
-	}
-	switch {
-	case s.Standing == ended && s.Exit == nil:
-		return nil, damaged("end", errors.New("there is none"))
-	case s.Standing == prepared && s.Pages == "" && c.Function == nil:
-		return nil, damaged("log", errors.New("there is none"))
-	case (s.Standing == running || s.Standing == suspended || s.Standing == prepared) && (s.Pages != "" || c.Function != nil):
-		if err := c.validate(1 << 32); err != nil {
-			return nil, damaged("continuation", err)
-		}
-	}
-	return &s, nil
-}
-
-// plainName reports whether a log's name is one that this package makes.
-func plainName(name string) bool {
-	for _, c := range name {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && c != '-' {
-			return false
-		}
-	}
-	return true
-}
-
-// put makes or replaces an entry.
-func put(tx *journal.Tx, table journal.Table, key string, v any) error {
-	data, err := encodeRecord(v)
-	if err != nil {
-		return err
-	}
-	return tx.Put(table, key, data)
 }
 
 func (id moveID) String() string { return hex.EncodeToString(id[:]) }

@@ -16,13 +16,19 @@ func FuzzEntry(f *testing.F) {
 	if err != nil || len(seeds) == 0 {
 		f.Fatalf("no corpus: %v", err)
 	}
+	key := string(good().ID)
 	for _, e := range append(tasklet.EncodeEntries(good()), tasklet.EncodeEntries(goodFunction())...) {
-		if tasklet.DecodeEntry(e) == 0 {
-			f.Errorf("%q is an entry of no kind", e)
+		if kinds, err := tasklet.DecodeEntry(key, e); kinds == 0 || err != nil {
+			f.Errorf("%q is an entry of no kind, %v", e, err)
 		}
-		f.Add(e)
+		f.Add(tasklet.UnsealEntry(e))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { tasklet.DecodeEntry(data) })
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if _, err := tasklet.DecodeEntry(key, tasklet.SealEntry(body)); err != nil {
+			t.Errorf("what was read cannot be written: %v", err)
+		}
+		tasklet.DecodeEntry(key, body)
+	})
 }
 
 // Logs of which only a part is on disk, or which are gone, do not keep a host

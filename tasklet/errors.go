@@ -70,11 +70,11 @@ func failureOf(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	f := &failure{Text: err.Error(), Limit: LimitOf(err).forWire()}
+	f := &failure{Text: clip(err.Error(), maxText), Limit: LimitOf(err).forWire()}
 	if crash := (*CrashError)(nil); errors.As(err, &crash) {
-		f.Reason, f.Stack, f.Text = crash.Reason, crash.Stack, ""
+		f.Reason, f.Stack, f.Text = clip(crash.Reason, maxReason), clip(crash.Stack, maxStack), ""
 		if crash.Limit != nil {
-			f.Text = crash.Limit.Error()
+			f.Text = clip(crash.Limit.Error(), maxText)
 		}
 	}
 	for i, kind := range kinds {
@@ -84,6 +84,9 @@ func failureOf(err error) *failure {
 	}
 	return f
 }
+
+// clip returns the beginning of a text, of at most size bytes.
+func clip(text string, size int) string { return text[:min(len(text), size)] }
 
 // err is the inverse of failureOf.
 func (f *failure) err() error {

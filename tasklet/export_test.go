@@ -2,7 +2,9 @@ package tasklet
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
@@ -67,34 +69,52 @@ func (h *Host) Backdate(id ID, d time.Duration) {
 	h.processes[id].saved.Cont.State.Wall -= int64(d)
 }
 
-// DecodeEntry decodes an entry of the host's records of each kind.
-func DecodeEntry(data []byte) (kinds int) {
-	if _, err := decodeHosted(data); err == nil {
-		kinds++
-	}
-	for _, v := range []any{new(savedOutcome), new(savedDeparture), new(savedRecord)} {
-		if decodeRecord(data, v) == nil {
-			kinds++
-		}
-	}
-	return kinds
+// entries are one entry of each kind.
+func entries() []entry {
+	return []entry{new(hosted), new(savedOutcome), new(savedDeparture), new(savedRecord), new(savedUptime)}
 }
 
-// EncodeEntries makes entries of each kind.
-func EncodeEntries(c Continuation) (entries [][]byte) {
-	for _, v := range []any{
+// DecodeEntry decodes an entry of the host's records of each kind, and reports how
+// many kinds it is of, each of which must be encoded as it was.
+func DecodeEntry(key string, data []byte) (kinds int, err error) {
+	for _, e := range entries() {
+		if decodeEntry(key, data, e) != nil {
+			continue
+		}
+		kinds++
+		if _, err := encodeEntry(key, e); err != nil {
+			return kinds, err
+		}
+	}
+	return kinds, nil
+}
+
+// SealEntry makes an entry of what may be the encoding of one.
+func SealEntry(body []byte) []byte {
+	return append(binary.LittleEndian.AppendUint32([]byte{entryVersion}, crc32.Checksum(body, castagnoli)), body...)
+}
+
+// UnsealEntry is the inverse of SealEntry.
+func UnsealEntry(data []byte) []byte { return data[entryHead:] }
+
+// EncodeEntries makes entries of each kind, whose keys are those of the tasklet or,
+// of an outcome, the same.
+func EncodeEntries(c Continuation) (made [][]byte) {
+	hop := Hop{From: c.Origin, To: c.Origin}
+	w := c.work()
+	for _, e := range []entry{
 		&hosted{Standing: prepared, Cont: c, Pages: "00-11", Length: 8, Source: c.Origin},
-		&savedOutcome{State: committed, To: c.Origin},
-		&savedDeparture{To: c.Origin},
-		&savedRecord{Program: c.Program, Where: c.Origin, Exit: &exit{Status: 1}},
+		&savedOutcome{State: committed, ID: c.ID, To: c.Origin, Hop: hop, Claim: c.Claim},
+		&savedDeparture{To: c.Origin, Hop: hop},
+		&savedRecord{Program: w.program, Args: w.args, Function: w.function, Where: c.Origin, Exit: &exit{Status: 1}},
 	} {
-		data, err := encodeRecord(v)
+		data, err := encodeEntry(string(c.ID), e)
 		if err != nil {
 			panic(err)
 		}
-		entries = append(entries, data)
+		made = append(made, data)
 	}
-	return entries
+	return made
 }
 
 // NewClaim makes the claim of a new tasklet of n.

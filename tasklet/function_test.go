@@ -242,7 +242,7 @@ func TestHostileFunction(t *testing.T) {
 			c.ID, c.Claim, c.Origin = o.ID, o.Claim, o.Origin
 		}},
 		"unknown function":  {"has no function", func(o *offer, _ *tasklet.Continuation) { o.Function = "unknown" }},
-		"over the limit":    {"--memory", func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
+		"over the limit":    {"memory", func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
 		"more than offered": {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Received = goodResting().Function.Received }},
 		"noise": {"state of function", func(o *offer, c *tasklet.Continuation) {
 			c.Function.State = []byte("noise")

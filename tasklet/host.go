@@ -162,7 +162,7 @@ func (h *Host) open() (err error) {
 		return err
 	}
 	if h.opts.DataDir != "" {
-		if h.disk, err = journal.Open(filepath.Join(h.opts.DataDir, "tasklets")); err != nil {
+		if err := h.openJournal(filepath.Join(h.opts.DataDir, "tasklets")); err != nil {
 			return err
 		}
 	}
@@ -184,6 +184,22 @@ func (h *Host) open() (err error) {
 		h.wg.Go(func() { h.checkpoints(h.opts.Checkpoint) })
 	}
 	return nil
+}
+
+// openJournal opens the journal, or sets one aside that is damaged and begins
+// another, if that is asked for.
+func (h *Host) openJournal(dir string) (err error) {
+	h.disk, err = journal.Open(dir)
+	if !errors.Is(err, journal.ErrDamaged) || !h.opts.SetAsideJournal {
+		return err
+	}
+	aside, e := journal.SetAside(dir)
+	if e != nil {
+		return errors.Join(err, e)
+	}
+	h.log.Error("the journal of the tasklets is damaged; it was set aside, and a new one is begun", "folder", aside, "reason", err)
+	h.disk, err = journal.Open(dir)
+	return err
 }
 
 // release gives back what the host has, when nothing runs any more.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
@@ -33,7 +34,11 @@ func (a *arrival) await() (run bool, err error) {
 		return err == nil, err
 	}
 	var told *remoteError
-	if errors.As(err, &told) {
+	switch {
+	case errors.As(err, &told):
+		return false, err
+	case errors.Is(err, codec.ErrMalformed): // this peer could not record what it says
+		a.conn.fail(err)
 		return false, err
 	}
 	return a.ask(err)

@@ -88,7 +88,7 @@ func TestRefusedMoves(t *testing.T) {
 		says     string
 	}{
 		{"to a peer that refuses", closed.id(), tasklet.ErrRefused, "--accept " + a.id()},
-		{"to a peer with too little memory", small.id(), tasklet.ErrRefused, "--memory"},
+		{"to a peer with too little memory", small.id(), tasklet.ErrRefused, "memory"},
 		{"to itself", a.id(), tasklet.ErrSelf, "already there"},
 		{"to a peer that hosts no tasklets", mute.ID().String(), p2p.ErrProtocol, "speak"},
 		{"to a peer that is gone", dead.ID().String(), p2p.ErrUnreachable, ""},

@@ -29,6 +29,12 @@ type Options struct {
 	// nothing of other peers is taken in any more.
 	DataDir string
 
+	// SetAsideJournal says what to do when the journal in DataDir, in which the
+	// host keeps what it must not forget of tasklets, is damaged: it is renamed,
+	// and the host starts with a new one and without any tasklet that it had.
+	// Default: Start returns an error that wraps [journal.ErrDamaged].
+	SetAsideJournal bool
+
 	// CacheDir is the folder for compiled code, which several hosts may
 	// share. It has at most 1 GiB; what was not used for longest is removed
 	// first. Default: the folder compiled in DataDir, if there is one;

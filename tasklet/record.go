@@ -1,6 +1,7 @@
 package tasklet
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -52,6 +53,20 @@ func (r *record) keepOutput() error {
 		r.host.log.Error("a tasklet's output is no longer kept on disk", "tasklet", r.id, "error", err)
 	}
 	return nil
+}
+
+// restoreOutput is keepOutput after a restart. Output that is damaged is set
+// aside; the tasklet matters more.
+func (r *record) restoreOutput() {
+	err := r.keepOutput()
+	if errors.Is(err, journal.ErrDamaged) {
+		err = errors.Join(err, r.host.disk.SetAsideText(string(r.id)))
+		r.host.log.Error("the output of a tasklet is damaged and was set aside", "tasklet", r.id, "error", err)
+		err = r.keepOutput()
+	}
+	if err != nil {
+		r.host.log.Error("the output of a tasklet cannot be read, and is not kept on disk", "tasklet", r.id, "error", err)
+	}
 }
 
 // save notes on disk what this peer knows of the tasklet.
@@ -126,7 +141,9 @@ func (r *record) learn(e event) {
 		to, _ := p2p.ParseID(e.Moved.To)
 		r.host.node.AddAddrs(to, e.Moved.Addrs)
 		r.where, r.suspended = to, false
-		r.moves = appendHop(r.moves, e.Moved.Hop)
+		if e.Moved.Hop != (Hop{}) {
+			r.moves = appendHop(r.moves, e.Moved.Hop)
+		}
 	case e.Exited != nil:
 		r.exit, r.exitedAt = e.Exited, r.host.uptime()
 		r.out.close()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
@@ -16,44 +17,41 @@ import (
 const keepTime = 24 * time.Hour
 
 // restore takes over what the disk has, before the host serves anybody. It
-// returns what is to be done then.
+// returns what is to be done then. An entry that cannot be used is set aside:
+// nothing keeps the others from going on.
 func (h *Host) restore() (todo []func(), err error) {
 	if h.disk == nil {
 		return nil, nil
 	}
-	if err := errors.Join(
-		each(h.disk, tableHost, h.restoreUptime),
-		each(h.disk, tableMoves, h.restoreMove),
-		each(h.disk, tableDeparted, h.restoreDeparture),
-	); err != nil {
-		return nil, err
-	}
-	err = each(h.disk, tableStarted, func(key string, data []byte) error {
-		r, err := h.restoreRecord(key, data)
-		if err == nil && r.exited() == nil {
-			todo = append(todo, r.wake)
-		}
-		return err
-	})
-	if err != nil {
-		return nil, err
-	}
 	slots := make(chan struct{}, atOnce)
 	used := map[string]bool{}
-	err = each(h.disk, tableHosted, func(key string, data []byte) error {
-		s, err := decodeHosted(data)
-		if err != nil {
+	err = errors.Join(
+		h.each(tableHost, h.restoreUptime),
+		h.each(tableMoves, h.restoreMove),
+		h.each(tableDeparted, h.restoreDeparture),
+		h.each(tableStarted, func(key string, data []byte) error {
+			r, err := h.restoreRecord(key, data)
+			if err == nil && r.exited() == nil {
+				todo = append(todo, r.wake)
+			}
 			return err
-		}
-		used[s.Pages] = true
-		if f := h.restoreHosted(s, slots); f != nil {
-			todo = append(todo, f)
-		}
-		return nil
-	})
+		}),
+		h.each(tableHosted, func(key string, data []byte) error {
+			var s hosted
+			if err := decodeEntry(key, data, &s); err != nil {
+				return err
+			}
+			used[s.Pages] = true
+			if f := h.restoreHosted(&s, slots); f != nil {
+				todo = append(todo, f)
+			}
+			return nil
+		}),
+	)
 	if err != nil {
 		return nil, err
 	}
+	h.tidy(used)
 	var here []ID
 	for id, p := range h.processes {
 		if p.gone() == nil {
@@ -63,29 +61,60 @@ func (h *Host) restore() (todo []func(), err error) {
 	if len(here) > 0 {
 		todo = append(todo, func() { h.lookForNewer(here) })
 	}
-	return todo, h.tidy(used)
+	return todo, nil
 }
 
-// each calls f for the entries of a table.
-func each(j *journal.Journal, table journal.Table, f func(key string, data []byte) error) error {
-	entries, err := j.Entries(table)
+// An unusable is an entry of the journal that cannot be used.
+type unusable struct {
+	table journal.Table
+	key   string
+	value []byte
+	why   error
+}
+
+// each calls f for the entries of a table, and sets aside those for which it
+// returns an error.
+func (h *Host) each(table journal.Table, f func(key string, data []byte) error) error {
+	var bad []unusable
+	err := h.disk.Each(table, func(key string, data []byte) error {
+		if why := f(key, data); why != nil {
+			bad = append(bad, unusable{table, key, slices.Clone(data), why})
+		}
+		return nil
+	})
+	for _, u := range bad {
+		err = errors.Join(err, h.setAside(u))
+	}
+	return err
+}
+
+// setAside keeps an entry, and the files that belong to it, where nothing looks
+// for them.
+func (h *Host) setAside(u unusable) error {
+	file, err := h.disk.SetAsideEntry(u.table, u.key, u.value)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		if err := f(e.Key, e.Value); err != nil {
-			return fmt.Errorf("tasklet: restore %s %s: %w", table, e.Key, err)
+	switch u.table {
+	case tableHosted:
+		logs, e := h.disk.Logs()
+		err = e
+		for _, name := range logs {
+			if strings.HasPrefix(name, u.key+"-") {
+				err = errors.Join(err, h.disk.SetAsideLog(name))
+			}
 		}
+	case tableStarted:
+		err = h.disk.SetAsideText(u.key)
 	}
-	return nil
+	h.log.Error("an entry of the journal cannot be used and was set aside; the peer goes on without it",
+		"table", u.table, "entry", u.key, "file", file, "reason", u.why)
+	return err
 }
 
 // tidy removes files that no entry speaks of.
-func (h *Host) tidy(used map[string]bool) error {
+func (h *Host) tidy(used map[string]bool) {
 	logs, err := h.disk.Logs()
-	if err != nil {
-		return err
-	}
 	for _, name := range logs {
 		if !used[name] {
 			err = errors.Join(err, h.disk.Remove(name))
@@ -97,21 +126,20 @@ func (h *Host) tidy(used map[string]bool) error {
 			e = errors.Join(e, h.disk.RemoveText(name))
 		}
 	}
-	return errors.Join(err, e)
+	if err := errors.Join(err, e); err != nil {
+		h.log.Warn("files that belong to no tasklet could not be removed", "error", err)
+	}
 }
 
 func (h *Host) restoreMove(key string, data []byte) error {
 	var s savedOutcome
-	if err := decodeRecord(data, &s); err != nil {
+	if err := decodeEntry(key, data, &s); err != nil {
 		return err
 	}
 	b, err := hex.DecodeString(key)
-	if err != nil || len(b) != len(moveID{}) {
-		return fmt.Errorf("%w: a move's ID", journal.ErrDamaged)
-	}
-	to, err := p2p.ParseID(s.To)
-	if err != nil {
-		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+	to, e := p2p.ParseID(s.To)
+	if err := errors.Join(err, e); err != nil {
+		return err
 	}
 	if holder, _, err := s.Claim.holder(s.ID); err != nil || holder != to {
 		return fmt.Errorf("%w: the claim of a move: %w", journal.ErrDamaged, err)
@@ -124,12 +152,12 @@ func (h *Host) restoreMove(key string, data []byte) error {
 
 func (h *Host) restoreDeparture(key string, data []byte) error {
 	var s savedDeparture
-	if err := decodeRecord(data, &s); err != nil {
+	if err := decodeEntry(key, data, &s); err != nil {
 		return err
 	}
 	to, err := p2p.ParseID(s.To)
 	if err != nil {
-		return fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+		return err
 	}
 	h.departed.Add(ID(key), departure{to: to, hop: s.Hop, at: s.At})
 	return nil
@@ -137,23 +165,18 @@ func (h *Host) restoreDeparture(key string, data []byte) error {
 
 func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 	var s savedRecord
-	if err := decodeRecord(data, &s); err != nil {
+	if err := decodeEntry(key, data, &s); err != nil {
 		return nil, err
 	}
 	where, err := p2p.ParseID(s.Where)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
+		return nil, err
 	}
 	r := &record{
 		host: h, id: ID(key), work: &work{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
 		out: newOutput(MaxOutput), where: where, seq: s.Seq, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
-	if err := r.id.validate(); err != nil {
-		return nil, fmt.Errorf("%w: %w", journal.ErrDamaged, err)
-	}
-	if err := r.keepOutput(); err != nil {
-		return nil, err
-	}
+	r.restoreOutput()
 	r.position = r.out.base + int64(len(r.out.data))
 	if r.exit != nil {
 		r.out.close()

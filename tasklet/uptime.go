@@ -1,6 +1,7 @@
 package tasklet
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/dstackless/dstackless/tasklet/journal"
@@ -23,6 +24,13 @@ const uptimeKey = "uptime"
 // A savedUptime is the uptime as of when it was written.
 type savedUptime struct{ Ran time.Duration }
 
+func (s *savedUptime) validate(key string) error {
+	if key != uptimeKey {
+		return fmt.Errorf("%.40q is nothing of the host", key)
+	}
+	return validateUptime(s.Ran)
+}
+
 func (h *Host) saveUptime() {
 	err := h.update(func(tx *journal.Tx) error { return put(tx, tableHost, uptimeKey, &savedUptime{h.uptime()}) })
 	if err != nil {
@@ -32,11 +40,9 @@ func (h *Host) saveUptime() {
 
 func (h *Host) restoreUptime(key string, data []byte) error {
 	var s savedUptime
-	if err := decodeRecord(data, &s); err != nil {
+	if err := decodeEntry(key, data, &s); err != nil {
 		return err
 	}
-	if key == uptimeKey && s.Ran > 0 {
-		h.ranBefore.Store(int64(s.Ran))
-	}
+	h.ranBefore.Store(int64(s.Ran))
 	return nil
 }

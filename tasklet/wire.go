@@ -252,7 +252,15 @@ func (c *conn) receive(want tag, v any) error {
 	if err != nil {
 		return err
 	}
-	return codec.Unmarshal(body, v)
+	if err := codec.Unmarshal(body, v); err != nil {
+		return err
+	}
+	if m, ok := v.(interface{ validate() error }); ok {
+		if err := m.validate(); err != nil {
+			return fmt.Errorf("tasklet: message %d: %w: %w", want, codec.ErrMalformed, err)
+		}
+	}
+	return nil
 }
 
 // within gives the peer until then for what follows.

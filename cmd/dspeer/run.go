@@ -118,6 +118,8 @@ times are more than 0: for a default, such as "no limit" or "never", leave the f
 	f.DurationVar(&o.Checkpoint, "checkpoint", 0,
 		"record each tasklet on disk every `TIME`, such as 30s; after a crash it goes on from there,\n"+
 			"and what it did since is repeated, messages that it sent included (default never)")
+	f.BoolVar(&o.SetAsideJournal, "set-aside-journal", false,
+		"if the journal in the data folder is damaged, rename it and start without the tasklets that it knew")
 	f.BoolVar(&o.TrustLoops, "trust-loops", false,
 		"no program that runs here has a loop that calls nothing for long: such loops compute up to 1.4 times faster,\n"+
 			"and a tasklet in one can be neither moved nor killed, and keeps the whole peer waiting")

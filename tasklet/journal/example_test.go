@@ -22,7 +22,12 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	entries, err := j.Entries("moves")
-	fmt.Printf("%s %v\n", entries, err)
-	// Output: [{42 committed}] <nil>
+	err = j.Each("moves", func(key string, value []byte) error {
+		fmt.Printf("%s %s\n", key, value)
+		return nil
+	})
+	if err != nil {
+		panic(err)
+	}
+	// Output: 42 committed
 }

@@ -3,9 +3,6 @@ package journal
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -29,28 +26,6 @@ type Journal struct {
 // gather is how long an update waits for others, to be brought to the disk with
 // them: one takes as long as many, some milliseconds.
 const gather = time.Millisecond
-
-// lockTimeout is how long Open waits for another process to let go.
-const lockTimeout = 5 * time.Second
-
-// Open opens the journal in dir, which is created if need be.
-func Open(dir string) (*Journal, error) {
-	j := &Journal{dir: dir}
-	if err := os.MkdirAll(j.pagesDir(), 0o700); err != nil {
-		return nil, fmt.Errorf("journal: %w", err)
-	}
-	db, err := bbolt.Open(filepath.Join(dir, "journal.db"), 0o600, &bbolt.Options{Timeout: lockTimeout})
-	if err != nil {
-		return nil, fmt.Errorf("journal: open %s: %w", dir, err)
-	}
-	j.db, db.MaxBatchDelay = db, gather
-	// A process that died may have left files half written.
-	halves, _ := filepath.Glob(filepath.Join(dir, "replace*"))
-	for _, f := range halves {
-		os.Remove(f)
-	}
-	return j, nil
-}
 
 // Close closes the journal. Logs that are open stay usable.
 func (j *Journal) Close() error { return j.db.Close() }
@@ -89,26 +64,18 @@ func (t *Tx) Delete(table Table, key string) error {
 	return nil
 }
 
-// An Entry is one of a table's.
-type Entry struct {
-	Key   string
-	Value []byte
-}
-
-// Entries returns all entries of a table, by key.
-func (j *Journal) Entries(table Table) (entries []Entry, err error) {
-	err = j.db.View(func(tx *bbolt.Tx) error {
+// Each calls f for all entries of a table, by key. Neither may the value be kept
+// when f has returned, nor may f change the journal. It stops at the first error.
+func (j *Journal) Each(table Table, f func(key string, value []byte) error) error {
+	err := j.db.View(func(tx *bbolt.Tx) error {
 		b := tx.Bucket([]byte(table))
 		if b == nil {
 			return nil
 		}
-		return b.ForEach(func(k, v []byte) error {
-			entries = append(entries, Entry{string(k), slices.Clone(v)})
-			return nil
-		})
+		return b.ForEach(func(k, v []byte) error { return f(string(k), v) })
 	})
 	if err != nil {
-		return nil, fmt.Errorf("journal: %s: %w", table, err)
+		return fmt.Errorf("journal: %s: %w", table, err)
 	}
-	return entries, nil
+	return nil
 }

@@ -31,7 +31,7 @@ type Text struct {
 // the last ones. A file that is none is [ErrDamaged]. A text in which there is
 // nothing needs no file.
 func (j *Journal) Text(name string, limit int64) (t *Text, base int64, data []byte, err error) {
-	path := filepath.Join(j.dir, name+textSuffix)
+	path := j.textFile(name)
 	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrNotExist) {
 		return &Text{path: path}, 0, nil, nil
@@ -46,6 +46,8 @@ func (j *Journal) Text(name string, limit int64) (t *Text, base int64, data []by
 	}
 	return &Text{file: f, path: path}, base, data, nil
 }
+
+func (j *Journal) textFile(name string) string { return filepath.Join(j.dir, name+textSuffix) }
 
 func readText(f *os.File, limit int64) (base int64, data []byte, err error) {
 	info, err := f.Stat()
@@ -128,7 +130,7 @@ func (t *Text) Close() error {
 
 // RemoveText deletes a text, if it is there.
 func (j *Journal) RemoveText(name string) error {
-	if err := os.Remove(filepath.Join(j.dir, name+textSuffix)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := os.Remove(j.textFile(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil

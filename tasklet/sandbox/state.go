@@ -51,6 +51,28 @@ func (s *State) CatchUp(passed time.Duration, now time.Time) {
 	s.Mono, s.Wall = later(s.Mono, passed), now.UnixNano()
 }
 
+// Validate reports what makes s no state of any program, if anything. The error
+// wraps ErrInvalidState.
+func (s *State) Validate() error {
+	switch {
+	case len(s.Calls) > MaxCalls || len(s.Inbox) > MaxInbox || s.Globals[program.GlobalPause] != 0 || s.G0 == 0:
+		return fmt.Errorf("%w: calls, inbox or registers", ErrInvalidState)
+	case s.CPU < 0 || s.Mono < 0 || s.Wall < 0:
+		return fmt.Errorf("%w: times before the beginning", ErrInvalidState)
+	}
+	ids, size := make(map[uint64]struct{}, len(s.Calls)), 0
+	for _, c := range s.Calls {
+		if _, twice := ids[c.ID]; twice || c.ID == 0 {
+			return fmt.Errorf("%w: call %d", ErrInvalidState, c.ID)
+		}
+		ids[c.ID] = struct{}{}
+		if size += len(c.Payload); size > MaxCallBytes {
+			return fmt.Errorf("%w: calls of more than %d bytes", ErrInvalidState, MaxCallBytes)
+		}
+	}
+	return nil
+}
+
 // State returns what a paused guest is, besides its memory. A reply that comes
 // while the guest is paused changes its state: a state is up to date when all
 // that might reply has been stopped.
@@ -146,17 +168,12 @@ func (i *Instance) adopt(s State) error {
 	if have := len(i.mem.bytes()) / program.PageSize; uint64(s.Pages) != uint64(have) {
 		return fmt.Errorf("%w: it is of %d pages of memory, and there are %d", ErrInvalidState, s.Pages, have)
 	}
-	if len(s.Calls) > MaxCalls || len(s.Inbox) > MaxInbox || s.Globals[program.GlobalPause] != 0 || s.G0 == 0 {
-		return fmt.Errorf("%w: calls, inbox or registers", ErrInvalidState)
+	if err := s.Validate(); err != nil {
+		return err
 	}
 	calls, size := make(map[uint64]pending, len(s.Calls)), 0
 	for n, c := range s.Calls {
-		if _, twice := calls[c.ID]; twice || c.ID == 0 {
-			return fmt.Errorf("%w: call %d", ErrInvalidState, c.ID)
-		}
-		if size += len(c.Payload); size > MaxCallBytes {
-			return fmt.Errorf("%w: calls of more than %d bytes", ErrInvalidState, MaxCallBytes)
-		}
+		size += len(c.Payload)
 		c.Payload = slices.Clone(c.Payload)
 		calls[c.ID] = pending{Call: c, seq: uint64(n)}
 	}
