@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,7 @@ const blockedFile = "blocked"
 // blocks is who may not connect.
 type blocks struct {
 	*conngater.BasicConnectionGater
+	told told       // refused since they were blocked
 	mu   sync.Mutex // held while the list changes
 	path string     // or ""
 }
@@ -29,12 +31,23 @@ type blocks struct {
 type gater struct {
 	*blocks
 	resources *resources
+	log       *slog.Logger
 }
 
 // InterceptAccept is asked about a connection that a listener has accepted.
 func (g gater) InterceptAccept(c network.ConnMultiaddrs) bool {
 	g.resources.accept(c)
 	return g.blocks.InterceptAccept(c)
+}
+
+// InterceptSecured is asked about a connection whose other end has proved who it
+// is.
+func (g gater) InterceptSecured(d network.Direction, id ID, c network.ConnMultiaddrs) bool {
+	allow := g.blocks.InterceptSecured(d, id, c)
+	if !allow && g.told.add(id) {
+		g.log.Info("a blocked peer tries to connect, and is refused", "peer", id, "addr", c.RemoteMultiaddr())
+	}
+	return allow
 }
 
 func newBlocks(dir string) (*blocks, error) {
@@ -130,6 +143,7 @@ func (n *Node) Unblock(id ID) error {
 	if err := n.blocks.change(n.blocks.UnblockPeer, n.blocks.BlockPeer, id); err != nil {
 		return fmt.Errorf("p2p: unblock %s: %w", id, err)
 	}
+	n.blocks.told.remove(id)
 	n.log.Info("not blocked any more", "peer", id)
 	n.forgetFailures(id)
 	return nil

@@ -19,13 +19,15 @@ import (
 // Connect connects to the peer at addr, a full multiaddr that ends in /p2p/ and
 // the peer's ID, such as one of [Node.Addrs]; an address that begins with
 // /dnsaddr or /dns4 is looked up. An address with /p2p-circuit/ in it is that of
-// a relay which the peer uses. It returns the peer's ID. When the two are
-// connected already, and not only through a relay, it does nothing.
+// a relay which the peer uses. It returns the peer's ID when the peer has answered
+// on the connection, for which it has ten seconds. When the two are connected
+// already, and not only through a relay, no other connection is made.
 //
 // # Errors
 //
-// [ErrSelf] for this node's own ID, [ErrUnreachable] when nothing answers there
-// or another peer does, [ErrBlocked], [ErrClosed], or the context's error. A malformed
+// [ErrSelf] for this node's own ID, [ErrUnreachable] when nothing answers there,
+// another peer does, or the peer ends the connection at once, as one does that has
+// blocked this node, or whose clock differs by more than an hour; [ErrBlocked], [ErrClosed], or the context's error. A malformed
 // address has no sentinel.
 func (n *Node) Connect(ctx context.Context, addr string) (ID, error) {
 	info, err := parseFull(addr)
@@ -46,11 +48,8 @@ func (n *Node) Connect(ctx context.Context, addr string) (ID, error) {
 	} else { // a relayed connection to the peer is not what was asked for
 		ctx = network.WithForceDirectDial(ctx, "connect")
 	}
-	if err := n.host.Connect(ctx, *info); err != nil {
-		if errors.Is(err, swarm.ErrNoGoodAddresses) {
-			err = errors.Join(unresolved(ctx, info.Addrs), err)
-		}
-		return "", fmt.Errorf("p2p: connect to %s: %w", addr, n.reason(ctx, err))
+	if err := n.reachPeer(ctx, *info); err != nil {
+		return "", fmt.Errorf("p2p: connect to %s: %w", addr, err)
 	}
 	return info.ID, nil
 }

@@ -42,7 +42,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		libp2p.ListenAddrs(l.addrs...),
 		libp2p.ResourceManager(resources),
 		libp2p.ConnectionManager(connections),
-		libp2p.ConnectionGater(gater{n.blocks, resources}),
+		libp2p.ConnectionGater(gater{n.blocks, resources, n.log}),
 		libp2p.DisableMetrics(),
 		libp2p.SwarmOpts(swarm.WithDialRanker(n.rank)),
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -67,6 +68,7 @@ type keeper struct {
 	node *Node
 	peer ID
 	now  chan struct{} // capacity 1
+	up   atomic.Bool   // the peer has answered on its connection
 }
 
 func (k *keeper) hurry() {
@@ -78,16 +80,26 @@ func (k *keeper) hurry() {
 
 func (k *keeper) run() {
 	defer k.node.Watch(func(id ID, connected bool) {
-		if id == k.peer && !connected {
+		// A connection that ends before the peer has answered would end
+		// again: dial waits and says why.
+		if id == k.peer && !connected && k.up.Swap(false) {
 			k.hurry()
 		}
 	})()
 	wait := firstRedial
+	failing := false
 	for {
 		var again <-chan time.Time
-		if best(k.node.host.Network().ConnsToPeer(k.peer)) != nil || k.dial() {
-			wait = firstRedial
+		if err := k.dial(); err == nil {
+			if failing {
+				k.node.log.Info("connected again", "peer", k.peer)
+			}
+			wait, failing = firstRedial, false
 		} else {
+			if !failing && k.node.ctx.Err() == nil {
+				k.node.log.Warn("no connection to a peer that is to be kept; it is tried again and again", "peer", k.peer, "reason", err)
+			}
+			failing = true
 			again = time.After(wait + rand.N(wait/4))
 			wait = min(2*wait, lastRedial)
 		}
@@ -101,9 +113,24 @@ func (k *keeper) run() {
 	}
 }
 
-func (k *keeper) dial() bool {
+// dial connects to the peer, unless it is connected and has answered.
+func (k *keeper) dial() error {
+	if k.up.Load() && k.connected() {
+		return nil
+	}
 	k.node.forgetFailures(k.peer)
 	ctx, cancel := context.WithTimeout(k.node.ctx, carrierTimeout)
 	defer cancel()
-	return k.node.host.Connect(network.WithAllowLimitedConn(ctx, "keep"), peer.AddrInfo{ID: k.peer}) == nil
+	if err := k.node.reachPeer(network.WithAllowLimitedConn(ctx, "keep"), peer.AddrInfo{ID: k.peer}); err != nil {
+		return err
+	}
+	k.up.Store(true)
+	if !k.connected() { // it was lost before that
+		return ErrUnreachable
+	}
+	return nil
+}
+
+func (k *keeper) connected() bool {
+	return best(k.node.host.Network().ConnsToPeer(k.peer)) != nil
 }
