@@ -14,8 +14,11 @@ import (
 )
 
 const (
-	// lookupTime bounds the search for all that claim a name.
+	// lookupTime bounds the search for all that claim a name. It ends earlier
+	// when quietTime has passed since somebody was found: then it waits for
+	// peers of the table that do not answer, because they were killed.
 	lookupTime = 20 * time.Second
+	quietTime  = nameTimeout
 	// maxAsked is how many peers are asked for their names in one lookup, and
 	// maxAsking how many of them at a time.
 	maxAsked, maxAsking = 4096, 128
@@ -59,7 +62,8 @@ func list(ids []p2p.ID) string {
 //
 // For a name it asks all connected peers that have one, and all peers that are
 // announced under it, what they call themselves, which takes as long as a whole
-// search with [DHT.Find]. A name that is pinned, see Options.Pins, stands for
+// search with [DHT.Find], but at most twenty seconds. Peers that do not answer
+// for five seconds are not waited for. A name that is pinned, see Options.Pins, stands for
 // that peer and nobody is asked. A peer that is blocked is not asked either.
 //
 // # Errors
@@ -129,8 +133,10 @@ func (d *DHT) lookupName(ctx context.Context, name Name) (p2p.ID, error) {
 		return "", ctx.Err()
 	case d.ctx.Err() != nil:
 		return "", ErrClosed
-	case search.Err() != nil, len(p.asked) > maxAsked:
+	case len(p.asked) > maxAsked:
 		return "", fmt.Errorf("name %q: so many peers are announced under it that not all can be asked; use the peer's ID", name)
+	case search.Err() != nil && len(p.silent) == 0:
+		return "", fmt.Errorf("name %q: not all who may claim it were found within %v; try again, or use the peer's ID", name, lookupTime)
 	case len(p.claimants) == 0 && len(p.silent) == 0:
 		return "", fmt.Errorf("%w: nobody who can be found calls itself %q", ErrNotFound, name)
 	case len(p.claimants) == 1 && len(p.silent) == 0:
@@ -174,7 +180,12 @@ func (d *DHT) poll(ctx context.Context, name Name) *poll {
 			p.ask(ctx, d, c.ID, false)
 		}
 	}
-	for id := range d.Find(ctx, name.key()) {
+	finding, cancel := context.WithCancel(ctx)
+	defer cancel()
+	quiet := time.AfterFunc(quietTime, cancel)
+	defer quiet.Stop()
+	for id := range d.Find(finding, name.key()) {
+		quiet.Reset(quietTime)
 		if p.ask(ctx, d, id, true); len(p.asked) > maxAsked {
 			break
 		}

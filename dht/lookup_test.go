@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/network"
+
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
 )
@@ -213,5 +215,34 @@ func TestNameOptions(t *testing.T) {
 		if _, err := dht.Start(node, &o); err == nil {
 			t.Errorf("%+v is accepted", o)
 		}
+	}
+}
+
+// A peer that was killed a moment ago is still connected, as far as others know,
+// and does not answer. Whoever seeks its name does not wait for it for long, and
+// hears who else has the name.
+func TestLookupBesidesDeadPeer(t *testing.T) {
+	first, alice := start(t, nil), start(t, &dht.Options{Name: "alice"})
+	dead := start(t, &dht.Options{Name: "alice"})
+	join(t, alice, first)
+	join(t, dead, first)
+	lookup(t, first, "alice", ambiguous([]*member{alice, dead}, nil))
+	ended := make(chan struct{})
+	t.Cleanup(func() { close(ended) })
+	for _, protocol := range dead.Host().Mux().Protocols() {
+		dead.Host().SetStreamHandler(protocol, func(s network.Stream) {
+			<-ended
+			s.Reset()
+		})
+	}
+	seeker := start(t, nil)
+	join(t, seeker, first)
+	began := time.Now()
+	id, err := seeker.Lookup(within(t), "alice")
+	if !ambiguous([]*member{alice}, []*member{dead})(id, err) {
+		t.Errorf("%q, %v", id, err)
+	}
+	if took := time.Since(began); took > 12*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
