@@ -133,15 +133,9 @@ func (m *member) onDeliver(s *session, t *tie, f *frame) {
 	origin := s.peer
 	switch {
 	case f.pass:
-		if to := m.passTo(f.peer); to != nil {
-			m.greetOnce(to)
-			m.ties[to].passing[remoteID{s, f.send}] = f.again
-			on := *f
-			on.number, on.peer, on.pass = m.number, s.peer, false
-			to.send(on)
-			return
+		if !m.passOn(s, f) {
+			m.refuse(s, f)
 		}
-		m.refuse(s, f)
 		return
 	case f.peer != "" && s.peer != m.claim.home:
 		m.refuse(s, f) // only the home passes on
@@ -149,10 +143,15 @@ func (m *member) onDeliver(s *session, t *tie, f *frame) {
 	case f.peer != "":
 		origin = f.peer
 	}
-	delete(m.pairs, remoteID{s, f.send}) // if this peer is the home: settled here
+	m.unpair(remoteID{s, f.send}) // if this peer is the home: settled here
 	m.greetOnce(s)
 	if (f.again || f.peer != "") && m.space.wasTaken(origin, f.send) {
 		s.send(frame{kind: accept, number: m.number, send: f.send, peer: f.peer})
+		return
+	}
+	if (f.again || f.peer != "") && !m.space.mayKeep(s.peer) {
+		m.refuse(s, f)
+		s.end(errUnsettled)
 		return
 	}
 	r := m.exposed[f.receive]
@@ -162,7 +161,7 @@ func (m *member) onDeliver(s *session, t *tie, f *frame) {
 	}
 	void := f.peer != "" && m.space.isVoid(origin, f.send)
 	if f.again { // what is passed on late does not count
-		m.space.keepVoid(origin, f.send)
+		m.space.keepVoid(origin, s.peer, f.send)
 	}
 	switch {
 	case !waits:
@@ -188,7 +187,7 @@ func (m *member) accept(s *session, f *frame, r *operation) {
 	}
 	m.take(r, f.value)
 	if f.peer != "" {
-		m.space.keepTaken(f.peer, f.send)
+		m.space.keepTaken(f.peer, s.peer, f.send)
 	}
 	s.send(frame{kind: accept, number: m.number, send: f.send, peer: f.peer})
 	if m.isHome() {

@@ -3,6 +3,7 @@ package network
 import (
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // What the tests see of the protocol.
@@ -36,6 +37,10 @@ const (
 	MaxSessions = maxSessions
 
 	ProbeTime = probeTime
+
+	MaxPassed    = maxPassed
+	MaxUnsettled = maxUnsettled
+	Small        = small
 )
 
 // A Frame is a frame whose fields the tests may set.
@@ -141,10 +146,37 @@ func (s *Space) Sessions(peer p2p.ID) int {
 }
 
 // Remembered counts the accepts that a peer may still ask for.
-func (s *Space) Remembered(peer p2p.ID) int {
+func (s *Space) Remembered(peer p2p.ID) (n int) {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
-	return len(s.unsettled[peer])
+	for id := range s.unsettled.sends {
+		if id.peer == peer {
+			n++
+		}
+	}
+	return n
+}
+
+// RememberedOfAll counts what is remembered of all peers' sends.
+func (s *Space) RememberedOfAll() int {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	return len(s.unsettled.sends)
+}
+
+// Kept returns how many bytes this peer keeps for the sessions of another.
+func (s *Space) Kept(peer p2p.ID) int { return s.memory.Of(string(peer)) }
+
+// SetKept sets how much the peers that connect from now on may make this one keep.
+func (s *Space) SetKept(all, strangers, each int) {
+	s.memory = quota.New(quota.Limits{All: all, Strangers: strangers, Each: each})
+}
+
+// SetRemembered sets how many sends are remembered.
+func (s *Space) SetRemembered(all, strangers, each int) {
+	s.sessionsMu.Lock()
+	defer s.sessionsMu.Unlock()
+	s.unsettled.pool = quota.New(quota.Limits{All: all, Strangers: strangers, Each: each})
 }
 
 // Homed counts what the home of a channel knows of other peers' operations.
@@ -167,4 +199,12 @@ func (s *Space) Remind() {
 		m.remind()
 		m.mu.Unlock()
 	}
+}
+
+// Generation returns the generation of a channel's home.
+func (s *Space) Generation(name channel.Name) uint64 {
+	m := s.byKey(keyOf(name))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.claim.generation
 }

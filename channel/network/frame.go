@@ -71,10 +71,13 @@ const (
 
 // Limits of what a frame may hold.
 const (
-	maxID    = 64       // bytes of a peer ID
-	maxAddrs = 16       // addresses of a peer
-	maxAddr  = 256      // bytes of an address
-	headroom = 16 << 10 // bytes of a frame beside its value
+	maxID    = 64  // bytes of a peer ID
+	maxAddrs = 16  // addresses of a peer
+	maxAddr  = 256 // bytes of an address
+	// maxAddrBytes is how many bytes all addresses have. So a hello has less than
+	// 4 KiB, and nobody needs a longer frame before it.
+	maxAddrBytes = 3 << 10
+	headroom     = 16 << 10 // bytes of a frame beside its value
 
 	maxFrame = channel.MaxValue + headroom
 )

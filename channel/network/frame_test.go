@@ -104,7 +104,8 @@ func TestRefusedFrames(t *testing.T) {
 		"generation over the last":     network.Frame{Kind: network.Hello, Generation: 1<<32 + 1, Home: "x"}.Bytes(),
 		"home without a generation":    network.Frame{Kind: network.Hello, Home: "x"}.Bytes(),
 		"home of 65 bytes":             network.Frame{Kind: network.Hello, Generation: 1, Home: long}.Bytes(),
-		"address of 257 bytes":         network.Frame{Kind: network.Match, Peer: "x", Addrs: []string{strings.Repeat("a", 257)}}.Bytes(),
+		"address of 257 bytes":         append(match(), append([]byte{1, 0x81, 2}, make([]byte, 257)...)...),
+		"addresses of 3,328 bytes":     append(match(), append([]byte{13}, bytes.Repeat(append([]byte{0x80, 2}, make([]byte, 256)...), 13)...)...),
 		"17 addresses":                 append(match(), append([]byte{17}, make([]byte, 17)...)...),
 		"255 addresses":                append(match(), append([]byte{255}, make([]byte, 255)...)...),
 		"match with nobody":            network.Frame{Kind: network.Match}.Bytes(),
@@ -123,6 +124,16 @@ func TestRefusedFrames(t *testing.T) {
 		if f, err := network.ParseFrame(b); !errors.Is(err, codec.ErrMalformed) {
 			t.Errorf("%s: parsed as %+v, %v", name, f, err)
 		}
+	}
+	// Addresses that a frame may not hold are left out.
+	long256, long257 := strings.Repeat("a", 256), strings.Repeat("a", 257)
+	crowd := []string{long257}
+	for range 20 {
+		crowd = append(crowd, long256)
+	}
+	hello := network.Frame{Kind: network.Hello, Number: math.MaxUint64, Generation: 1 << 32, Home: long[:64], Addrs: crowd}.Bytes()
+	if f, err := network.ParseFrame(hello); err != nil || len(f.Addrs) != 12 || f.Addrs[0] != long256 || len(hello) > network.Small {
+		t.Errorf("a hello of %d bytes with %d addresses, %v", len(hello), len(f.Addrs), err)
 	}
 	largest := network.Frame{Kind: network.Send, Value: make([]byte, channel.MaxValue)}.Bytes()
 	if _, err := network.ParseFrame(largest); err != nil || len(largest) > network.MaxFrame {

@@ -23,8 +23,7 @@ func (m *member) onSend(s *session, t *tie, f *frame) error {
 		return nil
 	}
 	// Its owner asks again: nothing comes of an earlier match.
-	if p, ok := m.pairs[remoteID{s, f.send}]; ok {
-		delete(m.pairs, remoteID{s, f.send})
+	if p, ok := m.unpair(remoteID{s, f.send}); ok {
 		m.release(p)
 	}
 	if t.blocked == f.send {
@@ -207,6 +206,9 @@ func (m *member) note(s *session, t *tie, id, at uint64) (*operation, error) {
 	} else if len(t.ops) >= maxNoted {
 		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
 	}
+	if !s.keep(operationCost) {
+		return nil, errKept
+	}
 	op := noted.Get().(*operation)
 	op.id, op.owner, op.at = id, s, at
 	t.ops[id] = op
@@ -223,6 +225,7 @@ func (m *member) forget(op *operation) {
 	m.drop(op)
 	if t != nil && t.ops[op.id] == op {
 		delete(t.ops, op.id)
+		op.owner.memory.remove(operationCost)
 	}
 }
 
@@ -251,11 +254,13 @@ func (m *member) dissolve(s *session, t *tie) {
 		}
 		m.forget(op)
 	}
+	s.memory.remove(len(t.ops) * operationCost) // if the tie is cut already
+	clear(t.ops)
 	t.joins, t.blocked, t.lane, t.heir = false, 0, nil, ""
 	m.heirless = true
 	for id, p := range m.pairs {
 		if id.owner == s {
-			delete(m.pairs, id)
+			m.unpair(id)
 			m.release(p)
 		}
 	}

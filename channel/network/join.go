@@ -197,7 +197,9 @@ func (m *member) adopt(c claim, addrs []string) {
 		for s, t := range m.ties {
 			m.dissolve(s, t)
 		}
-		clear(m.pairs)
+		for id := range m.pairs {
+			m.unpair(id)
+		}
 	}
 	for s, t := range m.ties {
 		if t.said {

@@ -69,6 +69,9 @@ func (m *member) lostTo(peer p2p.ID) (ops []*operation) {
 
 // doubt ends an offered send whose outcome will not be heard.
 func (m *member) doubt(op *operation) {
+	if via := op.offer.via; via != nil {
+		via.abandon(len(op.encoded))
+	}
 	m.settleGone(op)
 	m.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
 }

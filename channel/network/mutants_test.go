@@ -27,15 +27,15 @@ type mutant struct {
 }
 
 var mutants = []mutant{
-	{"accepts are forgotten", "sessions.go",
-		"	for _, t := range s.unsettled[peer] {\n		if t.send == id && !t.void {",
-		"	if BROKEN {\n		return false\n	}\n	for _, t := range s.unsettled[peer] {\n		if t.send == id && !t.void {"},
+	{"accepts are forgotten", "unsettled.go",
+		"	if s.unsettled.sends[sendID{peer, send}].accepted {\n",
+		"	if BROKEN {\n		return false\n	}\n	if s.unsettled.sends[sendID{peer, send}].accepted {\n"},
 	{"accepts of a session that is lost are forgotten", "sessions.go",
 		"	for _, id := range sn.accepts {\n",
 		"	if BROKEN {\n		sn.accepts = nil\n	}\n	for _, id := range sn.accepts {\n"},
 	{"accepts of what was passed on are forgotten", "delivery.go",
-		"		m.space.keepTaken(f.peer, f.send)\n",
-		"		if !BROKEN {\n			m.space.keepTaken(f.peer, f.send)\n		}\n"},
+		"		m.space.keepTaken(f.peer, s.peer, f.send)\n",
+		"		if !BROKEN {\n			m.space.keepTaken(f.peer, s.peer, f.send)\n		}\n"},
 	{"sends do not wait for their turn", "lane.go",
 		"return !op.ordered || m.lane.first() == op }",
 		"return !op.ordered || m.lane.first() == op || BROKEN }"},

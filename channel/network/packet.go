@@ -16,6 +16,7 @@ const packetSize = inline + 32<<10
 type written struct {
 	packet *packet
 	value  []byte
+	passed int // bytes of values that are another peer's
 }
 
 // A packet holds frames. Packets are recycled.

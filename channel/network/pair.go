@@ -25,8 +25,20 @@ func (m *member) pairUp(op, r *operation) {
 		m.ties[op.owner].blocked = op.id
 	}
 	m.credit(r.owner)
+	m.unpair(remoteID{op.owner, op.id})
 	m.pairs[remoteID{op.owner, op.id}] = pair{owner: r.owner, id: r.id, noted: r}
+	op.owner.keep(pairCost)
 	op.owner.send(f)
+}
+
+// unpair forgets the match that was made for a send, if there is one.
+func (m *member) unpair(id remoteID) (pair, bool) {
+	p, ok := m.pairs[id]
+	if ok {
+		delete(m.pairs, id)
+		id.owner.memory.remove(pairCost)
+	}
+	return p, ok
 }
 
 // onSettle: the owner of a send tells what became of a match.
@@ -36,7 +48,7 @@ func (m *member) onSettle(s *session, t *tie, f *frame) {
 	if !ok || p.id != f.receive {
 		return // made by this peer before it stopped being home
 	}
-	delete(m.pairs, id)
+	m.unpair(id)
 	if f.outcome == gone || f.outcome == later {
 		m.release(p)
 	} else {

@@ -15,6 +15,31 @@ func (m *member) passTo(peer p2p.ID) *session {
 	return nil
 }
 
+// passOn passes a value on to the peer that it is for. It reports false if that
+// cannot be reached, or has too much to read already.
+func (m *member) passOn(s *session, f *frame) bool {
+	to := m.passTo(f.peer)
+	if to == nil {
+		return false
+	}
+	m.greetOnce(to)
+	t, id := m.ties[to], remoteID{s, f.send}
+	_, again := t.passing[id]
+	if !again && !to.memory.add(passCost) {
+		return false
+	}
+	on := *f
+	on.number, on.peer, on.pass = m.number, s.peer, false
+	if !to.pass(on) {
+		if !again {
+			to.memory.remove(passCost)
+		}
+		return false
+	}
+	t.passing[id] = f.again
+	return true
+}
+
 // strand tells the owners of what was passed on to the peer of s, which has not
 // answered: if it said goodbye, it has not taken it.
 func (m *member) strand(s *session, t *tie, goodbye bool) {
@@ -25,6 +50,7 @@ func (m *member) strand(s *session, t *tie, goodbye bool) {
 		}
 		id.owner.send(f)
 	}
+	s.memory.remove(len(t.passing) * passCost)
 	clear(t.passing)
 }
 
@@ -35,6 +61,7 @@ func (m *member) passBack(s *session, f *frame) {
 	for id := range t.passing {
 		if id.id == f.send && id.owner.peer == f.peer {
 			delete(t.passing, id)
+			s.memory.remove(passCost)
 			id.owner.send(frame{kind: f.kind, number: m.number, send: f.send, peer: s.peer})
 		}
 	}

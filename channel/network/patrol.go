@@ -2,7 +2,6 @@ package network
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 
@@ -156,16 +155,4 @@ func (m *member) remind() {
 		}
 	}
 	m.rematch()
-}
-
-// forgetTaken drops the accepts for which nobody came back.
-func (s *Space) forgetTaken(now time.Time) {
-	s.sessionsMu.Lock()
-	defer s.sessionsMu.Unlock()
-	for peer, list := range s.unsettled {
-		list = slices.DeleteFunc(list, func(t taken) bool { return t.until.Before(now) })
-		if s.unsettled[peer] = list; len(list) == 0 {
-			delete(s.unsettled, peer)
-		}
-	}
 }

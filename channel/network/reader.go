@@ -69,8 +69,13 @@ func (r *reader) addrs() []string {
 		r.fail()
 	}
 	var addrs []string
+	left := maxAddrBytes
 	for i := 0; i < n && !r.failed; i++ {
-		addrs = append(addrs, r.string(maxAddr))
+		a := r.string(maxAddr)
+		if left -= len(a); left < 0 {
+			r.fail()
+		}
+		addrs = append(addrs, a)
 	}
 	return addrs
 }

@@ -31,9 +31,13 @@ func (m *member) retire() {
 			timer.Stop()
 		}
 	}
-	for s := range m.ties {
+	for s, t := range m.ties {
 		s.send(frame{kind: leave, number: m.number})
 		s.untie(m)
+		s.memory.remove(len(t.ops)*operationCost + len(t.passing)*passCost)
+	}
+	for id := range m.pairs {
+		m.unpair(id)
 	}
 	clear(m.ties)
 	m.home = nil

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +14,8 @@ import (
 // it opened. It needs one, two if both dial at once, and those whose end has not
 // been noticed yet. Each may have begun a frame of [maxFrame].
 const maxSessions = 8
+
+var errSessions = fmt.Errorf("the peer has opened more than %d sessions", maxSessions)
 
 var errShutdown = errors.New("the space is shut down")
 
@@ -33,17 +36,24 @@ func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
 	sn := &session{
 		space: s, peer: stream.Conn().RemotePeer(), run: run, stream: stream,
 		numbers: map[uint64]*member{}, ties: map[*member]struct{}{},
-		wake: make(chan struct{}, 1), wrote: make(chan struct{}), finished: make(chan struct{}),
+		numberOf: map[hash]uint64{},
+		wake:     make(chan struct{}, 1), wrote: make(chan struct{}), finished: make(chan struct{}),
+	}
+	sn.memory.share = sn.openShare()
+	if !sn.keep(sessionCost) {
+		sn.memory.end()
+		return nil, errKept
 	}
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
 	if s.ended {
 		stream.Reset()
+		sn.memory.end()
 		return nil, errShutdown
 	}
 	list := append(s.sessions[sn.peer], sn)
 	for _, old := range list[:max(0, len(list)-maxSessions)] {
-		old.stream.Reset() // it ends as one that is lost
+		old.end(errSessions) // as one that is lost
 	}
 	s.sessions[sn.peer] = list
 	s.wg.Add(1) // until serve returns
@@ -62,7 +72,7 @@ func (s *Space) drop(sn *session) {
 	ties := sn.ties
 	sn.ties = nil
 	for _, id := range sn.accepts {
-		s.keep(sn.peer, taken{send: id})
+		s.keep(sn.peer, sn.peer, id, taken{accepted: true})
 	}
 	sn.accepts = nil
 	sn.mu.Unlock()
@@ -70,61 +80,7 @@ func (s *Space) drop(sn *session) {
 	for m := range ties {
 		m.onLost(sn)
 	}
-}
-
-// wasTaken reports whether a send that is offered again was accepted before.
-func (s *Space) wasTaken(peer p2p.ID, id uint64) bool {
-	s.sessionsMu.Lock()
-	defer s.sessionsMu.Unlock()
-	for _, t := range s.unsettled[peer] {
-		if t.send == id && !t.void {
-			return true
-		}
-	}
-	for _, sn := range s.sessions[peer] {
-		sn.mu.Lock()
-		found := slices.Contains(sn.accepts, id)
-		sn.mu.Unlock()
-		if found {
-			return true
-		}
-	}
-	return false
-}
-
-// keepTaken remembers an accept that goes back by way of a home.
-func (s *Space) keepTaken(peer p2p.ID, id uint64) {
-	s.sessionsMu.Lock()
-	defer s.sessionsMu.Unlock()
-	s.keep(peer, taken{send: id})
-}
-
-// maxUnsettled is how many of one peer's sends are remembered. Who is over it
-// has more in doubt than it may have under way.
-const maxUnsettled = 1 << 16
-
-// keep remembers t for a while. The caller holds s.sessionsMu.
-func (s *Space) keep(peer p2p.ID, t taken) {
-	t.until = time.Now().Add(remember)
-	list := s.unsettled[peer]
-	if len(list) >= maxUnsettled {
-		list = list[1:]
-	}
-	s.unsettled[peer] = append(list, t)
-}
-
-// keepVoid remembers that a send of a peer is offered again, and that what comes
-// of it by way of a home was offered before.
-func (s *Space) keepVoid(peer p2p.ID, id uint64) {
-	s.sessionsMu.Lock()
-	defer s.sessionsMu.Unlock()
-	s.keep(peer, taken{send: id, void: true})
-}
-
-func (s *Space) isVoid(peer p2p.ID, id uint64) bool {
-	s.sessionsMu.Lock()
-	defer s.sessionsMu.Unlock()
-	return slices.ContainsFunc(s.unsettled[peer], func(t taken) bool { return t.send == id && t.void })
+	sn.memory.end()
 }
 
 // to returns a session to peer that is open, or nil.

@@ -44,15 +44,15 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/dht"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/p2p/quota"
 )
 
 // Protocol is the libp2p protocol of channels.
-const Protocol p2p.Protocol = "/dstackless/channel/1.0.0"
+const Protocol p2p.Protocol = "/dstackless/channel/1.1.0"
 
 // MaxChannels is how many channels a space may have open: 65,536.
 const MaxChannels = 1 << 16
@@ -85,22 +85,13 @@ type Space struct {
 	sessionsMu sync.Mutex // after the mutex of a member
 	sessions   map[p2p.ID][]*session
 	dialing    map[p2p.ID]*dialing
-	unsettled  map[p2p.ID][]taken
+	unsettled  unsettled
 	ended      bool
+
+	memory *quota.Pool // what is kept for other peers, in bytes
 
 	operations sync.Pool // of *operation, for use again
 }
-
-// A taken is a value that was accepted from a peer which may not have heard so;
-// or, void, one that it has offered again since.
-type taken struct {
-	send  uint64
-	until time.Time
-	void  bool
-}
-
-// remember is how long a peer that lost its session may come back and ask.
-const remember = time.Minute
 
 // Start joins the space of the peers that node connects to. Channels are found
 // through d. A nil logger means silence.
@@ -116,7 +107,8 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 		emptied:   make(chan struct{}),
 		sessions:  map[p2p.ID][]*session{},
 		dialing:   map[p2p.ID]*dialing{},
-		unsettled: map[p2p.ID][]taken{},
+		unsettled: newUnsettled(),
+		memory:    newMemory(),
 	}
 	s.choices.Store(rand.Uint64N(1 << 62))
 	node.Handle(Protocol, s.accept)

@@ -103,11 +103,16 @@ func appendString(dst []byte, s string) []byte {
 	return append(binary.AppendUvarint(dst, uint64(len(s))), s...)
 }
 
+// appendAddrs appends the first addresses that a frame may hold.
 func appendAddrs(dst []byte, addrs []string) []byte {
-	addrs = addrs[:min(len(addrs), maxAddrs)]
-	dst = append(dst, byte(len(addrs)))
+	at, left := len(dst), maxAddrBytes
+	dst = append(dst, 0)
 	for _, a := range addrs {
-		dst = appendString(dst, a)
+		if len(a) <= min(maxAddr, left) && dst[at] < maxAddrs {
+			left -= len(a)
+			dst[at]++
+			dst = appendString(dst, a)
+		}
 	}
 	return dst
 }
