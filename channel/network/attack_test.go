@@ -24,7 +24,8 @@ type hostile struct {
 	ctx    context.Context
 	node   *p2p.Node
 	stream p2p.Stream
-	victim *peer
+	victim *peer  // nil: in another process
+	target p2p.ID // the victim's ID
 
 	mu     sync.Mutex
 	heard  []network.Frame
@@ -46,10 +47,19 @@ func startNode(t testing.TB) *p2p.Node {
 // attack opens a session with victim. It reads what the victim says if listens.
 func attack(ctx context.Context, t testing.TB, node *p2p.Node, victim *peer, listens bool) *hostile {
 	t.Helper()
-	if _, err := node.Connect(ctx, victim.node.Addrs()[0]); err != nil {
+	h := attackAt(ctx, t, node, victim.node.Addrs()[0], listens)
+	h.victim = victim
+	return h
+}
+
+// attackAt opens a session with the peer at addr, a full multiaddr.
+func attackAt(ctx context.Context, t testing.TB, node *p2p.Node, addr string, listens bool) *hostile {
+	t.Helper()
+	target, err := node.Connect(ctx, addr)
+	if err != nil {
 		t.Fatal(err)
 	}
-	stream, err := node.Open(ctx, victim.node.ID(), network.Protocol)
+	stream, err := node.Open(ctx, target, network.Protocol)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +71,7 @@ func attack(ctx context.Context, t testing.TB, node *p2p.Node, victim *peer, lis
 		t.Fatal(err)
 	}
 	h := &hostile{
-		t: t, ctx: ctx, node: node, stream: stream, victim: victim,
+		t: t, ctx: ctx, node: node, stream: stream, target: target,
 		news: make(chan struct{}, 1), ended: make(chan struct{}), listen: listens,
 	}
 	if listens {
@@ -111,7 +121,7 @@ func (h *hostile) write(b []byte) error {
 func (h *hostile) hello(name channel.Name, number, generation uint64, home p2p.ID) network.Frame {
 	return network.Frame{
 		Kind: network.Hello, Number: number, Key: network.KeyOf(name),
-		Proof:      network.Prove(name, h.node.ID(), h.victim.node.ID()),
+		Proof:      network.Prove(name, h.node.ID(), h.target),
 		Generation: generation, Home: home,
 	}
 }

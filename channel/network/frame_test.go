@@ -18,9 +18,13 @@ import (
 	"github.com/dstackless/dstackless/channel/network"
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/peertest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	peertest.RunProcess()
+	goleak.VerifyTestMain(m)
+}
 
 // frames are one of every kind, and of every shape of it.
 func frames() map[string]network.Frame {
