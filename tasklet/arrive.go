@@ -23,6 +23,7 @@ type arrival struct {
 	listed bool          // a list of pages has come
 	taken  time.Time     // when the tasklet's clock was read, as far as the source tells
 	stored int64         // records of the log that are on disk for certain
+	pages  int64         // that were listed, each as often as it was
 
 	unpacker unpacker
 

@@ -54,7 +54,7 @@ func (g *guest) changes(ctx context.Context) (*PageList, *sandbox.Snapshot, erro
 // page is logged, under its hash, as it is copied.
 func (g *guest) logged(snap *sandbox.Snapshot) error {
 	live := int64(g.book.differ)
-	if g.pages == nil || g.pages.Records()+int64(len(g.unsaved)) > 2*live+1024 {
+	if g.pages == nil || g.pages.Records()+int64(len(g.unsaved)) > 2*live+spareRecords {
 		fresh, err := g.host.newLog(g.id)
 		if err != nil {
 			return err

@@ -206,8 +206,8 @@ func (g *guest) given() {
 		pages = pages[:min(len(pages), maxKept)]
 		g.book.name(pages, snap.AppendPage)
 		for _, i := range pages {
-			if hash := g.book.hashes[i]; !g.host.pages.Contains(hash) {
-				g.host.pages.Add(hash, snap.AppendPage(nil, i))
+			if key := g.cached(g.book.hashes[i]); !g.host.pages.Contains(key) {
+				g.host.pages.Add(key, snap.AppendPage(nil, i))
 			}
 		}
 	}

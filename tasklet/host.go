@@ -58,7 +58,7 @@ type Host struct {
 	floor    *diskspace.Floor // of that folder, or nil
 	opts     Options
 	log      *slog.Logger
-	pages    *lru.Cache[pageHash, []byte]
+	pages    *lru.Cache[pageKey, []byte]
 	spawned  *lru.Cache[[sha256.Size]byte, cid.Cid] // CIDs of programs that were spawned here, by what they are
 
 	ctx  context.Context // ends at Close
@@ -88,6 +88,13 @@ type Host struct {
 	sighted      *simplelru.LRU[ID, sighting]          // of others, found in the DHT, of at most maxSighted
 	incarnations *simplelru.LRU[p2p.ID, []incarnation] // of other peers, the latest last, of at most maxHeard
 	evicted      []ID                                  // departures that the disk still has
+}
+
+// A pageKey names a page in the cache: a peer's tasklets are told nothing of the
+// pages of another's.
+type pageKey struct {
+	origin string
+	hash   pageHash
 }
 
 // pageCache is how many memory pages of 4 KiB of tasklets that were here are
@@ -149,7 +156,7 @@ func (h *Host) open() (err error) {
 	if h.spawned, err = lru.New[[sha256.Size]byte, cid.Cid](maxSpawned); err != nil {
 		return err
 	}
-	if h.pages, err = lru.New[pageHash, []byte](pageCache); err != nil {
+	if h.pages, err = lru.New[pageKey, []byte](pageCache); err != nil {
 		return err
 	}
 	if h.departed, err = simplelru.NewLRU(maxDeparted, func(id ID, _ departure) { h.evicted = append(h.evicted, id) }); err != nil {

@@ -21,6 +21,7 @@ const (
 	LimitHeld     LimitName = "bytes held"                 // of all tasklets of one other peer: Limits.Continuations
 	LimitState    LimitName = "state of a function"        // bytes, of one tasklet: MaxFunctionState
 	LimitReceived LimitName = "received and not taken"     // bytes, of one function
+	LimitPages    LimitName = "pages of a move"            // that a source sends, each as often as it does: 22 times the memory
 	LimitRequests LimitName = "requests to other tasklets" // under way, of one tasklet
 
 	LimitCompileMemory = LimitName(compiler.Memory) // bytes, of one program of another peer: compiler.ChildMemory
@@ -61,7 +62,7 @@ func (e *LimitError) quantity(n uint64) string {
 	switch e.Limit {
 	case LimitCPU, LimitCompileTime:
 		return time.Duration(n).String()
-	case LimitTasklets, LimitRequests:
+	case LimitTasklets, LimitRequests, LimitPages:
 		return fmt.Sprint(n)
 	}
 	return fmt.Sprintf("%d bytes", n)

@@ -38,6 +38,9 @@ func (m *move) sendPages(pages []uint32, snap *sandbox.Snapshot) error {
 	return nil
 }
 
+// cached returns the name of a page of this tasklet in the host's cache.
+func (p *process) cached(hash pageHash) pageKey { return pageKey{p.origin, hash} }
+
 func bit(bits []byte, i int) bool { return bits[i/8]&(1<<(i%8)) != 0 }
 
 // A packer makes messages of pages. The zero value is one.

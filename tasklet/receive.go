@@ -113,6 +113,9 @@ func (a *arrival) receive(list *PageList) error {
 	if uint64(len(memory)) != list.Size {
 		return fmt.Errorf("%w: its memory is smaller than the program's own", ErrContinuation)
 	}
+	if err := a.bound(list); err != nil {
+		return err
+	}
 	p.book.resize(list.Size)
 	if len(list.Hashes) == 0 {
 		if !a.listed && p.book.differ > 0 {
@@ -126,6 +129,45 @@ func (a *arrival) receive(list *PageList) error {
 		return err
 	}
 	return a.fill(memory, missing)
+}
+
+// spareRecords is how many records a log may have beside two for each page.
+const spareRecords = 1024
+
+// bound keeps what the pages of a list add within bounds: the source sends no page
+// more often than a move has rounds, and a log in which most is out of date is
+// replaced.
+func (a *arrival) bound(list *PageList) error {
+	p, pages := a.guest(), int64(list.Size/pageSize)
+	a.pages += int64(len(list.Index))
+	if most := (maxRounds + 2) * pages; a.pages > most {
+		return a.host.exceeds(LimitPages, uint64(most), uint64(a.pages)-uint64(len(list.Index)), uint64(len(list.Index)))
+	}
+	if p.pages == nil || p.pages.Records()+int64(len(list.Index)) <= 2*pages+spareRecords {
+		return nil
+	}
+	return a.replaceLog()
+}
+
+// replaceLog makes a new log of what has come, in place of the one that there is.
+func (a *arrival) replaceLog() error {
+	p, memory := a.guest(), a.guest().inst.Memory()
+	fresh, err := a.host.newLog(p.id)
+	if err != nil {
+		return err
+	}
+	p.closePages()
+	p.pages, a.stored = fresh, 0
+	all := p.book.all()
+	p.book.name(all, pagesOf(memory))
+	for _, i := range all {
+		if err := fresh.Append(i, p.book.hashes[i], memory[int(i)*pageSize:][:pageSize]); err != nil {
+			return err
+		}
+	}
+	s := a.partial()
+	s.Pages = fresh.Name()
+	return p.save(s)
 }
 
 // miss tells the source which pages of a list are missing: those that are neither
@@ -146,7 +188,7 @@ func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
 		if p.book.differs[i] && p.book.hashes[i] == hash {
 			continue
 		}
-		if page, ok := a.host.pages.Get(hash); ok {
+		if page, ok := a.host.pages.Get(p.cached(hash)); ok {
 			if err := a.place(memory, i, hash, page); err != nil {
 				return nil, err
 			}
@@ -184,7 +226,7 @@ func (a *arrival) fill(memory []byte, list *PageList) error {
 			page := pages[n*pageSize:][:pageSize]
 			if keeps {
 				hash = hashOf(page)
-				a.host.pages.Add(hash, slices.Clone(page))
+				a.host.pages.Add(a.guest().cached(hash), slices.Clone(page))
 			}
 			if err := a.place(memory, i, hash, page); err != nil {
 				return err

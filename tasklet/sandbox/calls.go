@@ -9,8 +9,9 @@ import (
 // Limits on the requests of one guest that have no reply yet. One over the
 // limit is refused, and the guest told so.
 const (
-	// MaxCalls is their number: 65,536.
-	MaxCalls = 1 << 16
+	// MaxCalls is their number: 4,096. Each takes up to 8 KiB of the host beside
+	// its payload, most of which is the stack of who waits for its outcome.
+	MaxCalls = 1 << 12
 	// MaxCallBytes is the sum of their payloads, in bytes: 64 MiB.
 	MaxCallBytes = 64 << 20
 	// MaxInbox is how many bytes of replies may wait to be read: 64 MiB. A

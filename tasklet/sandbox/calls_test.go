@@ -152,6 +152,9 @@ func TestInvalidState(t *testing.T) {
 		"more pages":  func(s *sandbox.State) { s.Pages++ },
 		"call 0":      func(s *sandbox.State) { s.Calls = []sandbox.Call{{}} },
 		"call twice":  func(s *sandbox.State) { s.Calls = []sandbox.Call{{ID: 1}, {ID: 1}} },
+		"clock":       func(s *sandbox.State) { s.Mono = -1 << 63 },
+		"wall clock":  func(s *sandbox.State) { s.Wall = -1 },
+		"processor":   func(s *sandbox.State) { s.CPU = -1 },
 		"many calls":  func(s *sandbox.State) { s.Calls = make([]sandbox.Call, sandbox.MaxCalls+1) },
 		"large calls": func(s *sandbox.State) {
 			s.Calls = []sandbox.Call{{ID: 1, Payload: make([]byte, sandbox.MaxCallBytes+1)}}
@@ -191,7 +194,7 @@ func TestNonsense(t *testing.T) {
 		func(s *sandbox.State) { s.Globals[program.GlobalSP] = 1<<64 - 1 },
 		func(s *sandbox.State) { s.Globals[program.GlobalG] = 1<<64 - 1; s.G0 = 1 },
 		func(s *sandbox.State) { s.InLoop = !s.InLoop },
-		func(s *sandbox.State) { s.Mono, s.Wall = -1<<63, 1<<63-1 },
+		func(s *sandbox.State) { s.Mono, s.Wall = 0, 1<<63-1 },
 		func(s *sandbox.State) { s.Mono, s.Wall = 1<<63-1, 1 },
 	} {
 		i := start(t, "busy", sandbox.Config{Args: []string{"busy", "forever"}})
