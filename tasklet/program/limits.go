@@ -29,7 +29,7 @@ const (
 	MaxLoops         = 1 << 6  // (3)
 	MaxConditions    = 1 << 14 // if and br_if (7,784)
 	MaxLabels        = 1 << 16 // that its branches name (18,427)
-	MaxDepth         = 1 << 14 // of blocks, loops and ifs within each other (7,741)
+	MaxDepth         = 1 << 15 // of blocks, loops and ifs within each other (7,741)
 	MaxStack         = 1 << 8  // values on WebAssembly's stack at a time (13)
 )
 
