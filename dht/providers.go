@@ -37,7 +37,7 @@ type providers struct {
 
 const (
 	// maxRecords is how many records are kept of all peers together, about
-	// 100 MB, and three quarters of them are the most that strangers have. One more
+	// 230 MB, and three quarters of them are the most that strangers have. One more
 	// takes the place of one of the address that has most. What an honest peer
 	// loses it announces again.
 	maxRecords = 1 << 20

@@ -89,6 +89,14 @@ func (n *Node) Buffered(of ID) int { return n.lastings.unread.Of(string(of)) }
 // of one peer.
 var MessagesOfOne = messageBytes.Each
 
+// ReadWhole reads a message from b, and tells how many bytes of memory were taken.
+func ReadWhole(b []byte, limit int) (m []byte, taken int, err error) {
+	pool := quota.New(messageBytes)
+	m, err = readWhole(bufio.NewReaderSize(bytes.NewReader(b), 64), limit, pool.Open(quota.Holder{}, func() {}))
+	_, taken = pool.Used()
+	return m, taken, err
+}
+
 // Messages returns how many bytes are kept of messages that have not come whole.
 func (n *Node) Messages() int {
 	known, strangers := n.messages.Used()

@@ -62,28 +62,38 @@ func (w *wholeStream) drop() {
 
 // fill reads one message, with its length in front.
 func (w *wholeStream) fill() error {
-	size, err := binary.ReadUvarint(w.r)
-	if err != nil {
+	if _, err := w.r.Peek(1); err != nil {
 		return err
-	}
-	if size > uint64(w.limit) {
-		return fmt.Errorf("p2p: a message of %d bytes was announced, more than %d", size, w.limit)
 	}
 	holder := w.node.resources.holder(w.Conn().RemotePeer())
 	w.share = w.node.messages.Open(holder, func() { w.node.spawn(func() { w.Stream.Reset() }) })
+	m, err := readWhole(w.r, w.limit, w.share)
+	w.message = m
+	return err
+}
+
+// readWhole reads one message, with its length in front, and takes its memory from
+// a share as it comes.
+func readWhole(r *bufio.Reader, limit int, share *quota.Share) ([]byte, error) {
+	size, err := binary.ReadUvarint(r)
+	if err != nil {
+		return nil, err
+	}
+	if size > uint64(limit) {
+		return nil, fmt.Errorf("p2p: a message of %d bytes was announced, more than %d", size, limit)
+	}
 	m := binary.AppendUvarint(nil, size)
 	for left := int(size); left > 0; {
 		step := min(left, max(len(m), 4096))
-		if !w.share.Grow(step) {
-			return fmt.Errorf("p2p: no memory for a message: %w", errShared)
+		if !share.Grow(step) {
+			return nil, fmt.Errorf("p2p: no memory for a message: %w", errShared)
 		}
 		at := len(m)
 		m = append(m, make([]byte, step)...)
-		if _, err := io.ReadFull(w.r, m[at:]); err != nil {
-			return io.ErrUnexpectedEOF
+		if _, err := io.ReadFull(r, m[at:]); err != nil {
+			return nil, io.ErrUnexpectedEOF
 		}
 		left -= step
 	}
-	w.message = m
-	return nil
+	return m, nil
 }

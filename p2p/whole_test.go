@@ -91,3 +91,26 @@ func TestWholeIsBounded(t *testing.T) {
 	}
 	t.Logf("%d streams were reset in the middle, %d bytes are kept", full, b.Messages())
 }
+
+// What comes of a message is what was sent, with its length written as short as
+// can be, and no memory is taken for more than has come.
+func FuzzWhole(f *testing.F) {
+	seeds, err := os.ReadDir("testdata/fuzz/FuzzWhole")
+	if err != nil || len(seeds) == 0 {
+		f.Fatalf("no corpus: %v", err)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		const limit = 1 << 20
+		m, taken, err := p2p.ReadWhole(b, limit)
+		if taken > 2*len(b)+4096 {
+			t.Fatalf("%d bytes were taken for %d", taken, len(b))
+		}
+		if err != nil {
+			return
+		}
+		size, n := binary.Uvarint(m)
+		if n <= 0 || int(size) != len(m)-n || !bytes.Contains(b, m[n:]) {
+			t.Fatalf("%x became %x", b, m)
+		}
+	})
+}
