@@ -34,3 +34,12 @@ var (
 	ReadWant   = readWant
 	ReadBlock  = readBlock
 )
+
+// ServedLimits are those of the streams that are served at a time.
+var ServedLimits = served
+
+// Served returns how many streams are served now.
+func (s *Store) Served() int {
+	known, strangers := s.served.Used()
+	return known + strangers
+}
