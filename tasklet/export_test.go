@@ -138,6 +138,16 @@ func (c *Claim) Holder(id ID) (p2p.ID, uint64, error) { return c.holder(id) }
 // Supersedes is supersedes.
 func (c *Claim) Supersedes(older *Claim, holder p2p.ID) bool { return c.supersedes(older, holder) }
 
+// Links returns how many transfers the claim on a tasklet lists that is at h.
+func (h *Host) Links(id ID) int {
+	h.mu.Lock()
+	p := h.processes[id]
+	h.mu.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.claim.Links)
+}
+
 // DecodeState decodes a state of f.
 func DecodeState(f AnyFunction, data []byte) (any, error) { return f.definition().decode(data) }
 

@@ -10,8 +10,9 @@ import (
 
 const (
 	// renewLinks is the number of transfers from which on a host asks the peer
-	// that started a tasklet for a shorter claim before the next move.
-	renewLinks = maxLinks / 2
+	// that started a tasklet for a shorter claim before the next move, at each
+	// renewEach-th of them.
+	renewLinks, renewEach = maxLinks / 2, 16
 	// renewTimeout is how long that may take when the move can do without.
 	renewTimeout = 2 * time.Second
 )
@@ -43,7 +44,7 @@ func (p *process) claimed(ctx context.Context) error {
 		return nil // which passes it on by a single link
 	}
 	needs := holder != self || len(c.Links) >= maxLinks
-	if !needs && len(c.Links) < renewLinks {
+	if n := len(c.Links); !needs && (n < renewLinks || n%renewEach != 0) {
 		return nil
 	}
 	limit := renewTimeout
