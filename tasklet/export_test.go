@@ -269,7 +269,7 @@ func (h *Host) Commit(to p2p.ID, source string) (id ID, move [16]byte) {
 		panic(err)
 	}
 	rand.Read(move[:])
-	o := outcome{state: committed, id: id, to: to, claim: *next, source: source, at: h.uptime()}
+	o := outcome{state: committed, id: id, to: to, claim: *next, hop: Hop{From: h.self, To: to.String()}, source: source, at: h.uptime()}
 	h.note(move, o)
 	if err := h.update(func(tx *journal.Tx) error { return h.saveOutcome(tx, move, o) }); err != nil {
 		panic(err)
@@ -312,3 +312,36 @@ func (h *Host) LookForNewer(ids ...ID) { h.lookForNewerNow(ids) }
 
 // Greet tells other peers this host's incarnation.
 func (h *Host) Greet() { h.greetNow() }
+
+// The bounds of tasklets that have ended.
+const MaxEnded, MaxEndedBytes = maxEnded, maxEndedBytes
+
+// End notes that n tasklets of another peer have ended here, each with so many
+// bytes of output, and returns how many are known, with how many bytes.
+func (h *Host) End(n, output int) (known, bytes int) {
+	text := make([]byte, output)
+	for range n {
+		p := h.newProcess(newClaim(h.self).id(), work{function: "ended"}, h.self, time.Now())
+		p.source = "another"
+		p.out.write(text)
+		h.mu.Lock()
+		h.processes[p.id] = p
+		h.mu.Unlock()
+		p.finish(&exit{}, false)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.processes {
+		if p.ended(0) {
+			known++
+		}
+	}
+	return known, h.endedBytes
+}
+
+// Accounts returns of how many peers there are accounts.
+func (h *Host) Accounts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.accounts)
+}

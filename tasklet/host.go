@@ -87,7 +87,10 @@ type Host struct {
 	accounts     map[string]*account                   // by peer
 	sighted      *simplelru.LRU[ID, sighting]          // of others, found in the DHT, of at most maxSighted
 	incarnations *simplelru.LRU[p2p.ID, []incarnation] // of other peers, the latest last, of at most maxHeard
-	evicted      []ID                                  // departures that the disk still has
+	ended        *simplelru.LRU[ID, int]               // tasklets of others that ended here, and the bytes of their output, see maxEnded
+	endedBytes   int
+	forgotten    []ID // ended tasklets that the disk still has
+	evicted      []ID // departures that the disk still has
 }
 
 // A pageKey names a page in the cache: a peer's tasklets are told nothing of the
@@ -163,6 +166,9 @@ func (h *Host) open() (err error) {
 		return err
 	}
 	if h.sighted, err = simplelru.NewLRU[ID, sighting](maxSighted, nil); err != nil {
+		return err
+	}
+	if h.ended, err = simplelru.NewLRU(maxEnded, h.dropEnded); err != nil {
 		return err
 	}
 	if h.incarnations, err = simplelru.NewLRU[p2p.ID, []incarnation](maxHeard, nil); err != nil {

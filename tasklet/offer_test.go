@@ -227,6 +227,11 @@ func TestBringerPays(t *testing.T) {
 		streams = append(streams, s)
 	}
 	streams[0].say(failure, refusal{abi.FailureRefused, "it stays"})
+	eventually(ctx, t, "the end of the move", func() bool { return len(victim.Arriving()) == 0 })
+	victim.Run(time.Hour)
+	if n := victim.Accounts(); n != 0 {
+		t.Errorf("%d accounts are left of peers that have nothing here", n)
+	}
 }
 
 // passed makes a continuation one of a tasklet that went from one peer to another.

@@ -57,6 +57,12 @@ func TestBoundsOfMemory(t *testing.T) {
 	if departed != tasklet.MaxDeparted || sighted != tasklet.MaxSighted {
 		t.Errorf("%d tasklets that left, %d that were seen", departed, sighted)
 	}
+	if n, bytes := source.End(tasklet.MaxEnded+100, 10); n != tasklet.MaxEnded || bytes != 10*tasklet.MaxEnded {
+		t.Errorf("%d tasklets that ended, %d bytes", n, bytes)
+	}
+	if n, bytes := source.End(300, 1<<20); n > 256 || bytes > tasklet.MaxEndedBytes {
+		t.Errorf("%d tasklets that ended, %d bytes", n, bytes)
+	}
 	// A move that was refused leaves nothing, and neither does one that succeeded.
 	refuses := startPeer(t, tcp, nil)
 	must[p2p.ID](t)(source.node.Connect(ctx, refuses.node.Addrs()[0]))

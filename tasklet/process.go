@@ -92,6 +92,7 @@ func (p *process) finish(e *exit, record bool) {
 		p.host.saveExit(p, e)
 	}
 	p.leave()
+	p.host.retire(p)
 }
 
 // leave ends what the tasklet had here. What became of it has been recorded.

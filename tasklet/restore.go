@@ -217,6 +217,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 		p.out.close()
 		p.over.close()
 		h.processes[c.ID] = p
+		h.retire(p)
 		return nil
 	}
 	h.processes[c.ID] = p

@@ -115,6 +115,7 @@ func (h *Host) watched(c *conn, w *watch) error {
 		told := h.processes[w.ID] == p
 		if told {
 			delete(h.processes, w.ID)
+			h.ended.Remove(w.ID)
 		}
 		h.mu.Unlock()
 		if exited, _ := p.status(); told && exited != nil {

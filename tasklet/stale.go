@@ -92,7 +92,7 @@ func (h *Host) displace(p *process, c *Claim) error {
 			return err
 		}
 	}
-	d := departure{to: holder, at: h.uptime()}
+	d := departure{to: holder, hop: Hop{From: h.self, To: holder.String()}, at: h.uptime()}
 	err = h.update(func(tx *journal.Tx) error {
 		if err := tx.Delete(tableHosted, string(p.id)); err != nil {
 			return err

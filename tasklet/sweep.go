@@ -66,7 +66,19 @@ func (h *Host) forgetOld() {
 	for id, p := range h.processes {
 		if p.ended(forwardTime) || p.displaced(forwardTime) {
 			delete(h.processes, id)
+			h.ended.Remove(id)
 			gone(tableHosted, string(id))
+		}
+	}
+	for _, id := range h.forgotten {
+		if h.processes[id] == nil && h.arriving[id] == nil && h.partials[id] == nil {
+			gone(tableHosted, string(id))
+		}
+	}
+	h.forgotten = nil
+	for peer, a := range h.accounts {
+		if a.tasklets.Load() == 0 && a.bytes.Load() == 0 {
+			delete(h.accounts, peer) // it is made anew, with the lock, when a tasklet comes
 		}
 	}
 	for id, p := range h.partials {
