@@ -37,8 +37,8 @@ type providers struct {
 
 const (
 	// maxRecords is how many records are kept of all peers together, about
-	// 230 MB, and three quarters of them are the most that strangers have. One more
-	// takes the place of one of the address that has most. What an honest peer
+	// 230 MB. Three quarters of them are the most that strangers have, and the most
+	// that known peers have. One more takes the place of one of the address that has most. What an honest peer
 	// loses it announces again.
 	maxRecords = 1 << 20
 	// maxOfPeer is how many records one peer has, twice as many as the channels
@@ -173,6 +173,9 @@ func (p *providers) makeRoom(key string, from *source) bool {
 		return false
 	}
 	if e := p.byKey[key]; e != nil && len(e.list) >= maxOfKey && !p.dropOf(e, from) {
+		return false
+	}
+	if from.known && p.all-p.some >= p.max/4*3 {
 		return false
 	}
 	if p.all < p.max && (from.known || p.some < p.max/4*3) {

@@ -42,8 +42,8 @@ const protectTag = "protected"
 // Protect has the node count peers among those it knows, until it closes: those
 // that its owner has named. Their connections are not dropped when there are too
 // many. A part of everything that is for all peers, of connections, streams and
-// memory, is kept for known peers. All others are strangers, and take nothing
-// from them. It holds for what a peer takes from then on.
+// memory, is kept for known peers. All others are strangers, and do not get that.
+// It holds for what a peer takes from then on.
 func (n *Node) Protect(ids ...ID) {
 	for _, id := range ids {
 		n.known.protect(id)

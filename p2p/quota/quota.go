@@ -2,8 +2,8 @@
 // connections, records.
 //
 // Anybody makes as many peer IDs as he likes, so a limit for each ID is none for
-// their maker. A [Pool] therefore has two rules. Strangers never take the part
-// that is left to known peers. And what strangers have is compared by network
+// their maker. A [Pool] therefore has two rules. Known peers and strangers each have
+// a part that the others cannot take. And what strangers have is compared by network
 // address: when the pool is full, the address that has most loses a share, not
 // the peer that comes next.
 //
@@ -20,8 +20,8 @@ import (
 
 // Limits bound a [Pool], in units that are up to the user: streams, bytes.
 type Limits struct {
-	// All is the most that all peers have together. Known peers may take all of
-	// it, also what strangers have.
+	// All is the most that all peers have together. Known peers may take what
+	// strangers have, but for a quarter of All.
 	All int
 	// Strangers is the most that all strangers have together.
 	Strangers int
@@ -151,9 +151,10 @@ func (p *Pool) over(known bool) bool {
 	return p.strangers.weight+p.known.weight > p.limits.All || !known && p.strangers.weight > p.limits.Strangers
 }
 
-// greediest returns the share that loses: one of a stranger if there is any.
+// greediest returns the share that loses: one of a stranger if they have more than
+// their quarter.
 func (p *Pool) greediest() *Share {
-	if p.strangers.weight > 0 {
+	if p.strangers.weight > p.limits.All/4 || p.known.weight == 0 {
 		return p.strangers.greediest()
 	}
 	return p.known.greediest()

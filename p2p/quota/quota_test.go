@@ -56,17 +56,20 @@ func TestGreediestLoses(t *testing.T) {
 			t.Errorf("a stranger at %s has lost what it had", addr)
 		}
 	}
-	// Known peers have the rest, and then what strangers have.
+	// Known peers have the rest, and then what strangers have but for a quarter.
 	for i := range all {
 		if take(known(fmt.Sprintf("friend%d", i%20), "192.0.2.1")) == nil {
 			t.Fatalf("a known peer does not get its share %d", i)
 		}
 	}
-	if k, s := p.Used(); k != all || s != 0 {
-		t.Errorf("known peers have %d, strangers %d, want all and none", k, s)
+	if k, s := p.Used(); k != all*3/4 || s != all/4 {
+		t.Errorf("known peers have %d, strangers %d, want three quarters and a quarter", k, s)
 	}
-	if take(stranger("late", "203.0.113.1")) != nil {
-		t.Error("a stranger takes from known peers")
+	if take(stranger("late", "203.0.113.1")) == nil {
+		t.Error("strangers are locked out by known peers")
+	}
+	if k, s := p.Used(); k != all*3/4 || s != all/4 {
+		t.Errorf("known peers have %d, strangers %d: a stranger took from known peers", k, s)
 	}
 }
 
