@@ -105,3 +105,21 @@ func TestLoadIsLinear(t *testing.T) {
 		t.Errorf("%v for %d bytes", took, len(m.Bytes()))
 	}
 }
+
+// What is counted before anything else is looked at.
+func TestLimitsOfModule(t *testing.T) {
+	_, err := program.Load(make([]byte, program.MaxModule+1))
+	over(t, err, program.ModuleBytes)
+	m := crafted.New("go1.26.1")
+	m.Sections[2] = crafted.Vec(slices.Repeat([][]byte{slices.Concat(crafted.Str("dstackless"), crafted.Str("f"), []byte{0, 0})}, program.MaxImports+1)...)
+	_, err = program.Load(m.Bytes())
+	over(t, err, program.ImportCount)
+	m = crafted.New("go1.26.1")
+	m.Sections[5] = []byte("\x01\x00\x80\x80\x04")                                // 4 GiB
+	m.Sections[11] = crafted.Vec([]byte("\x00\x41\x80\x80\x80\x80\x79\x0b\x01x")) // near its end
+	_, err = program.Load(m.Bytes())
+	over(t, err, program.ImageBytes)
+	m.Sections[1] = crafted.Vec([]byte("\x60\x01\x7f\x01\x7f"), []byte("\x60\x00\x02\x7f\x7f"))
+	_, err = program.Load(m.Bytes())
+	refused(t, err, program.BadStructure)
+}
