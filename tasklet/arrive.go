@@ -98,17 +98,20 @@ func (a *arrival) restore(c *Continuation) error {
 	if err := a.receive(&c.Memory); err != nil {
 		return err
 	}
-	a.adopt(c)
+	if err := a.adopt(c); err != nil {
+		return err
+	}
 	c.State.Wall = a.host.wall().UnixNano() // what passes from now on is known here
 	p.args, p.arrived = c.State.Args, c.Mover
 	return p.inst.Adopt(c.State)
 }
 
 // adopt takes over what a continuation says of any tasklet.
-func (a *arrival) adopt(c *Continuation) {
+func (a *arrival) adopt(c *Continuation) error {
 	p := a.process
 	p.started, p.moves, p.moveID, p.claim, p.key = c.Started, c.Moves, a.offer.Move, c.Claim, c.Key
 	p.out.base, p.out.data = c.UnreadAt, c.Unread
+	return p.holdOutput()
 }
 
 var (

@@ -3,14 +3,18 @@ package tasklet_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
 
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
 // offerProgram offers a tasklet of a program by hand, and gets as far as its pages.
@@ -101,4 +105,63 @@ func TestPagesAreOfTheirOrigin(t *testing.T) {
 		s.sayBytes(200, nil)
 		s.refused("message 200")
 	}
+}
+
+// What tasklets make a peer hold beside their memory is charged to who brought
+// them: replies that nobody has read, and requests without reply.
+func TestAllThatIsHeldIsCharged(t *testing.T) {
+	for name, fill := range map[string]func(c *tasklet.Continuation){
+		"replies": func(c *tasklet.Continuation) { c.State.Inbox = make([]byte, 60<<20) },
+		"payloads": func(c *tasklet.Continuation) {
+			c.State.Calls = []sandbox.Call{{ID: 1, Kind: 99, Payload: make([]byte, 60<<20)}}
+		},
+		"requests": func(c *tasklet.Continuation) {
+			c.State.Calls = make([]sandbox.Call, sandbox.MaxCalls)
+			for n := range c.State.Calls {
+				c.State.Calls[n] = sandbox.Call{ID: uint64(n + 1), Kind: 99, Payload: make([]byte, 8<<10)}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			victim := startPeer(t, tcp, &tasklet.Options{AcceptAny: true, Limits: tasklet.Limits{Continuations: 100 << 20}})
+			from := rawNode(t, victim)
+			program := look(t, spawn(within(t, patience), t, victim, "zoo", "forever")).Program
+			for n, want := range []byte{prepared, failure} {
+				id, claim := tasklet.NewClaim(from)
+				s := knock(t, from, victim)
+				s.say(offered, offer{ID: id, Move: [16]byte{1}, Program: program, Origin: from.ID().String(), Memory: 8 << 20, Claim: claim})
+				for range 2 {
+					s.hear()
+				}
+				c := good()
+				c.ID, c.Claim, c.Origin, c.Program = id, claim, from.ID().String(), program
+				c.Memory, c.State.Pages, c.State.Calls = tasklet.PageList{Size: 8 << 20}, 8<<4, nil
+				fill(&c)
+				s.say(frozen, &c)
+				tag, body := s.hear()
+				if tag != want || tag == failure && !bytes.Contains(body, []byte(tasklet.LimitHeld)) {
+					t.Fatalf("tasklet %d: message %d, %q", n, tag, body)
+				}
+			}
+		})
+	}
+}
+
+// A program has 1,024 channels open at most; its host has room for its own.
+func TestChannelsOfAProgram(t *testing.T) {
+	host := startPeer(t, tcp, nil)
+	c := host.NewCaller(good().ID)
+	defer c.Leave()
+	for n := range 1024 {
+		if err := c.Open(channel.Name(fmt.Sprint("channel", n))); err != nil {
+			t.Fatalf("channel %d: %v", n, err)
+		}
+	}
+	if err := c.Open("one more"); !errors.Is(err, channel.ErrLimit) || tasklet.LimitOf(err) == nil || tasklet.LimitOf(err).Limit != tasklet.LimitChannels {
+		t.Errorf("one more: %v", err)
+	}
+	if err := c.Open("channel7"); err != nil {
+		t.Errorf("one that is open: %v", err)
+	}
+	open(t, host, "its host's own").Leave()
 }

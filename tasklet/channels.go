@@ -3,10 +3,14 @@ package tasklet
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet/abi"
 )
+
+// maxChannels is how many channels a program may have open.
+const maxChannels = 1024
 
 // end returns the program's end of a channel.
 func (g *guest) end(name channel.Name) (channel.Endpoint, error) {
@@ -14,6 +18,9 @@ func (g *guest) end(name channel.Name) (channel.Endpoint, error) {
 	defer g.mu.Unlock()
 	if end := g.ends[name]; end != nil {
 		return end, nil
+	}
+	if len(g.ends) >= maxChannels {
+		return nil, fmt.Errorf("%w: %w", channel.ErrLimit, g.host.exceeds(LimitChannels, maxChannels, maxChannels, 1))
 	}
 	end, err := g.host.space.Open(g.host.ctx, name)
 	if err == nil {

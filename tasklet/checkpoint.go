@@ -65,6 +65,9 @@ func (g *guest) logged(snap *sandbox.Snapshot) error {
 			g.unsaved[i] = struct{}{}
 		}
 	}
+	if err := g.holdLog(len(g.unsaved)); err != nil {
+		return err
+	}
 	pages, copies := slices.Sorted(maps.Keys(g.unsaved)), []byte(nil)
 	for some := range slices.Chunk(pages, listed) {
 		copies = copies[:0]
@@ -84,6 +87,11 @@ func (g *guest) logged(snap *sandbox.Snapshot) error {
 	}
 	clear(g.unsaved)
 	return nil
+}
+
+// holdLog charges the log, and pages that are about to be added to it.
+func (g *guest) holdLog(pages int) error {
+	return g.hold(heldLog, uint64(g.pages.Records()+int64(pages))*journal.RecordSize)
 }
 
 // newLog makes a log for the memory of a tasklet. Logs that no entry speaks of

@@ -111,6 +111,14 @@ func (c *Continuation) validate(limit uint64) error {
 	return nil
 }
 
+// size returns how many bytes of memory the tasklet has.
+func (c *Continuation) size() uint64 {
+	if c.Function != nil {
+		return c.Function.size()
+	}
+	return c.Memory.Size
+}
+
 // validateOutline checks the part that each tasklet has, see process.outline.
 func (c *Continuation) validateOutline() error {
 	w := c.work()

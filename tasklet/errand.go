@@ -94,7 +94,11 @@ func (e *errand) do(ctx context.Context) (*abi.Answer, error) {
 		status, err := t.Wait(ctx)
 		return &abi.Answer{Status: status}, err
 	case abi.KindSteer:
-		err = t.Move(ctx, peer)
+		to, e := e.lookUp(ctx, peer)
+		if e != nil {
+			return nil, e
+		}
+		err = t.Move(ctx, to.String())
 	case abi.KindKill:
 		err = t.Kill(ctx)
 	case abi.KindSuspend:

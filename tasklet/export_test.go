@@ -345,3 +345,12 @@ func (h *Host) Accounts() int {
 	defer h.mu.Unlock()
 	return len(h.accounts)
 }
+
+// Open has the program use a channel.
+func (c Caller) Open(name channel.Name) error {
+	_, err := c.g.end(name)
+	return err
+}
+
+// Leave has the program leave all its channels.
+func (c Caller) Leave() { c.g.leaveChannels() }

@@ -141,7 +141,9 @@ func (r *routine) take(a *arrival) error {
 		return err
 	}
 	r.host.reached("restored")
-	a.adopt(cont)
+	if err := a.adopt(cont); err != nil {
+		return err
+	}
 	s := &hosted{Standing: prepared, Cont: *cont, Move: a.offer.Move, Source: a.from.String()}
 	if r.host.disk != nil {
 		if err := r.save(s); err != nil {

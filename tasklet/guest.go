@@ -29,6 +29,7 @@ type guest struct {
 	code    *compiler.Program // that inst is made of
 	calls   map[uint64]call   // without answer, by the program's number
 	errands int               // of them
+	looking chan struct{}     // holds a token while a peer is looked for that the program named
 	ends    map[channel.Name]channel.Endpoint
 	ops     sync.WaitGroup
 	own     sync.WaitGroup // moves that the program asked for
@@ -36,7 +37,7 @@ type guest struct {
 
 func newGuest(p *process) *guest {
 	return &guest{
-		process: p, unsaved: map[uint32]struct{}{},
+		process: p, looking: make(chan struct{}, 1), unsaved: map[uint32]struct{}{},
 		calls: map[uint64]call{}, ends: map[channel.Name]channel.Endpoint{},
 	}
 }

@@ -66,6 +66,7 @@ type Host struct {
 	wg   sync.WaitGroup
 
 	functions map[string]*definition // by name
+	looking   chan struct{}          // holds a token for each peer that is looked for because a program named it
 	restAfter time.Duration
 
 	run       incarnation
@@ -138,7 +139,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
-		ctx: ctx, stop: stop, functions: map[string]*definition{}, restAfter: restAfter, wall: time.Now,
+		ctx: ctx, stop: stop, functions: map[string]*definition{}, looking: make(chan struct{}, guestLookups), restAfter: restAfter, wall: time.Now,
 		processes: map[ID]*process{}, arriving: map[ID]*arrival{},
 		partials: map[ID]*process{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, begun: time.Now(), run: newIncarnation(),

@@ -22,6 +22,7 @@ const (
 	LimitState    LimitName = "state of a function"        // bytes, of one tasklet: MaxFunctionState
 	LimitReceived LimitName = "received and not taken"     // bytes, of one function
 	LimitPages    LimitName = "pages of a move"            // that a source sends, each as often as it does: 22 times the memory
+	LimitChannels LimitName = "open channels"              // of one program
 	LimitRequests LimitName = "requests to other tasklets" // under way, of one tasklet
 
 	LimitCompileMemory = LimitName(compiler.Memory) // bytes, of one program of another peer: compiler.ChildMemory
@@ -62,7 +63,7 @@ func (e *LimitError) quantity(n uint64) string {
 	switch e.Limit {
 	case LimitCPU, LimitCompileTime:
 		return time.Duration(n).String()
-	case LimitTasklets, LimitRequests, LimitPages:
+	case LimitTasklets, LimitRequests, LimitPages, LimitChannels:
 		return fmt.Sprint(n)
 	}
 	return fmt.Sprintf("%d bytes", n)

@@ -1,6 +1,7 @@
 package tasklet
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -32,9 +33,11 @@ type Limits struct {
 	// Tasklets that were started here do not count.
 	Tasklets int
 
-	// Continuations is how many bytes of memory the tasklets that one other peer
-	// started, or brought, may have here together, suspended ones and those that
-	// come included. Default: 4 GiB. Tasklets that were started here do not count.
+	// Continuations is how many bytes the tasklets that one other peer started, or
+	// brought, may make this one hold together, suspended ones and those that come
+	// included: memory, requests without reply (8 KiB each, and what they say),
+	// replies and output that wait to be read, and logs on disk. Default: 4 GiB.
+	// Tasklets that were started here do not count.
 	Continuations uint64
 }
 
@@ -94,17 +97,40 @@ func (p *process) enter() {
 	}
 }
 
-// reserve charges a memory of size bytes in place of what the tasklet had, if it
-// is more. It is refused if that is over the limit of one who pays for it.
-func (p *process) reserve(size uint64) error {
-	grow := int64(size) - p.reserved.Load()
-	if grow <= 0 {
+// A holding is a kind of what a tasklet makes its host hold.
+type holding int
+
+const (
+	heldMemory   holding = iota // of a program, or the state of a function
+	heldRequests                // without reply, and replies that wait to be read
+	heldOutput                  // that the peer which started it has not read
+	heldLog                     // of its memory, on disk
+	holdings
+)
+
+// A bill is what a tasklet is charged, in bytes.
+type bill struct {
+	mu      sync.Mutex
+	held    [holdings]int64
+	settled bool
+}
+
+// hold charges size bytes of a kind in place of what the tasklet had. More is
+// refused if that is over the limit of one who pays for it.
+func (p *process) hold(kind holding, size uint64) error {
+	if len(p.accounts) == 0 {
 		return nil
 	}
+	p.bill.mu.Lock()
+	defer p.bill.mu.Unlock()
+	if p.bill.settled {
+		return nil
+	}
+	grow := int64(size) - p.bill.held[kind]
 	limit := p.host.opts.Limits.Continuations
 	for n, a := range p.accounts {
 		now := a.bytes.Add(grow)
-		if uint64(now) <= limit {
+		if grow <= 0 || uint64(now) <= limit {
 			continue
 		}
 		for _, a := range p.accounts[:n+1] {
@@ -112,27 +138,54 @@ func (p *process) reserve(size uint64) error {
 		}
 		return &LimitError{Limit: LimitHeld, Peer: p.host.self, Of: a.peer, Max: limit, Used: uint64(now - grow), Asked: uint64(grow)}
 	}
-	p.reserved.Store(int64(size))
+	p.bill.held[kind] = int64(size)
 	return nil
+}
+
+// restoreBill charges what a tasklet had here before a restart, whatever the
+// limits are now.
+func (p *process) restoreBill(held [holdings]int64) {
+	p.bill.held = held
+	for _, a := range p.accounts {
+		for _, n := range held {
+			a.bytes.Add(n)
+		}
+	}
+}
+
+// reserve charges a memory of size bytes, if it is more than the tasklet had.
+func (p *process) reserve(size uint64) error {
+	p.bill.mu.Lock()
+	had := p.bill.held[heldMemory]
+	p.bill.mu.Unlock()
+	if int64(size) <= had {
+		return nil
+	}
+	return p.hold(heldMemory, size)
 }
 
 // settle ends what the tasklet is charged. It is idempotent.
 func (p *process) settle() {
-	if !p.settled.CompareAndSwap(false, true) {
+	p.bill.mu.Lock()
+	defer p.bill.mu.Unlock()
+	if p.bill.settled {
 		return
 	}
-	bytes := p.reserved.Swap(0)
+	p.bill.settled = true
 	for _, a := range p.accounts {
 		a.tasklets.Add(-1)
-		a.bytes.Add(-bytes)
+		for _, n := range p.bill.held {
+			a.bytes.Add(-n)
+		}
 	}
+	p.bill.held = [holdings]int64{}
 }
 
 // config is what the tasklet's sandbox is given.
 func (g *guest) config() sandbox.Config {
 	o := &g.host.opts
 	return sandbox.Config{
-		Args: g.args, MemoryLimit: o.Limits.Memory, Reserve: g.reserve, CPULimit: o.Limits.CPU, Wall: g.host.wall, Output: g.write, Calls: g,
+		Args: g.args, MemoryLimit: o.Limits.Memory, Reserve: g.reserve, Hold: g.holdRequests, CPULimit: o.Limits.CPU, Wall: g.host.wall, Output: g.write, Calls: g,
 	}
 }
 
@@ -147,5 +200,19 @@ func (p *process) write(b []byte) []byte {
 		p.engine.kill(p.host.exceeds(LimitOutput, uint64(limit), 0, 0))
 	}
 	p.out.write(b)
+	if err := p.holdOutput(); err != nil {
+		p.engine.kill(err)
+	}
 	return b
 }
+
+// freeOutput is how much output of a tasklet is not charged, so that one which may
+// have no more memory can still say why it ends.
+const freeOutput = 64 << 10
+
+// holdOutput charges the output that is here.
+func (p *process) holdOutput() error {
+	return p.hold(heldOutput, max(p.out.size(), freeOutput)-freeOutput)
+}
+
+func (g *guest) holdRequests(size uint64) error { return g.hold(heldRequests, size) }

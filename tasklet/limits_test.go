@@ -148,7 +148,7 @@ func TestLimitsOfBrokenTransfer(t *testing.T) {
 func TestLimitsAfterRestart(t *testing.T) {
 	ctx := within(t, patience)
 	home := startPeer(t, tcp, nil)
-	for limit, limits := range map[tasklet.LimitName]tasklet.Limits{tasklet.LimitTasklets: {Tasklets: 1}, tasklet.LimitHeld: {Continuations: 30 << 20}} {
+	for limit, limits := range map[tasklet.LimitName]tasklet.Limits{tasklet.LimitTasklets: {Tasklets: 1}, tasklet.LimitHeld: {Continuations: 70 << 20}} {
 		t.Run(string(limit), func(t *testing.T) {
 			dir := t.TempDir()
 			start := func() *peer {

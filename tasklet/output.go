@@ -125,6 +125,13 @@ func (o *output) trim(to int64) {
 	}
 }
 
+// size returns how many bytes there are.
+func (o *output) size() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return uint64(len(o.data))
+}
+
 // end returns the position behind the last byte.
 func (o *output) end() int64 {
 	o.mu.Lock()

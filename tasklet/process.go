@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
@@ -27,12 +26,11 @@ type process struct {
 	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
 	over latch         // closed when it is no longer here
 
-	claim    Claim        // who has it; with the turn, and to be changed with mu, too
-	key      Key          // who may do what with it
-	silence  func()       // ends the announcement that it is here
-	accounts []*account   // of those who pay for it
-	reserved atomic.Int64 // bytes charged to it
-	settled  atomic.Bool
+	claim    Claim      // who has it; with the turn, and to be changed with mu, too
+	key      Key        // who may do what with it
+	silence  func()     // ends the announcement that it is here
+	accounts []*account // of those who pay for it
+	bill     bill       // what they are charged for it
 
 	saved *hosted // what the disk has of it; of whoever has the turn
 

@@ -143,10 +143,15 @@ func (a *arrival) bound(list *PageList) error {
 	if most := (maxRounds + 2) * pages; a.pages > most {
 		return a.host.exceeds(LimitPages, uint64(most), uint64(a.pages)-uint64(len(list.Index)), uint64(len(list.Index)))
 	}
-	if p.pages == nil || p.pages.Records()+int64(len(list.Index)) <= 2*pages+spareRecords {
+	if p.pages == nil {
 		return nil
 	}
-	return a.replaceLog()
+	if p.pages.Records()+int64(len(list.Index)) > 2*pages+spareRecords {
+		if err := a.replaceLog(); err != nil {
+			return err
+		}
+	}
+	return p.holdLog(len(list.Index))
 }
 
 // replaceLog makes a new log of what has come, in place of the one that there is.

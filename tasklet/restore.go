@@ -196,14 +196,9 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
 	if s.Standing != ended {
 		p.enter()
-		size := int64(c.Memory.Size)
-		if c.Function != nil {
-			size = int64(c.Function.size())
-		}
-		p.reserved.Store(size)
-		for _, a := range p.accounts {
-			a.bytes.Add(size)
-		}
+		p.restoreBill([holdings]int64{
+			heldMemory: int64(c.size()), heldRequests: int64(c.State.Held()), heldOutput: int64(max(len(c.Unread), freeOutput) - freeOutput), heldLog: s.Length,
+		})
 	}
 	switch s.Standing {
 	case partial:
@@ -213,7 +208,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 		return h.restorePrepared(p)
 	case ended:
 		p.exit, p.exitedAt = s.Exit, s.Uptime
-		p.settled.Store(true)
+		p.bill.settled = true
 		p.out.close()
 		p.over.close()
 		h.processes[c.ID] = p

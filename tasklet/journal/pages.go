@@ -122,6 +122,9 @@ func (p *Pages) Name() string { return p.name }
 // Records returns how many records the log has.
 func (p *Pages) Records() int64 { return (p.length - int64(len(magic))) / recordSize }
 
+// RecordSize is how many bytes of a log a page takes.
+const RecordSize = recordSize
+
 // Append adds a page, whose hash the caller knows. It may reach the disk later.
 func (p *Pages) Append(index uint32, hash Hash, page []byte) error {
 	var head [recordHead]byte

@@ -12,6 +12,8 @@ const (
 	// MaxCalls is their number: 4,096. Each takes up to 8 KiB of the host beside
 	// its payload, most of which is the stack of who waits for its outcome.
 	MaxCalls = 1 << 12
+	// CallCost is what each counts for beside its payload, in bytes: 8 KiB.
+	CallCost = 8 << 10
 	// MaxCallBytes is the sum of their payloads, in bytes: 64 MiB.
 	MaxCallBytes = 64 << 20
 	// MaxInbox is how many bytes of replies may wait to be read: 64 MiB. A
@@ -62,8 +64,20 @@ func (i *Instance) Reply(id uint64, payload []byte) {
 		i.kill(ErrMemory)
 		return
 	}
+	if err := i.hold(len(i.calls), i.bytes, len(i.inbox)+abi.RecordHead+len(payload)); err != nil {
+		i.kill(err)
+		return
+	}
 	i.inbox = abi.AppendRecord(i.inbox, id, payload)
 	i.poke()
+}
+
+// hold tells how much the guest makes its host hold. The lock is held.
+func (i *Instance) hold(calls, payloads, inbox int) error {
+	if i.cfg.Hold == nil {
+		return nil
+	}
+	return i.cfg.Hold(uint64(calls*CallCost + payloads + inbox))
 }
 
 // submit is the guest's request. It returns a WASI error number.
@@ -78,6 +92,10 @@ func (i *Instance) submit(id uint64, kind uint32, payload []byte) uint32 {
 		i.mu.Unlock()
 		return errnoInval
 	case len(i.calls) >= MaxCalls || i.bytes+len(payload) > MaxCallBytes:
+		i.mu.Unlock()
+		return errnoNobufs
+	}
+	if i.hold(len(i.calls)+1, i.bytes+len(payload), len(i.inbox)) != nil {
 		i.mu.Unlock()
 		return errnoNobufs
 	}
@@ -111,6 +129,7 @@ func (i *Instance) read(p []byte) int {
 	if i.inbox = i.inbox[n:]; len(i.inbox) == 0 {
 		i.inbox = nil
 	}
+	i.hold(len(i.calls), i.bytes, len(i.inbox)) // less is never refused
 	return n
 }
 

@@ -206,3 +206,23 @@ func TestNonsense(t *testing.T) {
 		wait(t, i)
 	}
 }
+
+// Requests that the host will not hold are refused, and what it holds is given
+// back when they have been answered and the replies were read.
+func TestHold(t *testing.T) {
+	var out output
+	most := uint64(100 * sandbox.CallCost)
+	i := start(t, "raw", sandbox.Config{
+		Args: []string{"raw", "ask"}, Output: out.write, Calls: make(handler, sandbox.MaxCalls),
+		Hold: func(size uint64) error {
+			if size > most {
+				return errors.New("too much")
+			}
+			return nil
+		},
+	})
+	wait(t, i)
+	if !strings.HasPrefix(out.String(), "request 101 refused with 42\n") && !strings.HasPrefix(out.String(), "request 100 refused with 42\n") {
+		t.Errorf("output %q", out.String())
+	}
+}

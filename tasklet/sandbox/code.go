@@ -38,6 +38,13 @@ type Config struct {
 	// returns if the program dies of it. The guest's own goroutine calls it.
 	Reserve func(size uint64) error
 
+	// Hold, if set, is told how many bytes the requests of the program without
+	// reply take, CallCost each with their payloads, and the replies that wait
+	// to be read. If it refuses, so is the request; a reply that it refuses
+	// ends the program, and a state an Adopt. It must not wait, nor use the
+	// instance.
+	Hold func(size uint64) error
+
 	// CPULimit is how long the program may compute, in this and all earlier
 	// instances, by this host's clock while it does not wait. The default is
 	// no limit. A program that computes longer is ended with ErrCPU, within

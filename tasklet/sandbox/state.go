@@ -51,6 +51,15 @@ func (s *State) CatchUp(passed time.Duration, now time.Time) {
 	s.Mono, s.Wall = later(s.Mono, passed), now.UnixNano()
 }
 
+// Held returns how many bytes requests and replies of s take, see Config.Hold.
+func (s *State) Held() uint64 {
+	size := len(s.Calls)*CallCost + len(s.Inbox)
+	for _, c := range s.Calls {
+		size += len(c.Payload)
+	}
+	return uint64(size)
+}
+
 // Validate reports what makes s no state of any program, if anything. The error
 // wraps ErrInvalidState.
 func (s *State) Validate() error {
@@ -176,6 +185,9 @@ func (i *Instance) adopt(s State) error {
 		size += len(c.Payload)
 		c.Payload = slices.Clone(c.Payload)
 		calls[c.ID] = pending{Call: c, seq: uint64(n)}
+	}
+	if err := i.hold(len(calls), size, len(s.Inbox)); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidState, err)
 	}
 	i.calls, i.bytes, i.nextSeq = calls, size, uint64(len(calls))
 	i.inbox = slices.Clone(s.Inbox)
