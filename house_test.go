@@ -124,3 +124,40 @@ func TestGuestStaysSmall(t *testing.T) {
 		t.Errorf("a guest has %d bytes; the ceiling is %d", info.Size(), ceiling)
 	}
 }
+
+// What "dspeer" may not depend on, and why.
+var unwanted = map[string]string{
+	"github.com/libp2p/go-libp2p":                            "it links all transports: package p2p fills in config.Config itself",
+	"github.com/libp2p/go-libp2p/p2p/transport/websocket":    "no peer speaks it",
+	"github.com/libp2p/go-libp2p/p2p/transport/webtransport": "no peer speaks it",
+	"github.com/gorilla/websocket":                           "it is for WebSocket alone",
+	"github.com/quic-go/webtransport-go":                     "it is for WebTransport alone",
+	"net/http/pprof":                                         "it adds itself to a server of HTTP",
+}
+
+// unlinked are functions that "dspeer" must not have in it: libp2p's package
+// config names a type of its WebRTC transport, so that no list of packages can
+// tell whether there is one.
+var unlinked = []string{"go-libp2p/p2p/transport/webrtc.New", "pion/webrtc/v4.NewPeerConnection", "pion/webrtc/v4.(*API).NewPeerConnection"}
+
+// What no peer uses is not there to be attacked.
+func TestNothingUnwantedIsLinked(t *testing.T) {
+	for _, dep := range goList(t, nil, "-deps", module+"/cmd/dspeer") {
+		if why, bad := unwanted[dep]; bad {
+			t.Errorf("dspeer depends on %s: %s", dep, why)
+		}
+	}
+	binary := filepath.Join(t.TempDir(), "dspeer")
+	if out, err := exec.Command("go", "build", "-o", binary, module+"/cmd/dspeer").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	symbols, err := exec.Command("go", "tool", "nm", binary).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range unlinked {
+		if strings.Contains(string(symbols), f+"\n") {
+			t.Errorf("dspeer has %s in it", f)
+		}
+	}
+}

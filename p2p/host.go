@@ -6,13 +6,20 @@ import (
 	"slices"
 	"time"
 
-	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/config"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/transport"
+	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	tls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	libp2pquic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	ma "github.com/multiformats/go-multiaddr"
+	"go.uber.org/fx"
 )
 
 const (
@@ -24,8 +31,9 @@ const (
 	answers, answersEach = 1000, 60
 )
 
-// libp2p returns the options of the host.
-func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Option, error) {
+// libp2p returns what the host is made of. Libp2p's own package of options is not
+// used: it would link transports that no node has. See the test of what is linked.
+func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) (*config.Config, error) {
 	resources, err := newResources(n)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: resource limits: %w", err)
@@ -36,59 +44,77 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) ([]libp2p.Op
 		resources.Close()
 		return nil, fmt.Errorf("p2p: connection limits: %w", err)
 	}
-	options := []libp2p.Option{
-		libp2p.Identity(key),
-		libp2p.UserAgent("dstackless"),
-		libp2p.ListenAddrs(l.addrs...),
-		libp2p.ResourceManager(resources),
-		libp2p.ConnectionManager(connections),
-		libp2p.ConnectionGater(gater{n.blocks, resources, n.log}),
-		libp2p.DisableMetrics(),
-		libp2p.SwarmOpts(swarm.WithDialRanker(n.rank)),
+	addresses, err := pstoremem.NewPeerstore()
+	if err != nil {
+		resources.Close()
+		connections.Close()
+		return nil, fmt.Errorf("p2p: address book: %w", err)
 	}
-	if o.Lab == nil {
-		options = append(options, libp2p.EnableRelay()) // to dial and be dialed through others
-	} else {
-		options = append(options, libp2p.DisableRelay())
+	c := &config.Config{
+		PeerKey:            key,
+		UserAgent:          "dstackless",
+		ListenAddrs:        l.addrs,
+		ResourceManager:    resources,
+		ConnManager:        connections,
+		ConnectionGater:    gater{n.blocks, resources, n.log},
+		Peerstore:          addresses,
+		SecurityTransports: []config.Security{{ID: tls.ID, Constructor: tls.New}, {ID: noise.ID, Constructor: noise.New}},
+		Muxers:             []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: yamux.DefaultTransport}},
+		Transports:         transports(o, l),
+		SwarmOpts:          []swarm.Option{swarm.WithDialRanker(n.rank)},
+		DisableMetrics:     true,
+		RelayCustom:        true,
+		Relay:              o.Lab == nil, // to dial and be dialed through others
+		// So few of the last dials must have succeeded for more to be worth it.
+		UDPBlackHoleSuccessCounter:  &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5, Name: "UDP"},
+		IPv6BlackHoleSuccessCounter: &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5, Name: "IPv6"},
 	}
-	options = append(options, transports(o, l)...)
+	if err := n.adjust(c, o, l); err != nil {
+		resources.Close()
+		connections.Close()
+		addresses.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// adjust makes of the host what the options want of it besides.
+func (n *Node) adjust(c *config.Config, o *Options, l *listening) error {
 	if o.Relay != nil {
 		limits, err := o.Relay.resources()
 		if err != nil {
-			resources.Close()
-			connections.Close()
-			return nil, err
+			return err
 		}
 		n.relayClients = newRelayClients(n, limits.MaxReservations, limits.ReservationTTL)
 		// Those that lose their place to others have it until they are gone.
 		limits.MaxReservations += limits.MaxReservations/4 + 8
-		options = append(options,
-			libp2p.ForceReachabilityPublic(),
-			libp2p.EnableRelayService(relay.WithResources(limits), relay.WithACL(n.relayClients)),
-			libp2p.AutoNATServiceRateLimit(answers, answersEach, time.Minute),
-			// Else it would not dial by QUIC or IPv6 to tell others that they
-			// can be reached, having dialed nobody so itself.
-			libp2p.UDPBlackHoleSuccessCounter(nil),
-			libp2p.IPv6BlackHoleSuccessCounter(nil),
-		)
+		public := network.ReachabilityPublic
+		c.AutoNATConfig.ForceReachability = &public
+		c.EnableRelayService = true
+		c.RelayServiceOpts = []relay.Option{relay.WithResources(limits), relay.WithACL(n.relayClients)}
+		c.AutoNATConfig.ThrottleGlobalLimit, c.AutoNATConfig.ThrottlePeerLimit = answers, answersEach
+		c.AutoNATConfig.ThrottleInterval = time.Minute
+		// Else it would not dial by QUIC or IPv6 to tell others that they can be
+		// reached, having dialed nobody so itself.
+		c.UDPBlackHoleSuccessCounter, c.IPv6BlackHoleSuccessCounter = nil, nil
 	}
 	if o.Lab != nil {
-		options = append(options, o.Lab.Libp2p...)
+		if err := c.Apply(o.Lab.Libp2p...); err != nil {
+			return err
+		}
 	}
 	if l.local {
-		return options, nil
+		return nil
 	}
-	options = append(options,
-		libp2p.AddrsFactory(func(addrs []ma.Multiaddr) []ma.Multiaddr {
-			return n.reach.advertised(n.changes.advertised(addrs))
-		}),
-		libp2p.EnableNATService(),
-		libp2p.EnableAutoNATv2(),
-	)
+	c.AddrsFactory = func(addrs []ma.Multiaddr) []ma.Multiaddr {
+		return n.reach.advertised(n.changes.advertised(addrs))
+	}
+	c.AutoNATConfig.EnableService = true
+	c.EnableAutoNATv2 = true
 	if !o.NoPortMapping {
-		options = append(options, libp2p.NATManager(n.mapPorts))
+		c.NATManager = n.mapPorts
 	}
-	return options, nil
+	return nil
 }
 
 // relayDelay is how long direct addresses have before relayed ones are dialed.
@@ -123,20 +149,23 @@ func (n *Node) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 // transports returns those that the node listens on. It dials with no others: a
 // peer that listens on TCP alone and reaches a relay by QUIC would never learn
 // which TCP port its NAT gives it, and could punch no hole.
-func transports(o *Options, l *listening) (options []libp2p.Option) {
+func transports(o *Options, l *listening) (all []fx.Option) {
+	add := func(constructor any) {
+		all = append(all, fx.Provide(fx.Annotate(constructor, fx.As(new(transport.Transport)), fx.ResultTags(`group:"transport"`))))
+	}
 	switch {
 	case l.quic && o.NetworkKey != nil:
-		options = append(options, libp2p.Transport(keyedQUIC(o.NetworkKey)))
+		add(keyedQUIC(o.NetworkKey))
 	case l.quic:
-		options = append(options, libp2p.Transport(libp2pquic.NewTransport))
+		add(libp2pquic.NewTransport)
 	}
 	switch {
 	case l.tcp && o.NetworkKey != nil:
-		options = append(options, libp2p.Transport(keyedTCP(o.NetworkKey)))
+		add(keyedTCP(o.NetworkKey))
 	case l.tcp:
-		options = append(options, libp2p.Transport(o.Lab.tcp()))
+		add(o.Lab.tcp())
 	}
-	return options
+	return all
 }
 
 // follow begins all that runs beside the host.

@@ -3,7 +3,7 @@ package p2p
 import (
 	"context"
 
-	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/config"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
@@ -17,7 +17,7 @@ type Lab struct {
 	Key crypto.PrivKey
 
 	// Libp2p are options of the libp2p host, behind those of the node.
-	Libp2p []libp2p.Option
+	Libp2p []config.Option
 
 	// TCP makes the TCP transport, as libp2p.Transport takes it. Default: nil,
 	// tcp.NewTCPTransport.

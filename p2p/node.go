@@ -7,7 +7,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/libp2p/go-libp2p"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
@@ -82,11 +81,11 @@ func Start(opts *Options) (*Node, error) {
 	if n.blocks, err = newBlocks(o.DataDir); err != nil {
 		return nil, fmt.Errorf("p2p: blocked peers: %w", err)
 	}
-	options, err := n.libp2p(&o, l, key)
+	c, err := n.libp2p(&o, l, key)
 	if err != nil {
 		return nil, err
 	}
-	h, err := libp2p.New(options...)
+	h, err := c.NewNode()
 	if err != nil {
 		return nil, fmt.Errorf("p2p: start: %w", err)
 	}
