@@ -120,7 +120,7 @@ func (n *Node) reason(ctx context.Context, err error) error {
 	var name *nameError
 	switch {
 	case errors.As(err, &name):
-		return fmt.Errorf("%w: %w", ErrUnreachable, name)
+		return &DialError{kind: ErrUnreachable, detail: name.Error()}
 	case errors.As(err, &mismatch):
 		return fmt.Errorf("%w: another peer answers there, %s", ErrUnreachable, mismatch.Actual)
 	case errors.Is(err, swarm.ErrGaterDisallowedConnection):
@@ -129,10 +129,26 @@ func (n *Node) reason(ctx context.Context, err error) error {
 		return ErrUnknownPeer
 	}
 	if refused(err) {
-		return fmt.Errorf("%w: %s", errNobody, oneLine(err))
+		return &DialError{kind: errNobody, detail: oneLine(err)}
 	}
-	return fmt.Errorf("%w: %s", ErrUnreachable, oneLine(err))
+	return &DialError{kind: ErrUnreachable, detail: oneLine(err)}
 }
+
+// A DialError wraps [ErrUnreachable], and tells of each address what answered
+// there. That is for who runs the node: others learn from it what is on its
+// network.
+type DialError struct {
+	kind   error
+	detail string
+}
+
+func (e *DialError) Error() string { return e.kind.Error() + ": " + e.detail }
+
+// Unwrap returns the kind of the error.
+func (e *DialError) Unwrap() error { return e.kind }
+
+// Public returns the text for others: the kind alone.
+func (e *DialError) Public() string { return e.kind.Error() }
 
 // errNobody is ErrUnreachable of a peer at each of whose addresses a machine
 // answers and says that nobody listens.

@@ -68,6 +68,10 @@ func (g *guest) Call(c sandbox.Call) {
 }
 
 func (g *guest) answer(id uint64, body []byte, err error) {
+	if hidden := public(err); hidden != err {
+		g.host.log.Info("a program hears of an error without its details", "tasklet", g.id, "error", err)
+		err = hidden
+	}
 	code, text := channel.Encode(err)
 	if err != nil {
 		body = []byte(text)

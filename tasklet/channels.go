@@ -144,7 +144,7 @@ func (g *guest) selectOne(ctx context.Context, payload []byte) ([]byte, error) {
 		in := alternatives[chosen].Sink.(*encoded)
 		body, err = in.value, in.err
 	}
-	code, text := channel.Encode(err)
+	code, text := channel.Encode(public(err))
 	if err != nil {
 		body = []byte(text)
 	}

@@ -52,7 +52,7 @@ func (h *Host) waiting(id ID) (Info, bool) {
 		Error: fmt.Sprintf("waits since %s for peer %s to say whether it gave the tasklet up", a.since.Format(time.DateTime), a.from),
 	}
 	if a.asked != nil {
-		i.Error += ": " + a.asked.Error()
+		i.Error += ": " + publicText(a.asked)
 	}
 	return i, true
 }

@@ -63,18 +63,18 @@ var kinds = []error{
 	abi.FailureDraining: ErrDraining, abi.FailureLimit: ErrLimit,
 }
 
-// A failure is an error as it travels. Its kind is an index in kinds.
+// A failure is an error as it travels, made public. Its kind is an index in kinds.
 type failure abi.Failure
 
 func failureOf(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	f := &failure{Text: clip(err.Error(), maxText), Limit: LimitOf(err).forWire()}
+	f := &failure{Text: clip(publicText(err), maxText), Limit: LimitOf(err).forWire()}
 	if crash := (*CrashError)(nil); errors.As(err, &crash) {
 		f.Reason, f.Stack, f.Text = clip(crash.Reason, maxReason), clip(crash.Stack, maxStack), ""
 		if crash.Limit != nil {
-			f.Text = clip(crash.Limit.Error(), maxText)
+			f.Text = clip(publicText(crash.Limit), maxText)
 		}
 	}
 	for i, kind := range kinds {

@@ -211,11 +211,11 @@ func (p *process) info() Info {
 	case p.exit != nil:
 		i.set(p.exit)
 	case p.stale != nil:
-		i.Host, i.Error = p.left.to.String(), p.stale.Error()
+		i.Host, i.Error = p.left.to.String(), publicText(p.stale)
 	case p.left != nil:
 		i.Host = p.left.to.String()
 	case p.trouble != nil:
-		i.Error, i.Limit = p.trouble.Error(), LimitOf(p.trouble)
+		i.Error, i.Limit = publicText(p.trouble), LimitOf(p.trouble)
 	}
 	return i
 }

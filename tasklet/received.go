@@ -19,7 +19,7 @@ type Received struct {
 const maxReceived = 2 * channel.MaxValue
 
 func receivedFrom(name channel.Name, value []byte, err error) *Received {
-	code, text := channel.Encode(err)
+	code, text := channel.Encode(public(err))
 	return &Received{Channel: name, Value: value, Code: code, Text: text}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"runtime/debug"
 
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -95,11 +96,17 @@ func (s *Self) begin() bool {
 	return true
 }
 
+// folders are those of the source files in a stack trace, which goes to other peers.
+var folders = regexp.MustCompile(`(?m)^\t.*/`)
+
 // call calls the function once.
 func (s *Self) call() (err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			stack := debug.Stack()
+			if e, ok := v.(error); ok {
+				v = publicText(e)
+			}
+			stack := folders.ReplaceAll(debug.Stack(), []byte("\t"))
 			err = &CrashError{Reason: fmt.Sprintf("panic: %.1000v", v), Stack: string(stack[:min(len(stack), maxStack)])}
 		}
 	}()
@@ -197,7 +204,7 @@ func (r *routine) ended(s *Self, err error) {
 	r.turn <- struct{}{} // who has it may still look at the state
 	r.unload()
 	<-r.turn
-	r.host.log.Info("tasklet exited", "tasklet", r.id, "status", e.Status, "error", e.Failure.err())
+	r.host.log.Info("tasklet exited", "tasklet", r.id, "status", e.Status, "error", err)
 }
 
 // exitOf returns how a function came to its end.

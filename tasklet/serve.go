@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/dstackless/dstackless/codec"
@@ -39,7 +40,11 @@ func (h *Host) serve(s p2p.Stream) {
 		}
 	}
 	if err != nil {
-		h.log.Debug("stream of tasklets ended", "peer", c.peer(), "reason", err)
+		level := slog.LevelDebug
+		if public(err) != err { // the other peer did not hear it all
+			level = slog.LevelWarn
+		}
+		h.log.Log(h.ctx, level, "stream of tasklets ended", "peer", c.peer(), "reason", err)
 	}
 	s.Close()
 }

@@ -1,0 +1,4 @@
+package tasklet
+
+// Public returns err as others hear it.
+func Public(err error) error { return public(err) }
