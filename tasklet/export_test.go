@@ -7,6 +7,8 @@ import (
 	"hash/crc32"
 	"time"
 
+	"github.com/ipfs/go-cid"
+
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
@@ -35,6 +37,9 @@ func DecodeContinuation(data []byte, limit uint64) (*Continuation, error) {
 
 // Programs lists the programs that h has in memory.
 func (h *Host) Programs() []compiler.Info { return h.compiler.Programs() }
+
+// ProgramsInUse is programsInUse.
+func (h *Host) ProgramsInUse() []cid.Cid { return h.programsInUse() }
 
 // ProbeDisk has a host that is started with o learn from free how much of its disk
 // is free.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/compiler"
 )
 
 // beProcess is the environment variable that makes the test binary a peer, with
@@ -33,6 +34,8 @@ type processSettings struct {
 	Listen []string
 	Stop   string // step of a move at which it stands still, until it may pass; "step 4": when that comes for the fourth time
 	Checks time.Duration
+	Idle   int64 // bytes of programs in memory that nobody uses
+	Folder int64 // bytes in the folder of compiled code
 }
 
 // A request is one line on a process's standard input, and an answer one line
@@ -65,9 +68,11 @@ func serveProcess() int {
 		out.Encode(a)
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	p, err := newPeer(s.Dir, s.Listen, &tasklet.Options{
+	o := &tasklet.Options{
 		DataDir: s.Data, CacheDir: s.Cache, Functions: functions, AcceptAny: true, Checkpoint: s.Checks, Logger: log,
-	})
+	}
+	tasklet.LimitCompiler(o, compiler.Options{IdleBytes: s.Idle, FolderBytes: s.Folder})
+	p, err := newPeer(s.Dir, s.Listen, o)
 	if err != nil {
 		say(answer{Error: err.Error()})
 		return 1

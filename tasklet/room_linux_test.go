@@ -1,0 +1,56 @@
+package tasklet_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/diskspace"
+)
+
+// A real disk that is small never becomes full of what others bring. TestFullDisk
+// is the same where no disk can be mounted.
+func TestSmallDisk(t *testing.T) {
+	ctx := within(t, patience)
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=112m,mode=700"); err != nil {
+		t.Skipf("no disk can be mounted here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	host := must[*peer](t)(newPeer(dir, tcp, &tasklet.Options{DataDir: dir, CacheDir: cache, AcceptAny: true}))
+	defer host.close()
+	other := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})
+	must[p2p.ID](t)(other.node.Connect(ctx, host.node.Addrs()[0]))
+	refused := 0
+	for range 6 {
+		err := spawn(ctx, t, other, "zoo", "hoard", "16").Move(ctx, host.id())
+		switch {
+		case errors.Is(err, tasklet.ErrRefused) && strings.Contains(err.Error(), diskspace.ErrLow.Error()):
+			refused++
+		case err != nil:
+			t.Fatal(err)
+		}
+		var s unix.Statfs_t
+		if err := unix.Statfs(dir, &s); err != nil {
+			t.Fatal(err)
+		}
+		if free := s.Bavail * uint64(s.Bsize); free < diskspace.Reserve*3/4 {
+			t.Errorf("%d bytes are left", free)
+		}
+	}
+	if refused == 0 {
+		t.Error("nothing was refused")
+	}
+	own := spawn(ctx, t, host, "zoo", "hoard", "16")
+	if err := errors.Join(own.Suspend(ctx), own.Resume(ctx), own.Kill(ctx)); err != nil {
+		t.Errorf("one's own: %v", err)
+	}
+}
