@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -181,6 +182,58 @@ func TestDamagedFolder(t *testing.T) {
 		}
 		runs(t, p.Code())
 		p.Release()
+	}
+}
+
+// Of what one peer brings one module at a time is in memory, however slowly it
+// serves them; others have their own.
+func TestFetchedOneAtATime(t *testing.T) {
+	c, _ := start(t, compiler.Options{})
+	var mu sync.Mutex
+	under, most := map[string]int{}, map[string]int{}
+	serve := make(chan struct{})
+	slow := func(peer string) func(context.Context) ([]byte, error) {
+		return func(context.Context) ([]byte, error) {
+			mu.Lock()
+			under[peer]++
+			most[peer] = max(most[peer], under[peer])
+			mu.Unlock()
+			<-serve
+			mu.Lock()
+			under[peer]--
+			mu.Unlock()
+			return nil, errors.New("nobody has it")
+		}
+	}
+	var all sync.WaitGroup
+	for i := range 20 {
+		for _, peer := range []string{"alice", "mallory"} {
+			all.Go(func() {
+				if _, err := c.Get(t.Context(), fmt.Sprint(i), peer, slow(peer)); err == nil {
+					t.Error("a program that nobody has")
+				}
+			})
+		}
+	}
+	both := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return under["alice"] == 1 && under["mallory"] == 1
+	}
+	for deadline := time.Now().Add(time.Minute); !both(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("one peer keeps the other waiting")
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.Get(ctx, "late", "mallory", slow("mallory")); !errors.Is(err, context.Canceled) {
+		t.Errorf("one that waits no more: %v", err)
+	}
+	close(serve)
+	all.Wait()
+	if most["alice"] != 1 || most["mallory"] != 1 || c.Owed() != 0 {
+		t.Errorf("at most %v were fetched at a time", most)
 	}
 }
 

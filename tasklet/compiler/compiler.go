@@ -151,7 +151,9 @@ func (c *Compiler) Close() error {
 // that brings it, or nobody if peer is "". If it is neither in memory nor in the
 // folder of compiled code, it is loaded and compiled: by a process of its own, if
 // another peer brings it and this executable calls [RunChild], in which case ctx
-// ends it. Fetch gets the module; it is called once at a time for each peer.
+// ends it. Fetch gets the module. It is called for one program at a time of those
+// that a peer brings, so that no peer has many modules in memory, and once more
+// when the program's turn to be compiled has come.
 //
 // # Errors
 //
@@ -161,7 +163,11 @@ func (c *Compiler) Get(ctx context.Context, name, peer string, fetch func(contex
 	if p, err := c.use(name, peer); p != nil || err != nil {
 		return p, err
 	}
-	unlock, err := c.locks.lock(ctx, peer+" "+name)
+	fetching := "what " + peer + " brings"
+	if peer == "" {
+		fetching = "own " + name
+	}
+	unlock, err := c.locks.lock(ctx, fetching)
 	if err != nil {
 		return nil, err
 	}
@@ -186,10 +192,14 @@ func (c *Compiler) Get(ctx context.Context, name, peer string, fetch func(contex
 		return p, err
 	}
 	if peer != "" {
+		wasm = nil // it may be long
 		if err := c.queue.enter(ctx, peer); err != nil {
 			return nil, err
 		}
 		defer c.queue.leave(peer)
+		if wasm, err = fetch(ctx); err != nil {
+			return nil, err
+		}
 	}
 	return c.add(ctx, name, peer, func() (*sandbox.Code, int64, error) {
 		if code, size, err := load(); err == nil { // another peer brought it, too
