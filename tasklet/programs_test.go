@@ -77,7 +77,7 @@ func TestManyPrograms(t *testing.T) {
 		program, count = "zoo", 100
 		idle, folder, grow = compiler.IdleBytes, compiler.FolderBytes, 448<<10
 	}
-	ctx := within(t, patience)
+	ctx := within(t, patience+time.Duration(count)*30*time.Second)
 	victim := &process{t: t, settings: processSettings{Cache: t.TempDir(), Listen: tcp, Idle: idle, Folder: folder}}
 	victim.log = must[*os.File](t)(os.Create(filepath.Join(t.TempDir(), "log")))
 	t.Cleanup(func() { victim.kill(); victim.log.Close() })
