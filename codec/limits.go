@@ -8,7 +8,8 @@ const (
 	MaxDepth = 10_000
 
 	// MaxMemory is how many bytes of memory a decoded value may take beside
-	// its strings and byte slices: 256 MiB.
+	// its strings and byte slices: 256 MiB. Gob copies slices as it grows them:
+	// while it decodes, the heap may have three and a half times as much.
 	MaxMemory = 256 << 20
 
 	// maxTypeDepth bounds how deep types are nested. Types of Go programs are
