@@ -10,7 +10,10 @@ import (
 // look tells what it sees of its host, and waits.
 func look() {
 	words := strings.Split("a word of the heap", " ")
-	fmt.Println(len(os.Environ()), "variables")
+	for _, v := range os.Environ() {
+		name, _, _ := strings.Cut(v, "=")
+		fmt.Println("variable", name)
+	}
 	files, _ := os.ReadDir("/")
 	fmt.Println(len(files), "files")
 	if name, err := os.Hostname(); err != nil {
