@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -110,6 +111,12 @@ func (p *process) checkpoint(ctx context.Context) error {
 	if err := p.live(); err != nil {
 		return err
 	}
+	err := p.saveRunning(ctx)
+	p.noteSaved(ctx, err)
+	return err
+}
+
+func (p *process) saveRunning(ctx context.Context) error {
 	if err := p.engine.approach(ctx); err != nil {
 		return err
 	}
@@ -190,6 +197,20 @@ func (p *process) save(s *hosted) error {
 		return p.host.disk.Remove(before.Pages)
 	}
 	return nil
+}
+
+// noteSaved notes whether the tasklet could be recorded on disk. If the attempt
+// was given up, or the tasklet has ended, that is no news.
+func (p *process) noteSaved(ctx context.Context, err error) {
+	if ctx.Err() != nil || errors.Is(err, sandbox.ErrExited) || errors.Is(err, sandbox.ErrClosed) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.notSaved = ""
+	if err != nil {
+		p.notSaved = clip(err.Error(), maxText)
+	}
 }
 
 // checkpoints records all tasklets that run here from time to time.

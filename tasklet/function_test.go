@@ -94,7 +94,7 @@ var travels = tasklet.Func("travels", func(ctx context.Context, self *tasklet.Se
 	return nil
 })
 
-var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives, waits, selves, rests, receivesResting, restsOnTwo, idles}
+var functions = []tasklet.AnyFunction{count, stubborn, fails, prints, travels, sends, receives, waits, selves, rests, receivesResting, restsOnTwo, idles, grows}
 
 // functionPeers starts n connected peers that have the functions.
 func functionPeers(t testing.TB, n int) (peers []*peer) {

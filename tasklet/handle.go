@@ -50,6 +50,11 @@ type Info struct {
 	Started  time.Time `json:"started"`
 	Moves    []Hop     `json:"moves,omitempty"` // the latest 16, oldest first
 
+	// NotSaved is why the host could not record the tasklet on its disk when it
+	// last tried to. The tasklet runs. After a restart of its host it goes on from
+	// an earlier record.
+	NotSaved string `json:"not_saved,omitempty"`
+
 	// Limit is the limit that Error is about, if it is about one.
 	Limit *LimitError `json:"limit,omitempty"`
 }
@@ -120,7 +125,8 @@ func (t *Tasklet) known() (Info, bool) {
 		i := r.info()
 		i.Host = t.host.lastSeen(r).String()
 		if p != nil && (i.State == Running || i.State == Suspended) && i.Host == t.host.self {
-			i.State, i.Error = p.info().State, p.info().Error
+			here := p.info()
+			i.State, i.Error, i.Limit, i.NotSaved = here.State, here.Error, here.Limit, here.NotSaved
 		}
 		if p != nil && p.state() == Stale && i.Error == "" {
 			i.Error = p.info().Error

@@ -17,7 +17,9 @@ import (
 // the program takes it for time that passed, or did not.
 //
 // Suspending a suspended tasklet does nothing. The error wraps [ErrNoDisk] if
-// the peer that hosts it has no data folder, and [ErrExited] if it has exited.
+// the peer that hosts it has no data folder, and [ErrExited] if it has exited. After
+// an error the tasklet goes on: also when its state cannot be encoded and read
+// back, which the error says.
 func (t *Tasklet) Suspend(ctx context.Context) error {
 	if _, err := t.control(ctx, control{Suspend: true}); err != nil {
 		return fmt.Errorf("tasklet: suspend %s: %w", t.id, err)
@@ -54,6 +56,7 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 		return p.saveHosted(&s)
 	}
 	err := p.layDown(ctx, parked)
+	p.noteSaved(ctx, err)
 	if errors.Is(err, sandbox.ErrExited) || errors.Is(err, sandbox.ErrClosed) {
 		<-p.over.done()
 		return p.gone()

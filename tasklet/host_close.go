@@ -3,6 +3,7 @@ package tasklet
 import (
 	"context"
 	"sync"
+	"time"
 )
 
 // Close suspends the tasklets that are here, so that they go on when a host is
@@ -45,8 +46,32 @@ func (h *Host) suspendAll(here []*process) {
 			p.interrupt()
 			if err := p.suspend(ctx, false); err != nil && p.gone() == nil {
 				h.log.Error("a tasklet could not be suspended; it will go on from its last record", "tasklet", p.id, "error", err)
+				p.saveReason(err)
 			}
 		})
 	}
 	all.Wait()
 }
+
+// saveReason adds to the last record of a tasklet why there is no later one, for
+// who looks at it after a restart.
+func (p *process) saveReason(why error) {
+	ctx, cancel := context.WithTimeout(p.host.ctx, reasonTimeout)
+	defer cancel()
+	if p.takeTurn(ctx) != nil {
+		return
+	}
+	defer func() { <-p.turn }()
+	if p.saved == nil || p.live() != nil {
+		return
+	}
+	s := *p.saved
+	s.NotSaved = clip(why.Error(), maxText)
+	if err := p.saveHosted(&s); err != nil {
+		p.host.log.Error("the reason could not be added to the record", "tasklet", p.id, "error", err)
+	}
+}
+
+// reasonTimeout is how long Close may take to add the reason to the record of a
+// tasklet that could not be suspended.
+const reasonTimeout = 10 * time.Second

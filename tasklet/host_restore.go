@@ -193,6 +193,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	c := &s.Cont
 	p := h.newProcess(c.ID, c.work(), c.Origin, c.Started)
 	p.saved, p.source, p.moveID, p.moves, p.claim, p.key = s, s.Source, s.Move, c.Moves, c.Claim, c.Key
+	p.notSaved = s.NotSaved
 	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
 	if s.Standing != ended {
 		p.enter()

@@ -35,8 +35,9 @@ type process struct {
 	saved *hosted // what the disk has of it; of whoever has the turn
 
 	mu       sync.Mutex
-	awake    bool  // it is in its engine, and not suspended
-	trouble  error // why it could not be resumed
+	awake    bool   // it is in its engine, and not suspended
+	trouble  error  // why it could not be resumed
+	notSaved string // why its last recording failed, if it did
 	moves    []Hop
 	exit     *exit
 	left     *departure
@@ -216,6 +217,9 @@ func (p *process) info() Info {
 		i.Host = p.left.to.String()
 	case p.trouble != nil:
 		i.Error, i.Limit = publicText(p.trouble), LimitOf(p.trouble)
+	}
+	if p.exit == nil && p.left == nil {
+		i.NotSaved = p.notSaved
 	}
 	return i
 }

@@ -38,11 +38,14 @@ type hosted struct {
 	// Parked says of a suspended tasklet that it waits for being resumed, and
 	// does not go on when the host starts.
 	Parked bool
-	Move   moveID // that brought it, or brings it
-	Source string // peer that brought it, or brings it
-	Exit   *exit  // of one that ended
-	At     time.Time
-	Uptime time.Duration // at At
+	// NotSaved is why the tasklet could not be recorded again when its host was
+	// closed.
+	NotSaved string
+	Move     moveID // that brought it, or brings it
+	Source   string // peer that brought it, or brings it
+	Exit     *exit  // of one that ended
+	At       time.Time
+	Uptime   time.Duration // at At
 }
 
 // A savedOutcome is an outcome.

@@ -208,6 +208,8 @@ func (s *hosted) validate(key string) error {
 		return fmt.Errorf("standing %d, with a log of %d bytes", s.Standing, s.Length)
 	case s.Standing == ended && s.Exit == nil:
 		return errors.New("it has ended, and there is no end")
+	case len(s.NotSaved) > maxText:
+		return fmt.Errorf("an error of %d bytes", len(s.NotSaved))
 	case len(s.Pages) > 64 || s.Pages != "" && !plainName(s.Pages):
 		return fmt.Errorf("log %.70q", s.Pages)
 	case s.Standing == prepared && s.Pages == "" && c.Function == nil:

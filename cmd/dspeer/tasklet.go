@@ -17,7 +17,8 @@ func (c *cli) psCommand() *cobra.Command {
 		Use:   "ps",
 		Short: "List the tasklets that the peer started or hosts",
 		Long: `Ps lists the tasklets that the peer started, wherever they are, and those that it
-hosts. With --json it tells all that the peer knows of them, their moves and
+hosts. "Not saved" says why a tasklet that runs could not be recorded on disk: after
+a restart of its host it goes on from an earlier record. With --json it tells all that the peer knows of them, their moves and
 what these cost included.`,
 		Example: "  dspeer ps\n  dspeer ps --json",
 		Args:    cobra.NoArgs,
@@ -105,6 +106,8 @@ func stateText(t tasklet.Info) string {
 	switch {
 	case t.State != tasklet.Exited && t.Error != "":
 		return fmt.Sprintf("%s: %s%s", t.State, plain(t.Error), limitHint(t.Limit))
+	case t.State != tasklet.Exited && t.NotSaved != "":
+		return fmt.Sprintf("%s, not saved: %s", t.State, plain(t.NotSaved))
 	case t.State != tasklet.Exited:
 		return string(t.State)
 	case t.Error != "":
