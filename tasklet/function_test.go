@@ -13,6 +13,7 @@ import (
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
+	"github.com/dstackless/dstackless/tasklet/abi"
 )
 
 type counter struct {
@@ -242,7 +243,7 @@ func TestHostileFunction(t *testing.T) {
 			c.ID, c.Claim, c.Origin = o.ID, o.Claim, o.Origin
 		}},
 		"unknown function":  {"has no function", func(o *offer, _ *tasklet.Continuation) { o.Function = "unknown" }},
-		"over the limit":    {"memory", func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
+		"over the limit":    {tasklet.ErrLimit.Error(), func(o *offer, _ *tasklet.Continuation) { o.Memory = 1 << 40 }},
 		"more than offered": {"not the tasklet that was offered", func(_ *offer, c *tasklet.Continuation) { c.Function.Received = goodResting().Function.Received }},
 		"noise": {"state of function", func(o *offer, c *tasklet.Continuation) {
 			c.Function.State = []byte("noise")
@@ -261,9 +262,12 @@ func TestHostileFunction(t *testing.T) {
 				if tag == welcome || tag == ready {
 					continue
 				}
-				var f struct{ Text string }
+				var f abi.Failure
 				if tag != failure || codec.Unmarshal(body, &f) != nil || !strings.Contains(f.Text, attack.says) {
 					t.Errorf("message %d, %q; want %q", tag, f.Text, attack.says)
+				}
+				if l := f.Limit; name == "over the limit" && (l == nil || l.Name != string(tasklet.LimitMemory) || l.Peer != victim.id() || l.Asked != 1<<40) {
+					t.Errorf("the limit is %+v", l)
 				}
 				break
 			}

@@ -88,7 +88,7 @@ func TestRefusedMoves(t *testing.T) {
 		says     string
 	}{
 		{"to a peer that refuses", closed.id(), tasklet.ErrRefused, "--accept " + a.id()},
-		{"to a peer with too little memory", small.id(), tasklet.ErrRefused, "memory"},
+		{"to a peer with too little memory", small.id(), tasklet.ErrRefused, tasklet.ErrLimit.Error()},
 		{"to itself", a.id(), tasklet.ErrSelf, "already there"},
 		{"to a peer that hosts no tasklets", mute.ID().String(), p2p.ErrProtocol, "speak"},
 		{"to a peer that is gone", dead.ID().String(), p2p.ErrUnreachable, ""},
@@ -98,6 +98,10 @@ func TestRefusedMoves(t *testing.T) {
 		err := tl.Move(ctx, c.to)
 		if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
+		}
+		if l := tasklet.LimitOf(err); c.to == small.id() &&
+			(l == nil || l.Limit != tasklet.LimitMemory || l.Peer != small.id() || l.Max != 4<<20 || l.Asked < 8<<20) {
+			t.Errorf("%s: the limit is %+v", c.name, l)
 		}
 		if !a.Here(tl.ID()) {
 			t.Fatalf("%s: the tasklet is gone", c.name)
