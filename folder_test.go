@@ -1,6 +1,7 @@
 package dstackless_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -43,9 +44,8 @@ func TestOpenFolder(t *testing.T) {
 		{"readable", map[string]os.FileMode{"a": 0o755}, ""},
 		{"open to all", map[string]os.FileMode{"a": 0o777}, "a"},
 		{"open to all but sticky", map[string]os.FileMode{"a": 0o777 | os.ModeSticky}, "a"},
-		{"open to a group", map[string]os.FileMode{"a": 0o770}, "a"},
 		{"compiled code", map[string]os.FileMode{"a/compiled": 0o777}, "a/compiled"},
-		{"blocks", map[string]os.FileMode{"a/blocks": 0o775}, "a/blocks"},
+		{"blocks", map[string]os.FileMode{"a/blocks": 0o757}, "a/blocks"},
 		{"parent", map[string]os.FileMode{".": 0o777}, "."},
 		{"sticky parent", map[string]os.FileMode{".": 0o777 | os.ModeSticky}, ""},
 		{"parent behind a private one", map[string]os.FileMode{"a": 0o755, ".": 0o700}, ""},
@@ -72,6 +72,35 @@ func TestOpenFolder(t *testing.T) {
 			}
 		})
 	}
+	t.Run("open to a group", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("needs root")
+		}
+		for _, tt := range []struct {
+			name   string
+			gid    int // of the folder
+			inside int // group of a folder in it
+			ok     bool
+		}{
+			{"private", 0, 0, true},
+			{"other", 12345, 0, false},
+			{"other inside", 0, 12345, false},
+		} {
+			dir := filepath.Join(root, "group_"+strings.ReplaceAll(tt.name, " ", "_"))
+			blocks := filepath.Join(dir, "blocks")
+			make(blocks, 0o775)
+			make(dir, 0o775)
+			if err := errors.Join(os.Chown(dir, 0, tt.gid), os.Chown(blocks, 0, tt.inside)); err != nil {
+				t.Fatal(err)
+			}
+			switch err := start(dir); {
+			case tt.ok && err != nil:
+				t.Errorf("%s: %v", tt.name, err)
+			case !tt.ok && (err == nil || !strings.Contains(err.Error(), "chmod go-w '"+dir)):
+				t.Errorf("%s: %v, want one about its mode", tt.name, err)
+			}
+		}
+	})
 	t.Run("of another user", func(t *testing.T) {
 		if os.Geteuid() != 0 {
 			t.Skip("needs root")

@@ -11,7 +11,9 @@ import (
 // what is in it: who can do that can put their own code and keys there.
 //
 // The folder, and the folders in it, must belong to this user or root, and only
-// their owner may write to them. Nobody else may be able to put another folder in
+// their owner, and the owner's private group, may write to them. A private group is
+// the primary group of its owner and has no other member, as far as /etc/group and
+// /etc/passwd tell. Nobody else may be able to put another folder in
 // its place: of the folders that it is in, up to one that only this user can enter,
 // the same is true, unless they are sticky, as /tmp is. On Windows, which has none
 // of these modes, nothing is checked.

@@ -14,10 +14,12 @@ import (
 // the command that ends it; "" if they cannot.
 func exposure(info fs.FileInfo, path string) (what, todo string) {
 	quoted := "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() && stat.Uid != 0 {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	if ok && int(stat.Uid) != os.Geteuid() && stat.Uid != 0 {
 		return fmt.Sprintf("belongs to another user (%d)", stat.Uid), fmt.Sprintf("chown %d %s", os.Geteuid(), quoted)
 	}
-	if mode := info.Mode().Perm(); mode&0o022 != 0 {
+	mode := info.Mode().Perm()
+	if mode&0o002 != 0 || mode&0o020 != 0 && !(ok && isPrivateGroup(stat.Uid, stat.Gid)) {
 		return fmt.Sprintf("is open to changes by other users (mode %04o)", mode), "chmod go-w " + quoted
 	}
 	return "", ""
