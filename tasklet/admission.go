@@ -9,11 +9,11 @@ import (
 // first. An attempt of the same source that is under way is over then: the source
 // knows that it failed. So is one of a source that has given the tasklet away
 // since, as the claim of this offer proves.
-func (h *Host) admit(a *arrival) error {
+func (h *Host) admit(a *incomingMove) error {
 	if err := a.offer.ID.validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrContinuation, err)
 	}
-	if err := a.prove(); err != nil {
+	if err := a.checkOffer(); err != nil {
 		return err
 	}
 	if old := h.superseded(a.offer.ID, &a.offer.Claim); old != nil {
@@ -23,7 +23,7 @@ func (h *Host) admit(a *arrival) error {
 	}
 	for {
 		h.mu.Lock()
-		before := h.arriving[a.offer.ID]
+		before := h.incoming[a.offer.ID]
 		if before == nil || before.from != a.from && !a.offer.Claim.supersedes(&before.offer.Claim, before.from) {
 			break
 		}
@@ -35,7 +35,7 @@ func (h *Host) admit(a *arrival) error {
 			return ErrClosed
 		}
 	}
-	stale, err := h.takeUp(a)
+	stale, err := h.adoptPartial(a)
 	h.mu.Unlock()
 	if stale != nil {
 		h.dropPartial(stale)
@@ -43,16 +43,16 @@ func (h *Host) admit(a *arrival) error {
 	return err
 }
 
-// takeUp makes an attempt that is admitted the host's, with what there is of an
+// adoptPartial makes an attempt that is admitted the host's, with what there is of an
 // earlier one of the same tasklet. It returns what there is of another one that
 // has the tasklet's ID, or was brought by another peer. The lock is held.
-func (h *Host) takeUp(a *arrival) (stale *process, err error) {
+func (h *Host) adoptPartial(a *incomingMove) (stale *process, err error) {
 	o := &a.offer
 	p := h.partials[o.ID]
 	if p != nil && (p.program != o.Program || p.origin != o.Origin || p.source != a.from.String()) {
 		stale, p = p, nil
 	}
-	if err := h.admits(a, p != nil); err != nil {
+	if err := h.checkAdmission(a, p != nil); err != nil {
 		return nil, err
 	}
 	delete(h.partials, o.ID)
@@ -70,13 +70,13 @@ func (h *Host) takeUp(a *arrival) (stale *process, err error) {
 		return stale, err
 	}
 	a.process = p
-	a.enlist()
+	a.register()
 	return stale, nil
 }
 
-// admits is admit for one attempt whose offer is proved. Charged says that an
+// checkAdmission is admit for one attempt whose offer is proved. Charged says that an
 // earlier attempt is charged to its bringer. The lock is held.
-func (h *Host) admits(a *arrival, charged bool) error {
+func (h *Host) checkAdmission(a *incomingMove, charged bool) error {
 	switch {
 	case h.closed:
 		return ErrClosed
@@ -84,7 +84,7 @@ func (h *Host) admits(a *arrival, charged bool) error {
 		return fmt.Errorf("%w: %w", ErrRefused, ErrDraining)
 	case a.offer.Memory > h.opts.Limits.Memory:
 		return fmt.Errorf("%w: %w", ErrRefused, h.exceeds(LimitMemory, h.opts.Limits.Memory, 0, a.offer.Memory))
-	case h.processes[a.offer.ID] != nil && !h.processes[a.offer.ID].hasLeft() || h.arriving[a.offer.ID] != nil:
+	case h.processes[a.offer.ID] != nil && !h.processes[a.offer.ID].hasLeft() || h.incoming[a.offer.ID] != nil:
 		return fmt.Errorf("%w: tasklet %s is at peer %s already", ErrRefused, a.offer.ID, h.self)
 	}
 	if a.offer.Function != "" {
@@ -94,9 +94,9 @@ func (h *Host) admits(a *arrival, charged bool) error {
 	}
 	own := h.started[a.offer.ID] != nil
 	if charged {
-		return a.room(0, own)
+		return a.checkDiskSpace(0, own)
 	}
-	if err := a.room(a.offer.Memory, own); err != nil {
+	if err := a.checkDiskSpace(a.offer.Memory, own); err != nil {
 		return err
 	}
 	return h.afford(&a.offer, h.payers(a.offer.ID, a.offer.Origin, a.from.String()))

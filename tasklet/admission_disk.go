@@ -6,10 +6,10 @@ import (
 	"github.com/dstackless/dstackless/tasklet/diskspace"
 )
 
-// room returns an error if what an arrival brings would leave too little of the
-// disk free. A tasklet that was started here may come home all the same: what is
+// checkDiskSpace returns an error if the bytes of an incoming move would leave too
+// little of the disk free. A tasklet that was started here may come home all the same: what is
 // one's own is tried.
-func (a *arrival) room(bytes uint64, own bool) error {
+func (a *incomingMove) checkDiskSpace(bytes uint64, own bool) error {
 	if own {
 		return nil
 	}

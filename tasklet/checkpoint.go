@@ -55,7 +55,7 @@ func (g *guest) changes(ctx context.Context) (*PageList, *sandbox.Snapshot, erro
 // page is logged, under its hash, as it is copied.
 func (g *guest) logged(snap *sandbox.Snapshot) error {
 	live := int64(g.book.differ)
-	if g.pages == nil || g.pages.Records()+int64(len(g.unsaved)) > 2*live+spareRecords {
+	if g.pages == nil || g.pages.Records()+int64(len(g.unsaved)) > 2*live+spareLogRecords {
 		fresh, err := g.host.newLog(g.id)
 		if err != nil {
 			return err
@@ -70,7 +70,7 @@ func (g *guest) logged(snap *sandbox.Snapshot) error {
 		return err
 	}
 	pages, copies := slices.Sorted(maps.Keys(g.unsaved)), []byte(nil)
-	for some := range slices.Chunk(pages, listed) {
+	for some := range slices.Chunk(pages, pageListPages) {
 		copies = copies[:0]
 		for _, i := range some {
 			copies = snap.AppendPage(copies, i)
@@ -136,7 +136,7 @@ func (p *process) saveRunning(ctx context.Context) error {
 // approach adds memory to the log while the tasklet runs, until little is left.
 func (g *guest) approach(ctx context.Context) error {
 	last := uint64(1 << 63)
-	for range maxRounds {
+	for range precopyRoundsMax {
 		list, snap, err := g.changes(ctx)
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (g *guest) approach(ctx context.Context) error {
 		if err := g.logged(snap); err != nil {
 			return err
 		}
-		if n := list.bytes(); n <= enough || n > last/2 {
+		if n := list.bytes(); n <= precopyDoneBytes || n > last/2 {
 			return nil
 		} else {
 			last = n

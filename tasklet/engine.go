@@ -36,17 +36,18 @@ type engine interface {
 	proceed() error
 	goOn() error
 
-	// give does what the source of a move does up to the destination's word
-	// that it has everything; take does it at the destination.
-	give(ctx context.Context, m *move) error
-	take(a *arrival) error
+	// sendState is the source's part of a move, until the destination has said
+	// that it is prepared. receiveState is the destination's part until then.
+	sendState(ctx context.Context, m *outgoingMove) error
+	receiveState(a *incomingMove) error
 	// catchUp has the clock of a tasklet that has come, if it has one, show at
 	// least so much more than when the source read it.
 	catchUp(passed time.Duration)
-	// keep is told that an arrival did not become this peer's tasklet.
-	keep(a *arrival)
-	// given is told that the tasklet was given up, and is to be unloaded.
-	given()
+	// keepPartial is called when an incoming move fails. It keeps the pages that
+	// came, for the next attempt.
+	keepPartial(a *incomingMove)
+	// released is called when the source has committed. It is followed by unload.
+	released()
 
 	// kill ends the tasklet, unless it is empty.
 	kill(why error)

@@ -52,7 +52,7 @@ func LimitCompiler(o *Options, limits compiler.Options) { o.compiler = limits }
 func (h *Host) Arriving() (ids []ID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for id := range h.arriving {
+	for id := range h.incoming {
 		ids = append(ids, id)
 	}
 	return ids
@@ -130,7 +130,7 @@ func NewClaim(n *p2p.Node) (ID, Claim) {
 
 // PassClaim has n pass a claim on.
 func PassClaim(n *p2p.Node, id ID, c Claim, to p2p.ID) Claim {
-	next, err := (&Host{node: n}).pass(id, &c, to)
+	next, err := (&Host{node: n}).extendClaim(id, &c, to)
 	if err != nil {
 		return c
 	}
@@ -224,7 +224,7 @@ func (h *Host) SetWall(d time.Duration) {
 }
 
 // Flight is flight.
-func Flight(age, held, ago time.Duration) time.Duration { return flight(age, held, ago) }
+func Flight(age, held, ago time.Duration) time.Duration { return transitTime(age, held, ago) }
 
 // Resting returns how many functions rest here, without goroutine.
 func (h *Host) Resting() (n int) {
@@ -258,10 +258,10 @@ func (h *Host) UseSpace(space channel.Space) { h.space = space }
 const (
 	MaxDeparted      = maxDeparted
 	MaxSighted       = maxSighted
-	MaxUnconfirmedTo = maxUnconfirmedTo
-	MaxUnconfirmed   = maxUnconfirmed
+	MaxUnconfirmedTo = unconfirmedOfPeerMax
+	MaxUnconfirmed   = unconfirmedMax
 	MaxLinks         = maxLinks
-	WordTime         = wordTime
+	OutcomeRetention = outcomeRetention
 )
 
 // Commit notes that a tasklet which this peer started was given to another one,
@@ -269,13 +269,13 @@ const (
 func (h *Host) Commit(to p2p.ID, source string) (id ID, move [16]byte) {
 	claim := newClaim(h.self)
 	id = claim.id()
-	next, err := h.pass(id, claim, to)
+	next, err := h.extendClaim(id, claim, to)
 	if err != nil {
 		panic(err)
 	}
 	rand.Read(move[:])
 	o := outcome{state: committed, id: id, to: to, claim: *next, hop: Hop{From: h.self, To: to.String()}, source: source, at: h.uptime()}
-	h.note(move, o)
+	h.setOutcome(move, o)
 	if err := h.update(func(tx *journal.Tx) error { return h.saveOutcome(tx, move, o) }); err != nil {
 		panic(err)
 	}

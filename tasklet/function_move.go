@@ -62,7 +62,7 @@ func (r *routine) snapshot(_ context.Context, as standing) (*hosted, error) {
 func (r *routine) approach(context.Context) error { return nil }
 func (r *routine) sync(*hosted) error             { return nil }
 func (r *routine) catchUp(time.Duration)          {}
-func (r *routine) given()                         {}
+func (r *routine) released()                      {}
 
 func (r *routine) load(_ context.Context, s *hosted) error { return r.adopt(s.Cont.Function) }
 
@@ -81,12 +81,12 @@ func (r *routine) adopt(f *FunctionState) error {
 	return nil
 }
 
-// give sends all in one go: the continuation right behind the offer.
-func (r *routine) give(ctx context.Context, m *move) error {
+// sendState sends all in one go: the continuation right behind the offer.
+func (r *routine) sendState(ctx context.Context, m *outgoingMove) error {
 	if err := r.pause(ctx); err != nil {
 		return err
 	}
-	m.paused, m.froze = true, time.Now()
+	m.paused, m.pausedAt = true, time.Now()
 	r.withdraw(false)
 	cont, err := r.continuation()
 	if err != nil {
@@ -112,12 +112,12 @@ func (r *routine) give(ctx context.Context, m *move) error {
 		if sent != nil {
 			return sent
 		}
-		r.host.reached(step.name)
+		r.host.testStep(step.name)
 	}
 	return nil
 }
 
-func (r *routine) take(a *arrival) error {
+func (r *routine) receiveState(a *incomingMove) error {
 	c := a.conn
 	if err := c.send(tagWelcome, nil); err != nil {
 		return err
@@ -134,14 +134,14 @@ func (r *routine) take(a *arrival) error {
 	if err != nil {
 		return err
 	}
-	if err := a.agrees(cont); err != nil {
+	if err := a.checkContinuation(cont); err != nil {
 		return err
 	}
 	if err := r.adopt(cont.Function); err != nil {
 		return err
 	}
-	r.host.reached("restored")
-	if err := a.adopt(cont); err != nil {
+	r.host.testStep("restored")
+	if err := a.adoptOutline(cont); err != nil {
 		return err
 	}
 	s := &hosted{Standing: prepared, Cont: *cont, Move: a.offer.Move, Source: a.from.String()}
@@ -150,12 +150,12 @@ func (r *routine) take(a *arrival) error {
 			return err
 		}
 	}
-	a.ready()
+	a.markPrepared()
 	return c.send(tagPrepared, nil)
 }
 
-// keep keeps nothing: there is little to bring again.
-func (r *routine) keep(a *arrival) {
+// keepPartial keeps nothing: there is little to bring again.
+func (r *routine) keepPartial(a *incomingMove) {
 	r.unload()
 	r.settle()
 	if r.saved != nil && r.host.ctx.Err() == nil { // else the next start goes on asking

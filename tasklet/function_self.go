@@ -85,7 +85,7 @@ func (s *Self) Move(ctx context.Context, peer string) error {
 	if err := s.halt(); err != nil {
 		return err
 	}
-	err = h.depart(ctx, p, to, 0)
+	err = h.moveTo(ctx, p, to, 0)
 	if s.leftHalt() {
 		return ErrMoving
 	}

@@ -8,26 +8,28 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// Decide makes an end of a tasklet's waiting that has come here from a peer
-// which does not say any more whether it gave the tasklet up: with run it runs
-// here, without it is dropped. It is for an operator who knows that the other
-// peer is gone for good, or that it has the tasklet. If the other peer comes
-// back and has kept the tasklet, there are two, until the one there hears that
-// the peer which started the tasklet has confirmed the one here. That happens when
-// the one here is to be moved on, which fails as long as that peer does not answer.
+// Decide resolves a move that is stuck: the tasklet is prepared here, but its
+// source cannot be asked whether it committed the move. With run, the tasklet runs
+// here; without, it is dropped here.
+//
+// Decide is for an operator who knows that the source is gone for good, or that the
+// source kept the tasklet. If the source comes back and did keep it, two peers run
+// the tasklet. The one at the source ends when it hears that the peer which started
+// the tasklet has confirmed the one here. That happens at the next move from here,
+// which fails for as long as that peer does not answer.
 //
 // The error wraps [ErrNotFound] if no such tasklet waits here.
 func (t *Tasklet) Decide(ctx context.Context, run bool) error {
 	h := t.host
 	h.mu.Lock()
-	a := h.arriving[t.id]
+	a := h.incoming[t.id]
 	waits := a != nil && a.prepared
 	h.mu.Unlock()
 	if !waits {
 		return fmt.Errorf("tasklet: decide about %s: %w: it does not wait here for another peer's word", t.id, ErrNotFound)
 	}
 	select {
-	case a.forced <- run:
+	case a.decision <- run:
 	default: // somebody else has decided
 	}
 	select {
@@ -38,21 +40,21 @@ func (t *Tasklet) Decide(ctx context.Context, run bool) error {
 	}
 }
 
-// waiting tells of a tasklet that waits for its source's word.
+// waiting returns what is known of a tasklet that is prepared here.
 func (h *Host) waiting(id ID) (Info, bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	a := h.arriving[id]
+	a := h.incoming[id]
 	if a == nil || !a.prepared {
 		return Info{}, false
 	}
 	i := Info{
 		ID: id, Program: a.offer.Program, Args: a.offer.Args, Function: a.offer.Function, Origin: a.offer.Origin, Host: h.self,
-		State: Prepared, Started: a.since,
-		Error: fmt.Sprintf("waits since %s for peer %s to say whether it gave the tasklet up", a.since.Format(time.DateTime), a.from),
+		State: Prepared, Started: a.preparedAt,
+		Error: fmt.Sprintf("waits since %s for peer %s to say whether it gave the tasklet up", a.preparedAt.Format(time.DateTime), a.from),
 	}
-	if a.asked != nil {
-		i.Error += ": " + publicText(a.asked)
+	if a.askErr != nil {
+		i.Error += ": " + publicText(a.askErr)
 	}
 	return i, true
 }
@@ -65,18 +67,18 @@ func (h *Host) restorePrepared(p *process) func() {
 		return nil // its entry was checked
 	}
 	c := &p.saved.Cont
-	a := &arrival{
-		host: h, from: from, process: p, prepared: true, since: p.saved.At,
+	a := &incomingMove{
+		host: h, from: from, process: p, prepared: true, preparedAt: p.saved.At,
 		offer: offer{ID: c.ID, Move: p.saved.Move, Program: p.program, Origin: c.Origin, Args: p.args, Function: p.function, Shape: p.shape, Claim: c.Claim},
 	}
-	a.enlist()
+	a.register()
 	return func() {
-		defer a.leave()
-		commit, err := a.ask(nil)
+		defer a.finish()
+		commit, err := a.askSource(nil)
 		if commit {
-			err = a.run()
+			err = a.takeOver()
 		} else {
-			a.process.engine.keep(a)
+			a.process.engine.keepPartial(a)
 		}
 		if err != nil && h.ctx.Err() == nil {
 			h.log.Info("tasklet from another peer", "tasklet", p.id, "runs", commit, "reason", err)

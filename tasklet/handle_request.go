@@ -16,9 +16,9 @@ const (
 	// waitTime is how long a Wait goes on asking for a tasklet of which nobody
 	// knows any more: its host may just be started again.
 	waitTime = time.Minute
-	// reachTime is how long it may take to reach a peer that may have the
+	// reachTimeout is how long it may take to reach a peer that may have the
 	// tasklet, until others are asked.
-	reachTime = 15 * time.Second
+	reachTimeout = 15 * time.Second
 )
 
 // A pursuit is the search for the host of a tasklet, to ask it for something.
@@ -177,7 +177,7 @@ func (s *pursuit) ask(ctx context.Context, where p2p.ID) (*reply, error) {
 	p, _ := s.lookup()
 	switch {
 	case p == nil: // it is just coming
-		return nil, h.landed(ctx, s.id)
+		return nil, h.awaitIncoming(ctx, s.id)
 	case s.ref != nil && !p.key.is(&s.ref.Key):
 		return nil, errKey
 	}
@@ -198,7 +198,7 @@ func (s *pursuit) met(at p2p.ID) {
 
 // ask asks another host for something.
 func (h *Host) ask(ctx context.Context, of p2p.ID, q *control) (*reply, error) {
-	reaching, cancel := context.WithTimeout(ctx, reachTime)
+	reaching, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	c, err := h.dial(reaching, of)
 	if err != nil {

@@ -64,7 +64,7 @@ type Host struct {
 	closed       bool
 	draining     bool
 	processes    map[ID]*process // that are here, or ended here
-	arriving     map[ID]*arrival
+	incoming     map[ID]*incomingMove
 	partials     map[ID]*process               // whose transfer to here broke off
 	departed     *simplelru.LRU[ID, departure] // of at most maxDeparted
 	moves        map[moveID]outcome
@@ -85,9 +85,9 @@ type pageKey struct {
 	hash   pageHash
 }
 
-// pageCache is how many memory pages of 4 KiB of tasklets that were here are
+// cachedPagesMax is how many memory pages of 4 KiB of tasklets that were here are
 // kept for their return: 64 MiB.
-const pageCache = 16 << 10
+const cachedPagesMax = 16 << 10
 
 const (
 	// maxDeparted is how many tasklets a host tells of where they went to. Who
@@ -98,12 +98,12 @@ const (
 	maxSighted = 16 << 10
 )
 
-// maxKept is how many pages of one tasklet are put there: 16 MiB.
-const maxKept = pageCache / 4
+// cachedPagesOfOneMax is how many pages of one tasklet are put there: 16 MiB.
+const cachedPagesOfOneMax = cachedPagesMax / 4
 
-// maxSpawned is of how many programs that were spawned here it is known by their
+// knownProgramsMax is of how many programs that were spawned here it is known by their
 // bytes what their CID is, so that they are not checked and stored again.
-const maxSpawned = 1024
+const knownProgramsMax = 1024
 
 // Start makes node a host of tasklets, which use the channels of space.
 // Programs come from store, and the tasklets of others are found in table.
@@ -124,7 +124,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
 		ctx: ctx, stop: stop, functions: map[string]*definition{}, looking: make(chan struct{}, guestLookups), restAfter: restAfter, wall: time.Now,
-		processes: map[ID]*process{}, arriving: map[ID]*arrival{},
+		processes: map[ID]*process{}, incoming: map[ID]*incomingMove{},
 		partials: map[ID]*process{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, begun: time.Now(), run: newIncarnation(),
 	}
@@ -141,10 +141,10 @@ func (h *Host) open() (err error) {
 		return err
 	}
 	h.compiler = compiler.New(h.opts.compiling())
-	if h.spawned, err = lru.New[[sha256.Size]byte, cid.Cid](maxSpawned); err != nil {
+	if h.spawned, err = lru.New[[sha256.Size]byte, cid.Cid](knownProgramsMax); err != nil {
 		return err
 	}
-	if h.pages, err = lru.New[pageKey, []byte](pageCache); err != nil {
+	if h.pages, err = lru.New[pageKey, []byte](cachedPagesMax); err != nil {
 		return err
 	}
 	if h.departed, err = simplelru.NewLRU(maxDeparted, func(id ID, _ departure) { h.evicted = append(h.evicted, id) }); err != nil {
@@ -230,8 +230,8 @@ func (h *Host) enter() bool {
 	return !h.closed
 }
 
-// reached names a step of a move. Tests break links there.
-func (h *Host) reached(step string) {
+// testStep names a step of a move. Tests break links there.
+func (h *Host) testStep(step string) {
 	if f := h.steps.Load(); f != nil {
 		(*f)(step)
 	}

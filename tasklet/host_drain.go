@@ -55,7 +55,7 @@ func (h *Host) hand(ctx context.Context, p *process, peers []p2p.ID, first int) 
 	var refused []error
 	for n := range peers {
 		to := peers[(first+n)%len(peers)]
-		err := h.depart(ctx, p, to, 0)
+		err := h.moveTo(ctx, p, to, 0)
 		if err == nil || p.gone() != nil || ctx.Err() != nil {
 			return err
 		}

@@ -6,18 +6,6 @@ import (
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
-// forwardTime is how long a host tells where a tasklet went, and keeps the
-// outcome of a move or a run for those who have not asked yet.
-const forwardTime = time.Hour
-
-// wordTime is how long the outcome of a move is kept whose destination does not
-// answer any more, while this peer runs.
-const wordTime = 30 * 24 * time.Hour
-
-// partialTime is how long a peer keeps what it got of a tasklet before the
-// transfer broke off.
-const partialTime = 10 * time.Minute
-
 // sweep forgets what nobody will ask for any more.
 func (h *Host) sweep() {
 	ticker := time.NewTicker(time.Minute)
@@ -46,7 +34,7 @@ func (h *Host) forgetOld() {
 	h.mu.Lock()
 	for { // the oldest is the first
 		id, d, ok := h.departed.GetOldest()
-		if !ok || !h.older(d.at, forwardTime) {
+		if !ok || !h.older(d.at, forwardRetention) {
 			break
 		}
 		h.departed.Remove(id)
@@ -58,20 +46,20 @@ func (h *Host) forgetOld() {
 	}
 	h.evicted = nil
 	for id, o := range h.moves {
-		if o.state == committed && h.older(o.at, wordTime) {
+		if o.state == committed && h.older(o.at, outcomeRetention) {
 			delete(h.moves, id)
 			gone(tableMoves, id.String())
 		}
 	}
 	for id, p := range h.processes {
-		if p.ended(forwardTime) || p.displaced(forwardTime) {
+		if p.ended(forwardRetention) || p.displaced(forwardRetention) {
 			delete(h.processes, id)
 			h.ended.Remove(id)
 			gone(tableHosted, string(id))
 		}
 	}
 	for _, id := range h.forgotten {
-		if h.processes[id] == nil && h.arriving[id] == nil && h.partials[id] == nil {
+		if h.processes[id] == nil && h.incoming[id] == nil && h.partials[id] == nil {
 			gone(tableHosted, string(id))
 		}
 	}
@@ -82,7 +70,7 @@ func (h *Host) forgetOld() {
 		}
 	}
 	for id, p := range h.partials {
-		if h.older(p.saved.Uptime, partialTime) {
+		if h.older(p.saved.Uptime, partialRetention) {
 			delete(h.partials, id)
 			h.dropPartial(p)
 			gone(tableHosted, string(id))

@@ -20,7 +20,7 @@ func (h *Host) Find(prefix string) (*Tasklet, error) {
 	for id := range h.processes {
 		found[id] = strings.HasPrefix(string(id), prefix)
 	}
-	for id, a := range h.arriving {
+	for id, a := range h.incoming {
 		found[id] = found[id] || a.prepared && strings.HasPrefix(string(id), prefix)
 	}
 	var ids []ID
@@ -50,7 +50,7 @@ func (h *Host) List() []Info {
 			tasklets = append(tasklets, &Tasklet{id: id, host: h})
 		}
 	}
-	for id, a := range h.arriving {
+	for id, a := range h.incoming {
 		if a.prepared && h.started[id] == nil && h.processes[id] == nil {
 			tasklets = append(tasklets, &Tasklet{id: id, host: h})
 		}

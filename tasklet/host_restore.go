@@ -16,7 +16,7 @@ import (
 // output, after it exited, while the peer runs.
 const keepTime = 24 * time.Hour
 
-// restore takes over what the disk has, before the host serves anybody. It
+// restore reads the journal before the host serves anybody. It
 // returns what is to be done then. An entry that cannot be used is set aside:
 // nothing keeps the others from going on.
 func (h *Host) restore() (todo []func(), err error) {
@@ -145,7 +145,7 @@ func (h *Host) restoreMove(key string, data []byte) error {
 		return fmt.Errorf("%w: the claim of a move: %w", journal.ErrDamaged, err)
 	}
 	if s.State == committed { // the others were not committed, and never will be
-		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, claim: s.Claim, source: s.Source, at: s.At, taken: s.Taken}
+		h.moves[moveID(b)] = outcome{state: committed, id: s.ID, to: to, hop: s.Hop, claim: s.Claim, source: s.Source, at: s.At, clockReadAt: s.Taken}
 	}
 	return nil
 }

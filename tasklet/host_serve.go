@@ -27,7 +27,7 @@ func (h *Host) serve(s p2p.Stream) {
 	if err == nil {
 		switch t {
 		case tagOffer:
-			err = decode(body, func(o *offer) error { return h.arrive(c, o) })
+			err = decode(body, func(o *offer) error { return h.serveMove(c, o) })
 		case tagWatch:
 			err = decode(body, func(w *watch) error { return h.watched(c, w) })
 		case tagControl:
@@ -65,7 +65,7 @@ func (h *Host) here(q *control, from p2p.ID) (*process, *reply, error) {
 	h.mu.Lock()
 	p, r := h.processes[q.ID], h.started[q.ID]
 	d, left := h.departed.Peek(q.ID)
-	waits := h.arriving[q.ID] != nil && h.arriving[q.ID].prepared
+	waits := h.incoming[q.ID] != nil && h.incoming[q.ID].prepared
 	h.mu.Unlock()
 	switch {
 	case p == nil && waits:
@@ -170,7 +170,7 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		if o := h.moves[q.Outcome]; o.to == c.peer() {
-			return &reply{Outcome: o.state, Hop: o.hop, Claim: &o.claim, Age: since(o.taken)}, nil
+			return &reply{Outcome: o.state, Hop: o.hop, Claim: &o.claim, Age: since(o.clockReadAt)}, nil
 		}
 		return &reply{Outcome: aborted}, nil
 	case q.Confirm != moveID{}:
@@ -188,13 +188,13 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 	case q.Claim:
 		return h.claimOf(q.ID)
 	case q.Renew != nil:
-		return h.renewed(q, c.peer())
+		return h.serveRenewal(q, c.peer())
 	}
 	p, r, err := h.here(q, c.peer())
 	if p == nil {
 		return r, err
 	}
-	ctx, leave := c.attend(h.ctx) // the other end gives up by ending the stream
+	ctx, leave := c.watchClose(h.ctx) // the other end gives up by ending the stream
 	defer leave()
 	return h.act(ctx, p, q)
 }
@@ -231,7 +231,7 @@ func (h *Host) do(ctx context.Context, p *process, q *control) error {
 	if err != nil {
 		return err
 	}
-	return h.depart(ctx, p, to, 0)
+	return h.moveTo(ctx, p, to, 0)
 }
 
 // claimOf returns this peer's claim on a tasklet.

@@ -26,7 +26,7 @@ const (
 	either  = "either"  // the tasklet is at the source, or at the destination
 	nowhere = "nowhere" // it is lost
 	unheard = "unheard" // it is at the source, or lost: the destination's last word may have come
-	waiting = "waiting" // it waits at the destination for the source's word
+	waiting = "waiting" // it is prepared at the destination, which waits for the commit
 )
 
 // A fate is where the tasklet is in the end when a party is killed, and started

@@ -8,7 +8,7 @@ import (
 )
 
 // undo makes the tasklet go on here.
-func (m *move) undo() error {
+func (m *outgoingMove) undo() error {
 	if !m.paused {
 		return nil
 	}
@@ -17,35 +17,35 @@ func (m *move) undo() error {
 
 // commit gives the tasklet up. If that could not be recorded, it is not given
 // up, and the move is to be undone.
-func (m *move) commit() (given bool, err error) {
+func (m *outgoingMove) commit() (given bool, err error) {
 	h, p := m.host, m.process
-	m.hop.Frozen, m.hop.Sent = time.Since(m.froze), m.conn.sent
-	if err := h.mayCommit(p, m.to); err != nil {
+	m.hop.Frozen, m.hop.Sent = time.Since(m.pausedAt), m.conn.sent
+	if err := h.checkOutcomes(p, m.to); err != nil {
 		return false, err
 	}
-	claim, err := h.pass(p.id, &p.claim, m.to)
+	claim, err := h.extendClaim(p.id, &p.claim, m.to)
 	if err != nil {
 		return false, err
 	}
-	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, claim: *claim, source: p.source, at: h.uptime(), taken: m.taken}
+	o := outcome{state: committed, id: p.id, to: m.to, hop: m.hop, claim: *claim, source: p.source, at: h.uptime(), clockReadAt: m.clockReadAt}
 	d := departure{to: m.to, hop: m.hop, at: o.at}
 	if err := h.saveCommit(m, o, d); err != nil {
 		return false, err
 	}
-	h.note(m.id, o)
+	h.setOutcome(m.id, o)
 	if own := h.startedHere(p.id); own != nil {
 		own.transferred(claim.seq())
 	}
-	h.reached("commit")
+	h.testStep("commit")
 	m.conn.within(stepTimeout)
-	err = m.conn.send(tagCommit, &commit{m.hop, o.claim, since(m.taken), since(m.heard)})
+	err = m.conn.send(tagCommit, &commit{m.hop, o.claim, since(m.clockReadAt), since(m.preparedAt)})
 	if err == nil {
 		_, err = m.conn.expect(tagRunning, 0)
 	}
-	m.hop.Frozen = time.Since(m.froze)
+	m.hop.Frozen = time.Since(m.pausedAt)
 	m.hop.Sent = m.conn.sent
 	if err != nil {
-		h.reached("confirm")
+		h.testStep("confirm")
 		err = h.confirm(m)
 	}
 	d.hop = m.hop
@@ -59,18 +59,18 @@ func (m *move) commit() (given bool, err error) {
 	}
 	h.mu.Unlock()
 	p.leave()
-	p.engine.given()
+	p.engine.released()
 	p.engine.unload()
 	if err == nil {
 		h.confirmed(m.id)
 	}
-	h.reached("forward")
+	h.testStep("forward")
 	h.log.Info("tasklet moved away", "tasklet", p.id, "to", m.to, "bytes", m.hop.Bytes, "new", m.hop.New, "frozen", m.hop.Frozen)
 	return true, err
 }
 
 // saveCommit notes on disk that the tasklet is given up.
-func (h *Host) saveCommit(m *move, o outcome, d departure) error {
+func (h *Host) saveCommit(m *outgoingMove, o outcome, d departure) error {
 	id := string(m.process.id)
 	err := h.update(func(tx *journal.Tx) error {
 		return errors.Join(

@@ -9,8 +9,8 @@ import (
 	"github.com/dstackless/dstackless/tasklet/program"
 )
 
-// take gets the program, and its memory.
-func (g *guest) take(a *arrival) error {
+// receiveState gets the program, and its memory.
+func (g *guest) receiveState(a *incomingMove) error {
 	h, c := a.host, a.conn
 	if err := c.send(tagWelcome, nil); err != nil {
 		return err
@@ -21,10 +21,10 @@ func (g *guest) take(a *arrival) error {
 		return err
 	}
 	defer prog.Release()
-	if err := a.open(prog); err != nil {
+	if err := a.openEngine(prog); err != nil {
 		return err
 	}
-	if err := c.sendBytes(tagReady, a.asks()); err != nil {
+	if err := c.sendBytes(tagReady, a.hashesWanted()); err != nil {
 		return err
 	}
 	defer a.unpacker.close()
@@ -43,26 +43,26 @@ func (g *guest) take(a *arrival) error {
 			if err := list.validate(h.opts.Limits.Memory); err != nil {
 				return err
 			}
-			if err := a.receive(&list); err != nil {
+			if err := a.receivePages(&list); err != nil {
 				return err
 			}
-			if err := a.store(len(list.Index) < listed); err != nil {
+			if err := a.syncPages(len(list.Index) < pageListPages); err != nil {
 				return err
 			}
-			h.reached("received")
+			h.testStep("received")
 		case t == tagFrozen:
 			cont, err := decodeContinuation(body, h.opts.Limits.Memory)
 			if err != nil {
 				return err
 			}
-			if err := a.restore(cont); err != nil {
+			if err := a.adoptProgram(cont); err != nil {
 				return err
 			}
-			h.reached("restored")
-			if err := a.save(cont); err != nil {
+			h.testStep("restored")
+			if err := a.savePrepared(cont); err != nil {
 				return err
 			}
-			a.ready()
+			a.markPrepared()
 			return c.send(tagPrepared, nil)
 		default:
 			return fmt.Errorf("tasklet: message %d in a move: %w", t, codec.ErrMalformed)
@@ -70,42 +70,43 @@ func (g *guest) take(a *arrival) error {
 	}
 }
 
-// ready notes that all is here but the source's word.
-func (a *arrival) ready() {
+// markPrepared notes that the whole tasklet is here. Only the commit is missing.
+func (a *incomingMove) markPrepared() {
 	a.host.mu.Lock()
 	defer a.host.mu.Unlock()
-	a.prepared, a.since = true, time.Now()
+	a.prepared, a.preparedAt = true, time.Now()
 }
 
-// store brings pages to disk that have come, if they are many, so that few are
+// syncPages brings pages to disk that have come, if they are many, so that few are
 // left for the time when the tasklet stands still.
-func (a *arrival) store(roundEnds bool) error {
-	log := a.guest().pages
+func (a *incomingMove) syncPages(roundEnds bool) error {
+	log := a.program().pages
 	if log == nil {
 		return nil
 	}
-	fresh := log.Records() - a.stored
-	if fresh < stored/4 || fresh < stored && !roundEnds {
+	fresh := log.Records() - a.syncedRecords
+	if fresh < syncPagesCount/4 || fresh < syncPagesCount && !roundEnds {
 		return nil
 	}
 	_, err := log.Sync()
-	a.stored = log.Records()
+	a.syncedRecords = log.Records()
 	return err
 }
 
-// asks returns what is asked of the source: one byte, if some of the memory may be
+// hashesWanted returns what is asked of the source: one byte, if some of the memory may be
 // here, so that it is worth while to be told by hashes what it is. That is so if
 // an earlier attempt brought some, or the cache has as much as half of it.
-func (a *arrival) asks() []byte {
-	if a.guest().book.differ > 0 || a.offer.Memory/2 < uint64(a.host.pages.Len())*pageSize {
+func (a *incomingMove) hashesWanted() []byte {
+	if a.program().book.differ > 0 || a.offer.Memory/2 < uint64(a.host.pages.Len())*pageSize {
 		return []byte{1}
 	}
 	return nil
 }
 
-// receive takes over a list of pages.
-func (a *arrival) receive(list *PageList) error {
-	p := a.guest()
+// receivePages handles one list of pages: it finds those that are here already, and
+// reads the others.
+func (a *incomingMove) receivePages(list *PageList) error {
+	p := a.program()
 	if err := p.inst.Grow(uint32(list.Size / program.PageSize)); err != nil {
 		return fmt.Errorf("%w: %w", ErrContinuation, err)
 	}
@@ -113,7 +114,7 @@ func (a *arrival) receive(list *PageList) error {
 	if uint64(len(memory)) != list.Size {
 		return fmt.Errorf("%w: its memory is smaller than the program's own", ErrContinuation)
 	}
-	if err := a.bound(list); err != nil {
+	if err := a.limitPages(list); err != nil {
 		return err
 	}
 	p.book.resize(list.Size)
@@ -122,31 +123,28 @@ func (a *arrival) receive(list *PageList) error {
 			return fmt.Errorf("%w: a first list without hashes, which were asked for", ErrContinuation)
 		}
 		a.listed = true
-		return a.fill(memory, list)
+		return a.receiveMissing(memory, list)
 	}
-	missing, err := a.miss(memory, list)
+	missing, err := a.requestMissing(memory, list)
 	if err != nil {
 		return err
 	}
-	return a.fill(memory, missing)
+	return a.receiveMissing(memory, missing)
 }
 
-// spareRecords is how many records a log may have beside two for each page.
-const spareRecords = 1024
-
-// bound keeps what the pages of a list add within bounds: the source sends no page
+// limitPages keeps what the pages of a list add within bounds: the source sends no page
 // more often than a move has rounds, and a log in which most is out of date is
 // replaced.
-func (a *arrival) bound(list *PageList) error {
-	p, pages := a.guest(), int64(list.Size/pageSize)
-	a.pages += int64(len(list.Index))
-	if most := (maxRounds + 2) * pages; a.pages > most {
-		return a.host.exceeds(LimitPages, uint64(most), uint64(a.pages)-uint64(len(list.Index)), uint64(len(list.Index)))
+func (a *incomingMove) limitPages(list *PageList) error {
+	p, pages := a.program(), int64(list.Size/pageSize)
+	a.listedPages += int64(len(list.Index))
+	if most := (precopyRoundsMax + 2) * pages; a.listedPages > most {
+		return a.host.exceeds(LimitPages, uint64(most), uint64(a.listedPages)-uint64(len(list.Index)), uint64(len(list.Index)))
 	}
 	if p.pages == nil {
 		return nil
 	}
-	if p.pages.Records()+int64(len(list.Index)) > 2*pages+spareRecords {
+	if p.pages.Records()+int64(len(list.Index)) > 2*pages+spareLogRecords {
 		if err := a.replaceLog(); err != nil {
 			return err
 		}
@@ -155,14 +153,14 @@ func (a *arrival) bound(list *PageList) error {
 }
 
 // replaceLog makes a new log of what has come, in place of the one that there is.
-func (a *arrival) replaceLog() error {
-	p, memory := a.guest(), a.guest().inst.Memory()
+func (a *incomingMove) replaceLog() error {
+	p, memory := a.program(), a.program().inst.Memory()
 	fresh, err := a.host.newLog(p.id)
 	if err != nil {
 		return err
 	}
 	p.closePages()
-	p.pages, a.stored = fresh, 0
+	p.pages, a.syncedRecords = fresh, 0
 	all := p.book.all()
 	p.book.name(all, pagesOf(memory))
 	for _, i := range all {
@@ -170,17 +168,17 @@ func (a *arrival) replaceLog() error {
 			return err
 		}
 	}
-	s := a.partial()
+	s := a.partialEntry()
 	s.Pages = fresh.Name()
 	return p.save(s)
 }
 
-// miss tells the source which pages of a list are missing: those that are neither
+// requestMissing tells the source which pages of a list are missing: those that are neither
 // here from an earlier attempt nor in the cache. It returns a list of them.
-func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
-	p := a.guest()
+func (a *incomingMove) requestMissing(memory []byte, list *PageList) (*PageList, error) {
+	p := a.program()
 	if !a.listed {
-		if err := a.reset(memory, list); err != nil {
+		if err := a.resetUnlisted(memory, list); err != nil {
 			return nil, err
 		}
 	}
@@ -194,7 +192,7 @@ func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
 			continue
 		}
 		if page, ok := a.host.pages.Get(p.cached(hash)); ok {
-			if err := a.place(memory, i, hash, page); err != nil {
+			if err := a.placePage(memory, i, hash, page); err != nil {
 				return nil, err
 			}
 			continue
@@ -205,16 +203,16 @@ func (a *arrival) miss(memory []byte, list *PageList) (*PageList, error) {
 	return missing, a.conn.sendBytes(tagNeed, need)
 }
 
-// fill takes in the pages of a list, which follow. They need not be what their
+// receiveMissing takes in the pages of a list, which follow. They need not be what their
 // hashes say, if the list had some: a page may have changed since, and then comes
 // again. The memory of small tasklets is kept in the cache, too, under the hashes
 // that are found here: nobody puts a page there under the name of another.
-func (a *arrival) fill(memory []byte, list *PageList) error {
-	if err := a.room(list.bytes(), len(a.process.accounts) == 0); err != nil {
+func (a *incomingMove) receiveMissing(memory []byte, list *PageList) error {
+	if err := a.checkDiskSpace(list.bytes(), len(a.process.accounts) == 0); err != nil {
 		return err
 	}
-	book, keeps := &a.guest().book, list.Size <= maxKept*pageSize
-	for some := range slices.Chunk(list.Index, batch) {
+	book, keeps := &a.program().book, list.Size <= cachedPagesOfOneMax*pageSize
+	for some := range slices.Chunk(list.Index, messagePages) {
 		var into []byte
 		if first := some[0]; some[len(some)-1]-first == uint32(len(some)-1) { // they lie side by side
 			into = memory[int(first)*pageSize:][:len(some)*pageSize]
@@ -231,9 +229,9 @@ func (a *arrival) fill(memory []byte, list *PageList) error {
 			page := pages[n*pageSize:][:pageSize]
 			if keeps {
 				hash = hashOf(page)
-				a.host.pages.Add(a.guest().cached(hash), slices.Clone(page))
+				a.host.pages.Add(a.program().cached(hash), slices.Clone(page))
 			}
-			if err := a.place(memory, i, hash, page); err != nil {
+			if err := a.placePage(memory, i, hash, page); err != nil {
 				return err
 			}
 		}
@@ -241,23 +239,23 @@ func (a *arrival) fill(memory []byte, list *PageList) error {
 	return nil
 }
 
-// reset makes the pages that an earlier attempt brought, and that the first list
+// resetUnlisted makes the pages that an earlier attempt brought, and that the first list
 // does not have, those of the program's own memory.
-func (a *arrival) reset(memory []byte, list *PageList) error {
+func (a *incomingMove) resetUnlisted(memory []byte, list *PageList) error {
 	a.listed = true
-	p := a.guest()
-	for _, i := range without(p.book.all(), list.Index) {
-		if err := a.place(memory, i, pageHash{}, original(p.book.image, int(i))); err != nil {
+	p := a.program()
+	for _, i := range exceptPages(p.book.all(), list.Index) {
+		if err := a.placePage(memory, i, pageHash{}, original(p.book.image, int(i))); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// place puts a page where it belongs, unless it is there. Its hash is zero if it
+// placePage puts a page where it belongs, unless it is there. Its hash is zero if it
 // is not known.
-func (a *arrival) place(memory []byte, i uint32, hash pageHash, page []byte) error {
-	p := a.guest()
+func (a *incomingMove) placePage(memory []byte, i uint32, hash pageHash, page []byte) error {
+	p := a.program()
 	if hash == (pageHash{}) && p.pages != nil {
 		hash = hashOf(page)
 	}

@@ -15,37 +15,24 @@ import (
 // or the destination has confirmed that it knows of the commit. The outcome of a
 // move of which nothing is known is that it was aborted.
 
-const (
-	// maxUnconfirmed is how many moves may be without confirmation, in all.
-	maxUnconfirmed = 8 << 10
-	// maxUnconfirmedTo is how many of them may be to one destination, or of
-	// tasklets that one peer brought.
-	maxUnconfirmedTo = 1 << 10
-	// confirmsAtOnce is how many destinations are asked at a time.
-	confirmsAtOnce = 4
-	// confirmPause is the time until a destination that has not confirmed a move
-	// is asked again. It doubles up to maxConfirmPause.
-	confirmPause, maxConfirmPause = time.Minute, 6 * time.Hour
-)
-
-// note notes what becomes of a move.
-func (h *Host) note(id moveID, o outcome) {
+// setOutcome notes what becomes of a move.
+func (h *Host) setOutcome(id moveID, o outcome) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.moves[id] = o
 }
 
-// unnote forgets a move that was aborted and had not been committed.
-func (h *Host) unnote(id moveID) {
+// dropOutcome forgets a move that was aborted and had not been committed.
+func (h *Host) dropOutcome(id moveID) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.moves, id)
 }
 
-// mayCommit reports whether there is room for one more outcome. The outcome of a
+// checkOutcomes reports whether there is room for one more outcome. The outcome of a
 // move that is not confirmed cannot be forgotten: its destination would hear that
 // the move was aborted.
-func (h *Host) mayCommit(p *process, to p2p.ID) error {
+func (h *Host) checkOutcomes(p *process, to p2p.ID) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	all, there, theirs := 0, 0, 0
@@ -62,11 +49,11 @@ func (h *Host) mayCommit(p *process, to p2p.ID) error {
 		}
 	}
 	switch {
-	case there >= maxUnconfirmedTo:
+	case there >= unconfirmedOfPeerMax:
 		return fmt.Errorf("%w: %d moves to peer %s, which has not confirmed that it has the tasklets; connect it, so that it can", ErrLimit, there, to)
-	case theirs >= maxUnconfirmedTo:
+	case theirs >= unconfirmedOfPeerMax:
 		return fmt.Errorf("%w: %d moves of tasklets that peer %s brought have not been confirmed by their destinations", ErrLimit, theirs, p.source)
-	case all >= maxUnconfirmed:
+	case all >= unconfirmedMax:
 		return fmt.Errorf("%w: %d moves have not been confirmed by their destinations", ErrLimit, all)
 	}
 	return nil
@@ -74,7 +61,7 @@ func (h *Host) mayCommit(p *process, to p2p.ID) error {
 
 // confirmed forgets the outcome of a move whose destination knows of the commit.
 func (h *Host) confirmed(id moveID) {
-	h.unnote(id)
+	h.dropOutcome(id)
 	err := h.update(func(tx *journal.Tx) error { return tx.Delete(tableMoves, id.String()) })
 	if err != nil {
 		h.log.Warn("the outcome of a move could not be removed from the records", "error", err)
@@ -82,10 +69,10 @@ func (h *Host) confirmed(id moveID) {
 }
 
 // confirm asks the destination, after the link broke, whether the tasklet runs.
-func (h *Host) confirm(m *move) error {
+func (h *Host) confirm(m *outgoingMove) error {
 	ctx, cancel := context.WithTimeout(h.ctx, confirmTimeout)
 	defer cancel()
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	for wait := askDestPause; ; wait = min(2*wait, askDestPauseMax) {
 		_, err := h.ask(ctx, m.to, &control{ID: m.process.id, Confirm: m.id})
 		if err == nil {
 			return nil
@@ -108,7 +95,7 @@ type backoff struct {
 // whether they know of it, until the host is closed.
 func (h *Host) confirmations() {
 	backoffs := map[p2p.ID]backoff{} // of destinations that have something to confirm
-	ticker := time.NewTicker(confirmPause)
+	ticker := time.NewTicker(confirmInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -137,7 +124,7 @@ func (h *Host) confirmOpen(backoffs map[p2p.ID]backoff) {
 	var (
 		mu     sync.Mutex
 		asking sync.WaitGroup
-		slots  = make(chan struct{}, confirmsAtOnce)
+		slots  = make(chan struct{}, confirmPeersMax)
 	)
 	for _, to := range due {
 		select {
@@ -149,7 +136,7 @@ func (h *Host) confirmOpen(backoffs map[p2p.ID]backoff) {
 			all := h.confirmWith(to, open[to])
 			mu.Lock()
 			defer mu.Unlock()
-			pause := min(max(2*backoffs[to].pause, confirmPause), maxConfirmPause)
+			pause := min(max(2*backoffs[to].pause, confirmInterval), confirmIntervalMax)
 			backoffs[to] = backoff{pause, h.uptime() + pause}
 			if all {
 				delete(backoffs, to)

@@ -35,14 +35,14 @@ func TestCommitIsRemembered(t *testing.T) {
 	source := startAt(t, dir, tcp)
 	dest := rawNode(t, source)
 	_, move := source.Commit(dest.ID(), "")
-	source.Run(tasklet.WordTime / 2)
+	source.Run(tasklet.OutcomeRetention / 2)
 	source.close()
 	source = startAt(t, dir, tcp)
 	must[p2p.ID](t)(dest.Connect(t.Context(), source.node.Addrs()[0]))
 	if got := outcome(t, dest, source, move); got != committed {
 		t.Errorf("outcome %d after half the time", got)
 	}
-	source.Run(tasklet.WordTime/2 + time.Hour)
+	source.Run(tasklet.OutcomeRetention/2 + time.Hour)
 	if got := outcome(t, dest, source, move); got == committed {
 		t.Error("it is kept for ever")
 	}

@@ -8,12 +8,12 @@ import (
 	"github.com/dstackless/dstackless/tasklet/program"
 )
 
-// keep keeps what came of a tasklet whose transfer broke off or was aborted, so
+// keepPartial keeps what came of a tasklet whose transfer broke off or was aborted, so
 // that the next attempt need not bring it again: on disk, if there is one, or
 // else in memory.
-func (p *guest) keep(a *arrival) {
+func (p *guest) keepPartial(a *incomingMove) {
 	h := a.host
-	s := a.partial()
+	s := a.partialEntry()
 	closing := h.ctx.Err() != nil
 	switch {
 	case closing && p.saved != nil && p.saved.Standing == prepared:
@@ -43,8 +43,8 @@ func (p *guest) keep(a *arrival) {
 	h.mu.Unlock()
 }
 
-// partial describes what came of the tasklet until now.
-func (a *arrival) partial() *hosted {
+// partialEntry describes what came of the tasklet until now.
+func (a *incomingMove) partialEntry() *hosted {
 	return &hosted{
 		Standing: partial, Move: a.offer.Move, Source: a.from.String(), At: time.Now(), Uptime: a.host.uptime(),
 		Cont: Continuation{Version: Version, ID: a.offer.ID, Program: a.offer.Program, Origin: a.offer.Origin, Claim: a.offer.Claim},
@@ -64,13 +64,13 @@ func (h *Host) dropPartial(p *process) {
 	}
 }
 
-// open gives the process of an arrival a sandbox, in which is what an earlier
-// attempt brought, and a log.
-func (a *arrival) open(prog *compiler.Program) (err error) {
-	h, p := a.host, a.guest()
+// openEngine makes the sandbox and the log of an incoming move. In the sandbox is
+// what an earlier attempt brought.
+func (a *incomingMove) openEngine(prog *compiler.Program) (err error) {
+	h, p := a.host, a.program()
 	p.args = a.offer.Args
 	if p.inst != nil && p.inst.Memory() != nil {
-		return p.again(prog)
+		return p.reuseMemory(prog)
 	}
 	if err := p.instantiate(prog); err != nil {
 		return err
@@ -79,7 +79,7 @@ func (a *arrival) open(prog *compiler.Program) (err error) {
 		return nil
 	}
 	if p.saved != nil && p.saved.Pages != "" {
-		err := a.replay()
+		err := a.replayLog()
 		if err == nil {
 			return nil
 		}
@@ -93,13 +93,13 @@ func (a *arrival) open(prog *compiler.Program) (err error) {
 		return err
 	}
 	// If this peer is killed, what came until then is found again.
-	s := a.partial()
+	s := a.partialEntry()
 	s.Pages = p.pages.Name()
 	return p.saveHosted(s)
 }
 
-// again makes the memory of an earlier attempt that of this one.
-func (p *guest) again(prog *compiler.Program) error {
+// reuseMemory makes the memory of an earlier attempt that of this one.
+func (p *guest) reuseMemory(prog *compiler.Program) error {
 	old, code, book := p.inst, p.code, p.book
 	defer code.Release()
 	defer old.Close()
@@ -119,9 +119,9 @@ func (p *guest) again(prog *compiler.Program) error {
 	return nil
 }
 
-// replay fills the sandbox with what a log has.
-func (a *arrival) replay() (err error) {
-	h, p := a.host, a.guest()
+// replayLog fills the sandbox with what a log has.
+func (a *incomingMove) replayLog() (err error) {
+	h, p := a.host, a.program()
 	limit := uint32(min(h.opts.Limits.Memory, 1<<32-1) / pageSize)
 	p.pages, err = h.disk.Open(p.saved.Pages, -1, limit, func(i uint32, hash pageHash, page []byte) error {
 		if end := (uint64(i) + 1) * pageSize; end > uint64(len(p.inst.Memory())) {

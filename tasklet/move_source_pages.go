@@ -11,8 +11,8 @@ import (
 	"github.com/dstackless/dstackless/codec"
 )
 
-// give sends memory in rounds, and the rest when the program has stopped.
-func (g *guest) give(ctx context.Context, m *move) error {
+// sendState sends memory in rounds, and the rest when the program has stopped.
+func (g *guest) sendState(ctx context.Context, m *outgoingMove) error {
 	h, c := m.host, m.conn
 	c.within(stepTimeout)
 	var size uint64
@@ -25,44 +25,44 @@ func (g *guest) give(ctx context.Context, m *move) error {
 	if _, err := c.expect(tagWelcome, 0); err != nil {
 		return err
 	}
-	h.reached("offer")
+	h.testStep("offer")
 	c.within(fetchTimeout + stepTimeout)
 	asks, err := c.expect(tagReady, 1)
 	if err != nil {
 		return err
 	}
-	h.reached("prefetch")
+	h.testStep("prefetch")
 	if err := g.precopy(ctx, m, len(asks) > 0); err != nil {
 		return err
 	}
-	h.reached("freeze")
-	return g.freeze(ctx, m)
+	h.testStep("freeze")
+	return g.sendFrozen(ctx, m)
 }
 
 // precopy sends memory while the tasklet runs, until little is new or it does
 // not get less. The destination may have asked what the pages are.
-func (g *guest) precopy(ctx context.Context, m *move, asked bool) error {
+func (g *guest) precopy(ctx context.Context, m *outgoingMove, asked bool) error {
 	last, stalls := uint64(1<<63), 0
-	for round := range maxRounds {
+	for round := range precopyRoundsMax {
 		before := m.hop.New
 		var err error
 		switch {
 		case round > 0:
-			err = g.flow(ctx, m, nil)
+			err = g.sendChanges(ctx, m, nil)
 		case asked:
-			err = g.compare(ctx, m)
+			err = g.sendMissing(ctx, m)
 		default:
-			err = g.flow(ctx, m, g.book.all())
+			err = g.sendChanges(ctx, m, g.book.all())
 		}
 		if err != nil {
 			return err
 		}
-		m.host.reached("pages")
+		m.host.testStep("pages")
 		sent := m.hop.New - before
 		if sent > last/10*9 {
 			stalls++
 		}
-		if sent <= enough || stalls == maxStalls {
+		if sent <= precopyDoneBytes || stalls == stalledRoundsMax {
 			return nil
 		}
 		last = min(last, sent)
@@ -70,9 +70,9 @@ func (g *guest) precopy(ctx context.Context, m *move, asked bool) error {
 	return nil
 }
 
-// compare sends what the destination does not have, after it was told what there
+// sendMissing sends what the destination does not have, after it was told what there
 // is.
-func (g *guest) compare(ctx context.Context, m *move) error {
+func (g *guest) sendMissing(ctx context.Context, m *outgoingMove) error {
 	_, snap, err := g.changes(ctx)
 	if err != nil {
 		return err
@@ -98,14 +98,14 @@ func (g *guest) compare(ctx context.Context, m *move) error {
 	return m.sendPages(missing, snap)
 }
 
-// flow sends what changed while it is being found, and at last what is left of
+// sendChanges sends what changed while it is being found, and at last what is left of
 // other pages.
-func (g *guest) flow(ctx context.Context, m *move, others []uint32) error {
+func (g *guest) sendChanges(ctx context.Context, m *outgoingMove, others []uint32) error {
 	snap, err := g.inst.Snapshot()
 	if err != nil {
 		return err
 	}
-	lists := make(chan *PageList, ahead)
+	lists := make(chan *PageList, queuedListsMax)
 	both, ctx := errgroup.WithContext(ctx)
 	both.Go(func() error {
 		defer close(lists)
@@ -128,7 +128,7 @@ func (g *guest) flow(ctx context.Context, m *move, others []uint32) error {
 			return err
 		}
 		slices.Sort(told)
-		for some := range slices.Chunk(without(others, told), listed) {
+		for some := range slices.Chunk(exceptPages(others, told), pageListPages) {
 			if err := tell(&PageList{Size: g.book.size, Index: some}); err != nil {
 				return err
 			}
@@ -150,8 +150,8 @@ func (g *guest) flow(ctx context.Context, m *move, others []uint32) error {
 	return both.Wait()
 }
 
-// without returns all but some, both of which are in order.
-func without(all, some []uint32) (left []uint32) {
+// exceptPages returns all but some, both of which are in order.
+func exceptPages(all, some []uint32) (left []uint32) {
 	for _, i := range all {
 		for len(some) > 0 && some[0] < i {
 			some = some[1:]
@@ -163,10 +163,10 @@ func without(all, some []uint32) (left []uint32) {
 	return left
 }
 
-// freeze stops the tasklet and sends what is left.
-func (g *guest) freeze(ctx context.Context, m *move) error {
+// sendFrozen stops the tasklet and sends what is left.
+func (g *guest) sendFrozen(ctx context.Context, m *outgoingMove) error {
 	h, c := m.host, m.conn
-	m.froze = time.Now()
+	m.pausedAt = time.Now()
 	if err := g.pause(ctx); err != nil {
 		return err
 	}
@@ -176,8 +176,8 @@ func (g *guest) freeze(ctx context.Context, m *move) error {
 	if err != nil {
 		return err
 	}
-	cont.Memory, cont.Mover = *list, m.mover
-	m.taken, cont.State.Wall = time.Now().Add(-g.inst.Age(&cont.State)), 0
+	cont.Memory, cont.Mover = *list, m.call
+	m.clockReadAt, cont.State.Wall = time.Now().Add(-g.inst.Age(&cont.State)), 0
 	m.hop.From, m.hop.To = h.self, m.to.String()
 	m.hop.Bytes = uint64(g.book.differ) * pageSize
 	c.within(stepTimeout)
@@ -187,23 +187,23 @@ func (g *guest) freeze(ctx context.Context, m *move) error {
 	if err := m.sendPages(list.Index, snap); err != nil {
 		return err
 	}
-	h.reached("prepare")
+	h.testStep("prepare")
 	c.within(stepTimeout)
 	if _, err = c.expect(tagPrepared, 0); err != nil {
 		return err
 	}
-	m.heard = time.Now()
-	h.reached("prepared")
+	m.preparedAt = time.Now()
+	h.testStep("prepared")
 	return nil
 }
 
-// given puts pages of a memory that leaves in the cache, for its return, if it is
+// released puts pages of a memory that leaves in the cache, for its return, if it is
 // so small that they would be asked for. Then the memory is freed, in the
 // background: of 1 GiB that takes a tenth of a second.
-func (g *guest) given() {
-	if snap, err := g.inst.Snapshot(); err == nil && g.book.size < 2*pageCache*pageSize {
+func (g *guest) released() {
+	if snap, err := g.inst.Snapshot(); err == nil && g.book.size < 2*cachedPagesMax*pageSize {
 		pages := g.book.all()
-		pages = pages[:min(len(pages), maxKept)]
+		pages = pages[:min(len(pages), cachedPagesOfOneMax)]
 		g.book.name(pages, snap.AppendPage)
 		for _, i := range pages {
 			if key := g.cached(g.book.hashes[i]); !g.host.pages.Contains(key) {

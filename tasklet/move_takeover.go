@@ -10,25 +10,25 @@ import (
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
-// save brings all of the tasklet to the disk.
-func (a *arrival) save(c *Continuation) error {
+// savePrepared brings all of the tasklet to the disk.
+func (a *incomingMove) savePrepared(c *Continuation) error {
 	if a.host.disk == nil {
 		return nil
 	}
 	cont := *c
 	cont.Memory = PageList{Size: c.Memory.Size}
 	return a.process.save(&hosted{
-		Standing: prepared, Cont: cont, Pages: a.guest().pages.Name(), Move: a.offer.Move, Source: a.from.String(),
+		Standing: prepared, Cont: cont, Pages: a.program().pages.Name(), Move: a.offer.Move, Source: a.from.String(),
 	})
 }
 
-// await waits for the source's decision, and asks for it if the link breaks.
-func (a *arrival) await() (run bool, err error) {
+// awaitCommit waits for the source's decision, and asks for it if the link breaks.
+func (a *incomingMove) awaitCommit() (run bool, err error) {
 	a.conn.within(stepTimeout)
 	var c commit
 	if err = a.conn.receive(tagCommit, &c); err == nil {
-		a.taken = time.Now().Add(-flight(c.Age, c.Held, time.Since(a.since)))
-		if err = a.takeOver(c.Hop, &c.Claim); err != nil {
+		a.clockReadAt = time.Now().Add(-transitTime(c.Age, c.Held, time.Since(a.preparedAt)))
+		if err = a.acceptCommit(c.Hop, &c.Claim); err != nil {
 			a.conn.fail(err)
 		}
 		return err == nil, err
@@ -41,14 +41,14 @@ func (a *arrival) await() (run bool, err error) {
 		a.conn.fail(err)
 		return false, err
 	}
-	return a.ask(err)
+	return a.askSource(err)
 }
 
-// ask asks the source for its decision until there is one, or the operator
+// askSource asks the source for its decision until there is one, or the operator
 // takes it.
-func (a *arrival) ask(err error) (commit bool, _ error) {
+func (a *incomingMove) askSource(err error) (commit bool, _ error) {
 	h := a.host
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, 5*time.Second) {
+	for wait := askSourcePause; ; wait = min(2*wait, askSourcePauseMax) {
 		ctx, cancel := context.WithTimeout(a.ctx, stepTimeout)
 		reply, askErr := h.ask(ctx, a.from, &control{ID: a.offer.ID, Outcome: a.offer.Move})
 		cancel()
@@ -59,39 +59,39 @@ func (a *arrival) ask(err error) (commit bool, _ error) {
 			if reply.Claim == nil {
 				return false, fmt.Errorf("%w: no claim", ErrContinuation)
 			}
-			a.taken = time.Now().Add(-reply.Age)
-			if bad := a.takeOver(reply.Hop, reply.Claim); bad != nil {
+			a.clockReadAt = time.Now().Add(-reply.Age)
+			if bad := a.acceptCommit(reply.Hop, reply.Claim); bad != nil {
 				return false, bad
 			}
 			return true, err
 		}
 		h.mu.Lock()
-		a.asked = askErr
+		a.askErr = askErr
 		h.mu.Unlock()
 		h.log.Warn("tasklet is prepared, but its source does not say whether it keeps it",
 			"tasklet", a.offer.ID, "source", a.from, "reason", askErr)
 		select {
 		case <-time.After(wait):
-		case run := <-a.forced:
-			return run, errForced
+		case run := <-a.decision:
+			return run, errDecided
 		case <-a.ctx.Done():
 			if h.ctx.Err() != nil {
 				return false, ErrClosed
 			}
-			return false, errAgain
+			return false, errRestarted
 		}
 	}
 }
 
-// run makes the tasklet this peer's.
-func (a *arrival) run() error {
+// takeOver makes the tasklet this peer's.
+func (a *incomingMove) takeOver() error {
 	h, p := a.host, a.process
 	p.turn <- struct{}{} // nobody else has it
 	defer func() { <-p.turn }()
 	if p.saved != nil {
 		s := *p.saved
 		s.Standing, s.Cont.Moves, s.Cont.Claim = running, p.moves, p.claim
-		s.Cont.State.CatchUp(since(a.taken), h.wall())
+		s.Cont.State.CatchUp(since(a.clockReadAt), h.wall())
 		err := p.saveHosted(&s, func(tx *journal.Tx) error { return tx.Delete(tableDeparted, string(p.id)) })
 		if err != nil {
 			// The source has given it up, and this peer's record says that it
@@ -114,7 +114,7 @@ func (a *arrival) run() error {
 	if own := h.startedHere(p.id); own != nil {
 		own.transferred(p.claim.seq())
 	}
-	p.engine.catchUp(since(a.taken))
+	p.engine.catchUp(since(a.clockReadAt))
 	h.log.Info("tasklet arrived", "tasklet", p.id, "from", a.from)
 	if p.live() != nil { // it was prepared before this peer was started
 		return p.wake(h.ctx)
@@ -122,11 +122,11 @@ func (a *arrival) run() error {
 	return p.launch()
 }
 
-// landed waits until a tasklet that is just coming here has come. It may have
+// awaitIncoming waits until a tasklet that is just coming here has come. It may have
 // left again by then.
-func (h *Host) landed(ctx context.Context, id ID) error {
+func (h *Host) awaitIncoming(ctx context.Context, id ID) error {
 	h.mu.Lock()
-	a, p := h.arriving[id], h.processes[id]
+	a, p := h.incoming[id], h.processes[id]
 	left := h.departed.Contains(id)
 	h.mu.Unlock()
 	switch {

@@ -43,7 +43,7 @@ func (s *remote) connect(ctx context.Context, from int64) error {
 		return ErrClosed
 	}
 	defer h.wg.Done()
-	reaching, cancel := context.WithTimeout(ctx, reachTime)
+	reaching, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
 	c, err := h.dial(reaching, s.origin)
 	if err != nil {
@@ -123,7 +123,7 @@ func (h *Host) tell(c *conn, q *read) error {
 	if err := c.send(tagWelcome, nil); err != nil {
 		return err
 	}
-	ctx, leave := c.attend(h.ctx)
+	ctx, leave := c.watchClose(h.ctx)
 	defer leave()
 	source := local{r.out, q.Follow}
 	for at := max(q.From, 0); ; {

@@ -124,9 +124,9 @@ func (c *Claim) seq() uint64 {
 	return c.Links[len(c.Links)-1].Seq
 }
 
-// names returns the peer that a claim names, in text. It is the holder if the
+// namedHolder returns the peer that a claim names, in text. It is the holder if the
 // claim is valid.
-func (c *Claim) names() string {
+func (c *Claim) namedHolder() string {
 	if len(c.Links) == 0 {
 		return c.Origin
 	}
@@ -153,7 +153,7 @@ func (c *Claim) supersedes(older *Claim, holder p2p.ID) bool {
 func (c *Claim) extends(before *Claim, id ID, from, to p2p.ID) error {
 	links := before.Links
 	if before.Origin == from.String() {
-		links = nil // the origin's word stands for all that was before
+		links = nil // a link of the origin replaces all links before it
 	}
 	switch holder, seq, err := c.holder(id); {
 	case err != nil:
@@ -178,9 +178,9 @@ func linkText(id ID, seq uint64, to string) []byte {
 	return append(binary.BigEndian.AppendUint64([]byte(linkDomain+string(id)), seq), to...)
 }
 
-// pass continues the claim of this peer to another one. The origin's word stands
-// for all that was before.
-func (h *Host) pass(id ID, c *Claim, to p2p.ID) (*Claim, error) {
+// extendClaim adds the transfer from this peer to another one. A link of the origin
+// replaces all links before it.
+func (h *Host) extendClaim(id ID, c *Claim, to p2p.ID) (*Claim, error) {
 	host, seq, err := c.holder(id)
 	if err != nil {
 		return nil, err
@@ -195,7 +195,7 @@ func (h *Host) pass(id ID, c *Claim, to p2p.ID) (*Claim, error) {
 	if len(next.Links) == maxLinks {
 		return nil, fmt.Errorf("%w: tasklet %s has moved %d times since peer %s last confirmed where it is", ErrRefused, id, maxLinks, c.Origin)
 	}
-	link, err := h.link(id, seq+1, to)
+	link, err := h.signTransfer(id, seq+1, to)
 	if err != nil {
 		return nil, err
 	}
@@ -203,8 +203,8 @@ func (h *Host) pass(id ID, c *Claim, to p2p.ID) (*Claim, error) {
 	return next, nil
 }
 
-// link signs a transfer.
-func (h *Host) link(id ID, seq uint64, to p2p.ID) (Link, error) {
+// signTransfer signs a transfer.
+func (h *Host) signTransfer(id ID, seq uint64, to p2p.ID) (Link, error) {
 	sign, err := h.node.Sign(linkText(id, seq, to.String()))
 	return Link{Seq: seq, To: to.String(), Sign: sign}, err
 }

@@ -7,25 +7,25 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// prove checks what an offer says of a tasklet, before anything is done for it.
+// checkOffer checks what an offer says of a tasklet, before anything is done for it.
 // The claim must name the peer that makes the offer: so that one has the
 // tasklet, or had it and could lie about that in any case, and its ID and origin
 // are true. A tasklet that was started here is the one that this peer knows, has
 // not ended, and comes with a proof of its key; such a one is always welcome. Any
 // other is so if its bringer is.
-func (a *arrival) prove() error {
+func (a *incomingMove) checkOffer() error {
 	h, o := a.host, &a.offer
 	own := h.startedHere(o.ID)
 	switch {
 	case own != nil:
-		if err := own.comesHome(o, a.from); err != nil {
+		if err := own.checkReturn(o, a.from); err != nil {
 			return err
 		}
 	case !h.opts.AcceptAny && !slices.Contains(h.opts.Accept, a.from):
 		return fmt.Errorf("%w: peer %s does not accept tasklets from peer %s; to allow it, run that peer with --accept %s (Options.Accept)",
 			ErrRefused, h.self, a.from, a.from)
 	}
-	if to := o.Claim.names(); to != a.from.String() || o.Claim.Origin != o.Origin {
+	if to := o.Claim.namedHolder(); to != a.from.String() || o.Claim.Origin != o.Origin {
 		return fmt.Errorf("%w: peer %s offers tasklet %s with a claim that names peer %.60q; only the peer that has a tasklet may move it",
 			ErrRefused, a.from, o.ID, to)
 	}
@@ -42,8 +42,8 @@ func (a *arrival) prove() error {
 	return nil
 }
 
-// comesHome checks the offer of a tasklet that this peer started.
-func (r *record) comesHome(o *offer, from p2p.ID) error {
+// checkReturn checks the offer of a tasklet that this peer started.
+func (r *record) checkReturn(o *offer, from p2p.ID) error {
 	self := r.host.node.ID()
 	switch {
 	case r.exited() != nil:
@@ -58,8 +58,8 @@ func (r *record) comesHome(o *offer, from p2p.ID) error {
 	return nil
 }
 
-// agrees checks that a continuation is the tasklet that was offered.
-func (a *arrival) agrees(c *Continuation) error {
+// checkContinuation checks that a continuation is the tasklet that was offered.
+func (a *incomingMove) checkContinuation(c *Continuation) error {
 	o := &a.offer
 	same := c.ID == o.ID && c.Program == o.Program && c.Origin == o.Origin && c.Claim.equal(&o.Claim)
 	if f := c.Function; f != nil {
@@ -76,8 +76,9 @@ func (a *arrival) agrees(c *Continuation) error {
 	return nil
 }
 
-// takeOver takes in the source's word that it has given the tasklet up.
-func (a *arrival) takeOver(hop Hop, c *Claim) error {
+// acceptCommit checks a commit, and makes its claim and its move those of the
+// tasklet.
+func (a *incomingMove) acceptCommit(hop Hop, c *Claim) error {
 	if err := c.extends(&a.offer.Claim, a.offer.ID, a.from, a.host.node.ID()); err != nil {
 		return err
 	}

@@ -17,7 +17,7 @@ const (
 	renewTimeout = 2 * time.Second
 )
 
-// claimed prepares the claim of a tasklet that is about to move. Each move adds a
+// prepareClaim prepares the claim of a tasklet that is about to move. Each move adds a
 // link to the claim, and [maxLinks] are too many. So a long claim is renewed: the
 // peer that started the tasklet confirms with one link what all of them say. The
 // same mends the claim of a tasklet that an operator has decided about
@@ -26,7 +26,7 @@ const (
 // A move fails if the claim cannot be continued, and its origin does not answer:
 // nobody else can prove to the destination who has the tasklet. The caller has
 // the turn.
-func (p *process) claimed(ctx context.Context) error {
+func (p *process) prepareClaim(ctx context.Context) error {
 	c := p.claim
 	self := p.host.node.ID()
 	holder, seq, err := c.holder(p.id)
@@ -34,9 +34,9 @@ func (p *process) claimed(ctx context.Context) error {
 		return err
 	}
 	if p.origin == p.host.self && holder != self {
-		link, err := p.host.link(p.id, seq+1, self)
+		link, err := p.host.signTransfer(p.id, seq+1, self)
 		if err == nil {
-			p.take(Claim{Origin: c.Origin, Nonce: c.Nonce, Links: []Link{link}})
+			p.setClaim(Claim{Origin: c.Origin, Nonce: c.Nonce, Links: []Link{link}})
 		}
 		return err
 	}
@@ -49,7 +49,7 @@ func (p *process) claimed(ctx context.Context) error {
 	}
 	limit := renewTimeout
 	if needs {
-		limit = reachTime
+		limit = reachTimeout
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -85,22 +85,22 @@ func (p *process) renew(ctx context.Context, c Claim) error {
 	case holder != h.node.ID() || seq < c.seq() || len(r.Claim.Links) != 1:
 		return fmt.Errorf("%w: the claim that peer %s made is not this peer's", ErrContinuation, p.origin)
 	}
-	p.take(*r.Claim)
+	p.setClaim(*r.Claim)
 	return nil
 }
 
-// take makes a claim that names this peer the tasklet's.
-func (p *process) take(c Claim) {
+// setClaim makes a claim that names this peer the tasklet's.
+func (p *process) setClaim(c Claim) {
 	p.mu.Lock()
 	p.claim = c
 	p.mu.Unlock()
 	p.announce()
 }
 
-// renewed serves a renewal: it makes a claim of one link of one that ends at the
+// serveRenewal serves a renewal: it makes a claim of one link of one that ends at the
 // peer that asks. Who has the tasklet's key may also ask on the ground of a claim
 // that ends at a peer which is gone; that is a transfer.
-func (h *Host) renewed(q *control, from p2p.ID) (*reply, error) {
+func (h *Host) serveRenewal(q *control, from p2p.ID) (*reply, error) {
 	c := q.Renew
 	if c.Origin != h.self {
 		return nil, fmt.Errorf("%w: peer %s did not start %s", ErrNotFound, h.self, q.ID)
@@ -108,7 +108,7 @@ func (h *Host) renewed(q *control, from p2p.ID) (*reply, error) {
 	h.mu.Lock()
 	r, p := h.started[q.ID], h.processes[q.ID]
 	h.mu.Unlock()
-	transfer := c.names() != from.String()
+	transfer := c.namedHolder() != from.String()
 	switch {
 	case r != nil && r.exited() != nil:
 		return nil, ErrExited
@@ -125,7 +125,7 @@ func (h *Host) renewed(q *control, from p2p.ID) (*reply, error) {
 	if seq == 0 {
 		return nil, fmt.Errorf("%w: tasklet %s has not moved", ErrContinuation, q.ID)
 	}
-	link, err := h.link(q.ID, seq, from)
+	link, err := h.signTransfer(q.ID, seq, from)
 	if err != nil {
 		return nil, err
 	}

@@ -13,16 +13,9 @@ import (
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
-const (
-	// batch is how many pages travel in one message: 240 KiB.
-	batch = 60
-	// ahead is how many lists of pages are made while another is on its way.
-	ahead = 2
-)
-
 // sendPages sends pages, as snap has them.
-func (m *move) sendPages(pages []uint32, snap *sandbox.Snapshot) error {
-	for some := range slices.Chunk(pages, batch) {
+func (m *outgoingMove) sendPages(pages []uint32, snap *sandbox.Snapshot) error {
+	for some := range slices.Chunk(pages, messagePages) {
 		frame, err := m.packer.pack(snap, some)
 		if err != nil {
 			return err
@@ -31,7 +24,7 @@ func (m *move) sendPages(pages []uint32, snap *sandbox.Snapshot) error {
 		n, err := m.conn.stream.Write(frame)
 		m.conn.sent += uint64(n)
 		if err != nil {
-			return m.conn.told(err)
+			return m.conn.refusal(err)
 		}
 		m.hop.New += uint64(len(some)) * pageSize
 	}
@@ -80,7 +73,7 @@ func (p *packer) pack(snap *sandbox.Snapshot, pages []uint32) (frame []byte, err
 // shrinks reports whether pages are worth compressing, by a sample of them: one
 // in sixteen, or the first alone if those before were not.
 func (p *packer) shrinks(raw []byte) bool {
-	each := batch * pageSize
+	each := messagePages * pageSize
 	if p.shrank {
 		each = 16 * pageSize
 	}
@@ -109,11 +102,11 @@ func (u *unpacker) close() {
 // after an error. The pages are valid until the next message.
 func (u *unpacker) next(c *conn, count int, into []byte) (pages []byte, err error) {
 	if into == nil {
-		u.plain = slices.Grow(u.plain[:0], batch*pageSize)
+		u.plain = slices.Grow(u.plain[:0], messagePages*pageSize)
 		into = u.plain[:count*pageSize]
 	}
 	c.within(stepTimeout)
-	size, err := codec.NextFrame(c.r, 2*batch*pageSize)
+	size, err := codec.NextFrame(c.r, 2*messagePages*pageSize)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +117,7 @@ func (u *unpacker) next(c *conn, count int, into []byte) (pages []byte, err erro
 			return into, err
 		}
 	}
-	u.packed = slices.Grow(u.packed[:0], 1+batch*pageSize)
+	u.packed = slices.Grow(u.packed[:0], 1+messagePages*pageSize)
 	message := u.packed[:min(size, cap(u.packed))]
 	if size > len(message) {
 		message, err = codec.ReadBody(c.r, size)
@@ -151,7 +144,7 @@ func (u *unpacker) next(c *conn, count int, into []byte) (pages []byte, err erro
 
 func (u *unpacker) unpack(packed, into []byte) (pages []byte, err error) {
 	if u.zstd == nil {
-		if u.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(batch*pageSize)); err != nil {
+		if u.zstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(messagePages*pageSize)); err != nil {
 			return nil, err
 		}
 	}

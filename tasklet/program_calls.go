@@ -157,7 +157,7 @@ func (g *guest) move(ctx context.Context, id uint64, payload []byte) error {
 	if err != nil {
 		return err
 	}
-	return g.host.depart(ctx, g.process, to, id)
+	return g.host.moveTo(ctx, g.process, to, id)
 }
 
 // guestLookups is how many peers are looked for at a time because programs ask:

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/ipfs/go-cid"
 
@@ -27,9 +26,6 @@ import (
 // its memory is the host's. The same is so on Windows; on systems other than Linux
 // the process's memory has no limit.
 func RunCompiler() { compiler.RunChild() }
-
-// fetchTimeout bounds the time to get a program from another peer.
-const fetchTimeout = 5 * time.Minute
 
 // fetch returns the program with that CID, from the peer from, for whose account
 // it is, or from any other that has it. One that does not come from this peer
@@ -91,7 +87,7 @@ func (h *Host) programsInUse() (all []cid.Cid) {
 	for _, p := range h.partials {
 		in[p.program] = true
 	}
-	for _, a := range h.arriving {
+	for _, a := range h.incoming {
 		in[a.offer.Program] = true
 	}
 	for _, r := range h.started {

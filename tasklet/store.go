@@ -50,7 +50,7 @@ type hosted struct {
 
 // A savedOutcome is an outcome.
 type savedOutcome struct {
-	State  moveState
+	State  moveDecision
 	ID     ID
 	To     string
 	Hop    Hop
@@ -93,7 +93,7 @@ func (h *Host) update(f func(tx *journal.Tx) error) error {
 
 // saveOutcome notes on disk what became of a move from here.
 func (h *Host) saveOutcome(tx *journal.Tx, id moveID, o outcome) error {
-	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.source, o.at, o.taken})
+	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.source, o.at, o.clockReadAt})
 }
 
 // saveHosted notes on disk how a tasklet stands here. The caller has its turn.

@@ -60,7 +60,7 @@ type offer struct {
 
 	// Claim shows that the peer which makes the offer has the tasklet, and which
 	// peer started it. Proof shows to the peer that started it that the other one
-	// has its key. See [arrival.prove].
+	// has its key. See [incomingMove.checkOffer].
 	Claim Claim
 	Proof []byte
 }
@@ -124,7 +124,7 @@ type control struct {
 // A reply answers a control.
 type reply struct {
 	Moved   *forward
-	Outcome moveState
+	Outcome moveDecision
 	Hop     Hop           // of a move that was committed
 	Age     time.Duration // likewise: see commit
 	Claim   *Claim
@@ -151,12 +151,6 @@ type commit struct {
 	// and Held how long after the destination's last message this one is sent.
 	Age, Held time.Duration
 }
-
-// smallMessage bounds the messages that are not continuations, lists or pages.
-const smallMessage = 256 << 10
-
-// stepTimeout is how long a peer may take for one step of a move.
-const stepTimeout = 30 * time.Second
 
 // A conn is a stream of messages: frames whose first byte is the tag.
 type conn struct {
@@ -226,10 +220,10 @@ func parse(b []byte, limit int) (tag, []byte, error) {
 	return tag(b[0]), b[1:], nil
 }
 
-// told returns why the other end stopped listening, if it has said so, or else
+// refusal returns why the other end stopped listening, if it has said so, or else
 // err, which came of sending.
-func (c *conn) told(err error) error {
-	c.within(time.Second)
+func (c *conn) refusal(err error) error {
+	c.within(refusalTimeout)
 	b, e := codec.ReadFrame(c.r, smallMessage)
 	if e == nil && len(b) > 0 && tag(b[0]) == tagFailure {
 		_, _, err = parse(b, 0)
@@ -266,9 +260,9 @@ func (c *conn) receive(want tag, v any) error {
 // within gives the peer until then for what follows.
 func (c *conn) within(d time.Duration) { c.stream.SetDeadline(time.Now().Add(d)) }
 
-// attend returns a context that ends when the other end ends the stream, from
+// watchClose returns a context that ends when the other end ends the stream, from
 // which nothing more is to come, and a function that ends the attention.
-func (c *conn) attend(ctx context.Context) (_ context.Context, leave func()) {
+func (c *conn) watchClose(ctx context.Context) (_ context.Context, leave func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	c.stream.SetReadDeadline(time.Time{})
