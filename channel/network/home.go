@@ -1,267 +1,140 @@
 package network
 
 import (
-	"fmt"
-	"slices"
-	"sync"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/dstackless/dstackless/p2p"
 )
 
-// onSend: the peer of s has a send that waits.
-func (m *member) onSend(s *session, t *tie, f *frame) error {
-	if f.again && m.space.wasTaken(s.peer, f.send) {
-		s.send(frame{kind: accept, number: m.number, send: f.send})
-		return nil
+const (
+	// rejoinTime is how long a lost home is sought before this peer takes
+	// its place.
+	rejoinTime = time.Second
+
+	// maxLost is how many claims of the last generation are refused: to
+	// forget one costs no more than to seek its home again.
+	maxLost = 256
+)
+
+// adopt changes to a better claim.
+func (m *member) adopt(c claim, addrs []string) {
+	wasHome, first := m.isHome(), m.claim.home == ""
+	m.claim, m.heir, m.teller, m.reached = c, "", "", false
+	if first && m.claimed != nil {
+		m.claimed() // there is no need to ask more
 	}
-	if f.again && f.value == nil { // that was all it asked
-		s.send(frame{kind: queued, number: m.number, send: f.send, at: f.at})
-		return nil
+	if m.turned != nil {
+		close(m.turned)
+		m.turned = nil
 	}
-	// A send of a lane that was meant for an earlier time of this home came
-	// behind others, which were given back since.
-	if !m.isHome() || f.ordered && f.under != m.claim.generation {
-		m.redirect(s, t, f)
-		return nil
-	}
-	// Its owner asks again: nothing comes of an earlier match.
-	if p, ok := m.unpair(remoteID{s, f.send}); ok {
-		m.release(p)
-	}
-	if t.blocked == f.send {
-		t.blocked = 0
-	}
-	turn := !f.ordered || t.blocked == 0 && len(t.lane) == 0
-	if turn && f.value != nil {
-		if r := m.receiveFor(); r != nil {
-			m.takes++
-			m.credit(nil)
-			m.take(r, f.value)
-			s.send(frame{kind: accept, number: m.number, send: f.send})
-			return nil
+	m.home = nil
+	m.unregisterAll()
+	if wasHome {
+		if !m.isHome() && time.Since(m.crowned) < time.Minute {
+			m.deposed++
 		}
-	}
-	op, err := m.note(s, t, f.send, f.at)
-	if err != nil {
-		return err
-	}
-	if f.ordered {
-		op.ordered = true
-		t.line(op)
-		m.remoteSends.restore(op)
-	} else {
-		m.remoteSends.push(op)
-	}
-	if turn && m.match(op) {
-		return nil
-	}
-	if f.value != nil {
-		m.hold(op, f.value)
-	}
-	if !turn && m.mayPair(op) { // it has come back, before those behind it
-		m.match(op)
-	}
-	return nil
-}
-
-// match finds a receive for a send of another peer whose turn it is.
-func (m *member) match(op *operation) bool {
-	if op.encoded != nil {
-		if r := m.receiveFor(); r != nil {
-			m.take(r, m.takeHeld(op))
-			return true
+		m.stopAnnouncing()
+		for s, t := range m.ties {
+			m.dissolve(s, t)
 		}
-	}
-	if r := m.remoteReceiveFor(op.owner); r != nil {
-		m.pairUp(op, r)
-		return true
-	}
-	for r := m.receives.first; r != nil; r = r.next {
-		if r.free() {
-			m.pairUp(op, r)
-			return true
-		}
-	}
-	return false
-}
-
-// rematch finds receives for the sends of other peers whose turn has come.
-func (m *member) rematch() {
-	for op := m.remoteSends.first; op != nil; {
-		if m.mayPair(op) && m.match(op) {
-			op = m.remoteSends.first
-		} else {
-			op = op.next
-		}
-	}
-}
-
-// mayPair reports whether nothing of its lane comes before op.
-func (m *member) mayPair(op *operation) bool {
-	if !op.ordered {
-		return true
-	}
-	t := m.ties[op.owner]
-	return t.blocked == 0 && t.lane[0] == op
-}
-
-// line puts op into its place in the lane: behind all others, unless it comes
-// back.
-func (t *tie) line(op *operation) {
-	i := len(t.lane)
-	for i > 0 && t.lane[i-1].id > op.id {
-		i--
-	}
-	t.lane = slices.Insert(t.lane, i, op)
-}
-
-// unline removes op.
-func (t *tie) unline(op *operation) {
-	if t.lane[0] == op {
-		t.lane[0] = nil
-		t.lane = t.lane[1:]
-	} else if i := slices.Index(t.lane, op); i > 0 {
-		t.lane = slices.Delete(t.lane, i, i+1)
-	}
-}
-
-// remoteSend returns the first send of another peer whose turn it is, and which
-// does not belong to the peer of r, a remote receive, or nil for one of this
-// peer's: a peer's own operations find each other there.
-func (m *member) remoteSend(r *operation) *operation {
-	for op := m.remoteSends.first; op != nil; op = op.next {
-		if (r == nil || op.owner.peer != r.owner.peer) && m.mayPair(op) {
-			return op
-		}
-	}
-	return nil
-}
-
-// remoteReceiveFor returns the first remote receive that is not of s's own peer.
-func (m *member) remoteReceiveFor(s *session) *operation {
-	for r := m.remoteReceives.first; r != nil; r = r.next {
-		if r.owner.peer != s.peer {
-			return r
-		}
-	}
-	return nil
-}
-
-// noted recycles the operations of other peers that were met here.
-var noted = sync.Pool{New: func() any { return new(operation) }}
-
-// onReceive: the peer of s has a receive that waits.
-func (m *member) onReceive(s *session, t *tie, f *frame) error {
-	if !m.isHome() {
-		m.redirect(s, t, f)
-		return nil
-	}
-	r, err := m.note(s, t, f.receive, 0)
-	if err != nil {
-		return err
-	}
-	m.serve(r)
-	return nil
-}
-
-// serve finds a send for a remote receive, or queues it.
-func (m *member) serve(r *operation) {
-	for op := m.sends.first; op != nil; {
-		if !m.turn(op) || !op.reserve() {
-			op = op.next
-			continue
-		}
-		if err := op.encode(); err != nil {
-			m.finish(op, err)
-			op = m.sends.first
-			continue
-		}
-		m.forget(r)
-		m.credit(r.owner)
-		m.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
-		return
-	}
-	if op := m.remoteSend(r); op != nil {
-		m.pairUp(op, r)
-		return
-	}
-	m.remoteReceives.restore(r)
-}
-
-// redirect answers a request that only the home can serve.
-func (m *member) redirect(s *session, t *tie, f *frame) {
-	m.greet(s, t)
-	if f.kind == send && f.value != nil {
-		s.send(frame{kind: queued, number: m.number, send: f.send, at: f.at})
-	}
-}
-
-// maxNoted is how many operations of a peer a home keeps for one channel. It is
-// more than may wait, because that a receive has its value is heard later, from
-// the owner of the send.
-const maxNoted = 2 * MaxPending
-
-// note makes an operation of another peer known here.
-func (m *member) note(s *session, t *tie, id, at uint64) (*operation, error) {
-	if old := t.ops[id]; old != nil {
-		m.forget(old)
-	} else if len(t.ops) >= maxNoted {
-		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
-	}
-	if !s.keep(operationCost) {
-		return nil, errKept
-	}
-	op := noted.Get().(*operation)
-	op.id, op.owner, op.at = id, s, at
-	t.ops[id] = op
-	return op, nil
-}
-
-// forget drops an operation of another peer.
-func (m *member) forget(op *operation) {
-	t := m.ties[op.owner]
-	if op.in != nil && op.ordered && t != nil {
-		t.unline(op)
-	}
-	op.remove()
-	m.drop(op)
-	if t != nil && t.ops[op.id] == op {
-		delete(t.ops, op.id)
-		op.owner.memory.remove(operationCost)
-	}
-}
-
-// onWithdraw: the operation does not wait any more.
-func (m *member) onWithdraw(t *tie, id uint64) {
-	op := t.ops[id]
-	if op != nil {
-		if op.encoded != nil {
-			m.unhold(op)
-		}
-		m.forget(op)
-	}
-	if t.blocked == id {
-		t.blocked = 0
-	} else if op == nil || !op.ordered {
-		return
-	}
-	m.rematch()
-}
-
-// dissolve drops what the home knows of the operations of s.
-func (m *member) dissolve(s *session, t *tie) {
-	for _, op := range t.ops {
-		if op.encoded != nil {
-			m.unhold(op) // it may be the home that goes, not the session
-		}
-		m.forget(op)
-	}
-	s.memory.remove(len(t.ops) * operationCost) // if the tie is cut already
-	clear(t.ops)
-	t.joins, t.blocked, t.lane, t.heir = false, 0, nil, ""
-	m.heirless = true
-	for id, p := range m.pairs {
-		if id.owner == s {
+		for id := range m.pairs {
 			m.unpair(id)
-			m.release(p)
 		}
 	}
+	for s, t := range m.ties {
+		if t.said {
+			m.greet(s, t)
+		}
+	}
+	m.space.log.Debug("channel home", "channel", m.name, "home", c.home, "generation", c.generation)
+	if m.isHome() {
+		m.crowned = time.Now()
+		m.announce()
+		if m.closed {
+			m.acknowledge()
+		}
+	} else {
+		m.space.node.AddAddrs(c.home, addrs)
+		m.rejoin()
+	}
+}
+
+// join submits to the home, at the other end of s, what waits here.
+func (m *member) join(s *session, t *tie) {
+	m.home, m.reached = s, true
+	if !t.said || t.claim != m.claim {
+		m.greet(s, t)
+	}
+	if t.shut {
+		m.acknowledge()
+	}
+	m.registerAll()
+}
+
+// rejoin seeks the home that the claim names.
+func (m *member) rejoin() {
+	if m.joining || m.gone {
+		return
+	}
+	m.joining = true
+	m.space.spawn(func() {
+		start, sought := time.Now(), claim{}
+		for wait := 20 * time.Millisecond; ; wait *= 2 {
+			m.mu.Lock()
+			if m.home != nil || m.isHome() || m.gone || m.space.ctx.Err() != nil {
+				m.joining = false
+				m.unlock()
+				return
+			}
+			if m.claim != sought {
+				start, sought = time.Now(), m.claim
+			}
+			// Peers that reach a third one, but not each other, would
+			// take the place from each other without end.
+			patience := rejoinTime << min(max(m.deposed-1, 0), 6)
+			m.mu.Unlock()
+
+			ctx, cancel := context.WithTimeout(m.space.ctx, patience-time.Since(start))
+			sn, err := m.space.dial(ctx, sought.home)
+			cancel()
+
+			m.mu.Lock()
+			if err == nil && m.claim == sought && !m.gone && m.home == nil {
+				if t := m.tie(sn); t != nil {
+					m.join(sn, t)
+				}
+			}
+			m.unlock()
+			switch {
+			case err == nil:
+			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) >= patience:
+				m.inherit(sought)
+			default:
+				select {
+				case <-time.After(min(wait, patience-time.Since(start))):
+				case <-m.space.ctx.Done():
+				}
+			}
+		}
+	})
+}
+
+// succeed replaces a home that is lost by this peer. One that was never reached
+// is replaced by the peer that told of it: that one reaches both.
+func (m *member) succeed() {
+	next := claim{m.claim.generation + 1, m.self()}
+	if !m.reached && m.teller != m.claim.home && m.space.to(m.teller) != nil {
+		next.home = m.teller
+	}
+	if next.generation > maxGeneration {
+		// No channel comes so far by losing its homes. Begin anew, and do
+		// not hear of that home again.
+		if m.lostHomes == nil || len(m.lostHomes) >= maxLost {
+			m.lostHomes = map[claim]bool{}
+		}
+		m.lostHomes[m.claim], next = true, claim{1, m.self()}
+	}
+	m.adopt(next, nil)
 }

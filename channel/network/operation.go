@@ -132,60 +132,36 @@ type offer struct {
 	asks    bool     // again, but only whether it was taken: it is not its turn
 }
 
-// A queue holds operations in the order of their arrival, which for those of
-// one owner is that of their ids. The zero queue is empty.
-type queue struct {
-	first, last *operation
-	length      int
+// finish ends op with its outcome, and wakes its caller.
+func (m *member) finish(op *operation, err error) {
+	m.conclude(op, err)
+	op.wake()
 }
 
-// push puts op at the end.
-func (q *queue) push(op *operation) { q.insert(op, q.last) }
-
-// restore puts op before what its owner started later, else at the end: a peer
-// that has nothing in the queue does not pass those that wait.
-func (q *queue) restore(op *operation) {
-	after := q.last
-	for o := q.last; o != nil && (o.owner != op.owner || o.id > op.id); o = o.prev {
-		if o.owner == op.owner {
-			after = o.prev
-		}
+// conclude is finish without waking the caller, who would only wait for m.mu.
+func (m *member) conclude(op *operation, err error) {
+	op.remove()
+	if (op.registered || op.blocks) && m.home != nil {
+		m.home.send(frame{kind: withdraw, number: m.number, send: op.id})
 	}
-	q.insert(op, after)
-}
-
-// insert puts op behind after; nil means first.
-func (q *queue) insert(op, after *operation) {
-	op.in, op.prev = q, after
-	if after == nil {
-		op.next, q.first = q.first, op
-	} else {
-		op.next, after.next = after.next, op
+	if op.exposed {
+		delete(m.exposed, op.id)
 	}
-	if op.next == nil {
-		q.last = op
-	} else {
-		op.next.prev = op
+	m.endOffer(op)
+	op.registered, op.blocks, op.exposed, op.promised = false, false, false, false
+	op.over = true
+	m.pending--
+	op.err = err
+	if k := op.kept; k != nil {
+		op.kept = nil
+		m.refuse(k.from, &k.frame)
 	}
-	q.length++
-}
-
-// remove takes op out of the queue that holds it, if one does.
-func (op *operation) remove() {
-	q := op.in
-	if q == nil {
-		return
+	if op.notify != nil && op.sink == nil {
+		op.end.async--
+		op.payload, op.encoded = nil, nil // whoever holds op may do so for long
 	}
-	if op.prev == nil {
-		q.first = op.next
-	} else {
-		op.prev.next = op.next
+	if op.ordered {
+		m.lane.remove(op)
+		m.advance()
 	}
-	if op.next == nil {
-		q.last = op.prev
-	} else {
-		op.next.prev = op.prev
-	}
-	op.in, op.prev, op.next = nil, nil, nil
-	q.length--
 }

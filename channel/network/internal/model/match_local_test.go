@@ -96,60 +96,6 @@ func (m *member) hand(s, r opID) {
 	m.finish(r, done)
 }
 
-// register tells the home of an operation that waits.
-func (m *member) register(id opID) {
-	st, op, x := m.state(), m.op(id), m.p.want(id)
-	if st.home == 0 || m.tied(st.home) == nil || op.registered {
-		return
-	}
-	op.blocks = false
-	switch {
-	case x.receive:
-		op.registered = true
-		m.put(st.home, frame{kind: receive, receive: id})
-	case x.choice == 0 && !x.big:
-		m.offer(id, offer{to: st.home.other(m.me), via: st.home, run: m.end(st.home, m.me).run, open: true})
-	default:
-		op.registered = true
-		m.attempt(id)
-		m.put(st.home, frame{kind: send, send: id, at: op.at, under: op.under})
-	}
-}
-
-// attempt numbers what the home is asked, so that its answers can be told from
-// those to what it was asked before.
-func (m *member) attempt(id opID) {
-	op := m.op(id)
-	op.under = m.state().claim.generation
-	if m.p.defect == countsGenerations {
-		op.at = op.under
-	} else {
-		op.at = (op.at + 1) % attempts
-	}
-}
-
-// registerAll tells a new home of everything that waits.
-func (m *member) registerAll() {
-	for _, receives := range []bool{false, true} {
-		for id := range m.mine() {
-			if x := m.p.want(id); x.receive == receives && !x.lane && m.op(id).phase == waiting {
-				m.register(id)
-			}
-		}
-	}
-	m.pump()
-}
-
-// unregisterAll notes that no home knows of anything.
-func (m *member) unregisterAll() {
-	for id := range m.mine() {
-		if op := m.op(id); op.phase == waiting {
-			op.registered, op.promised, op.blocks = false, false, false
-		}
-	}
-	m.state().known = 0
-}
-
 // finish ends an operation with its outcome.
 func (m *member) finish(id opID, what result) {
 	op, st := m.op(id), m.state()
@@ -170,63 +116,6 @@ func (m *member) finish(id opID, what result) {
 		m.advance()
 	}
 	m.concluded(id)
-}
-
-// offer sends a send, reserved if it is an alternative, on its way to the peer
-// that decides over it.
-func (m *member) offer(id opID, o offer) {
-	op := m.op(id)
-	op.phase, op.registered, op.offer = offered, false, o
-	m.transmit(id)
-}
-
-// transmit writes the frame of an offer whose session is there.
-func (m *member) transmit(id opID) {
-	o := &m.op(id).offer
-	o.by = o.via.other(m.me)
-	t := m.tie(o.via)
-	if t == nil {
-		m.lose(id)
-		return
-	}
-	if !t.said {
-		m.greet(o.via, t)
-	}
-	f := frame{kind: send, send: id, value: true, again: o.again}
-	if op := m.op(id); o.open {
-		m.attempt(id)
-		f.at, f.under = op.at, op.under
-		if o.again && !m.turn(id) && m.p.defect != resumesAll {
-			f.value, o.asks = false, true // nothing may overtake those before it
-		}
-	} else {
-		f.kind, f.receive, f.choice = deliver, o.receive, m.p.want(id).choice
-		if to := o.via.other(m.me); o.to != to {
-			f.peer, f.pass = o.to, true
-		}
-	}
-	m.put(o.via, f)
-}
-
-// reoffer takes back an offered send that was surely not received, and tries
-// again.
-func (m *member) reoffer(id opID) {
-	op, st := m.op(id), m.state()
-	if m.p.want(id).lane {
-		op.blocks = op.offer.matcher != 0 && op.offer.matcher == st.home
-		st.known = min(st.known, uint8(m.index(id)))
-	}
-	op.offer = offer{}
-	if c := m.choiceOf(id); c != nil {
-		op.phase = waiting
-		m.release(id)
-		return
-	}
-	if m.unwanted(id) {
-		m.finish(id, cancelled)
-		return
-	}
-	m.submitSend(id)
 }
 
 func (m *member) unwanted(id opID) bool {

@@ -1,0 +1,93 @@
+package model
+
+// pairUp tells the owner of a remote send where to deliver. The receive is
+// another peer's or, set aside but still free for senders here, this peer's.
+func (m *member) pairUp(x entry, s linkID, r opID) {
+	st := m.state()
+	if m.p.defect != offersTwice {
+		m.forget(x.link, x.id)
+	}
+	f := frame{kind: match, send: x.id, receive: r, at: x.at}
+	if s == 0 {
+		m.op(r).promised = true
+		f.peer = m.me
+	} else {
+		if i := st.receives.index(s, r); i >= 0 {
+			st.receives.remove(i)
+		}
+		if st.aside.index(s, r) < 0 {
+			st.aside.push(entry{link: s, id: r})
+		}
+		f.peer = s.other(m.me)
+	}
+	if m.p.want(x.id).lane {
+		m.tied(x.link).blocked = x.id
+	}
+	if i := st.pairs.index(x.link, x.id); i >= 0 {
+		st.pairs.remove(i)
+	}
+	st.pairs.add(pair{x.link, x.id, s, r})
+	m.put(x.link, f)
+}
+
+// add keeps pairs in an order of their own: it does not matter when they came.
+func (p *pairs) add(x pair) {
+	at := 0
+	for at < int(p.n) && (p.list[at].send < x.send || p.list[at].send == x.send && p.list[at].owner < x.owner) {
+		at++
+	}
+	copy(p.list[at+1:], p.list[at:p.n])
+	p.list[at] = x
+	p.n++
+}
+
+// onSettle: the owner of a send tells what became of a match.
+func (m *member) onSettle(s linkID, t *tie, f frame) {
+	st := m.state()
+	i := st.pairs.index(s, f.send)
+	if i < 0 || st.pairs.list[i].receive != f.receive {
+		return // made by this peer before it stopped being home
+	}
+	x := st.pairs.remove(i)
+	if f.outcome == gone {
+		m.restoreReceive(x)
+	} else if x.other != 0 && m.tied(x.other) != nil && (f.outcome == accepted || st.receives.index(x.other, x.receive) < 0) {
+		m.forget(x.other, x.receive)
+	}
+	if t.blocked == f.send && (f.outcome != refused || m.p.defect == overtakesRefused) {
+		t.blocked = 0
+		m.rematch()
+	}
+}
+
+// restoreReceive puts the receive of a match back that came to nothing.
+func (m *member) restoreReceive(x pair) {
+	st := m.state()
+	if x.other == 0 {
+		r := m.exposed(x.receive)
+		if r == nil || !r.promised {
+			return
+		}
+		r.promised = false
+		if i := m.remoteSend(0); i >= 0 && r.phase == waiting && m.free(x.receive) {
+			m.pairUp(st.sends.list[i], 0, x.receive)
+		}
+		return
+	}
+	if m.tied(x.other) == nil {
+		return
+	}
+	if st.aside.index(x.other, x.receive) >= 0 || m.p.defect == releasesTwice && st.receives.index(x.other, x.receive) >= 0 {
+		m.serve(x.other, x.receive)
+	}
+}
+
+// next returns the place of a match for a send of s, or -1.
+func (p *pairs) next(s linkID) int {
+	for i := range p.n {
+		if p.list[i].owner == s {
+			return int(i)
+		}
+	}
+	return -1
+}

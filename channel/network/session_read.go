@@ -1,0 +1,161 @@
+package network
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/dstackless/dstackless/codec"
+)
+
+// read hands each frame to the member it is for until the stream ends.
+func (s *session) read() error {
+	r := bufio.NewReaderSize(ear{s}, 16<<10)
+	var f frame // which nobody keeps
+	for {
+		n, err := codec.NextFrame(r, maxFrame)
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return err
+		}
+		switch {
+		case n <= small:
+			err = s.readSmall(r, n, &f)
+		case len(s.numbers) == 0: // it can be of no channel, and a hello is small
+			_, err = r.Discard(n)
+		default:
+			err = s.readLarge(r, n, &f)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readSmall takes a frame of n bytes, and does not keep more than its value.
+func (s *session) readSmall(r *bufio.Reader, n int, f *frame) error {
+	b, err := r.Peek(n)
+	if err != nil {
+		return err
+	}
+	if *f, err = parseFrame(b); err != nil {
+		return err
+	}
+	f.value = bytes.Clone(f.value) // which is kept; the rest was copied
+	r.Discard(n)
+	return s.handle(f)
+}
+
+// readLarge takes a frame of n bytes.
+func (s *session) readLarge(r *bufio.Reader, n int, f *frame) error {
+	if !s.keep(n) {
+		return errKept
+	}
+	defer s.memory.remove(n)
+	b, err := codec.ReadBody(r, n)
+	if err != nil {
+		return err
+	}
+	if *f, err = parseFrame(b); err != nil {
+		return err
+	}
+	return s.handle(f)
+}
+
+func (s *session) handle(f *frame) error {
+	switch f.kind {
+	case hello:
+		m := s.space.byKey(f.key)
+		if m == nil || f.proof != prove(m.secret, s.peer, s.space.node.ID()) {
+			s.send(frame{kind: unknown, key: f.key})
+			return nil
+		}
+		if err := s.number(m, f.number); err != nil {
+			return err
+		}
+		m.onHello(s, f)
+		return nil
+	case ping:
+		return nil
+	case unknown:
+		if m := s.space.byKey(f.key); m != nil {
+			m.onUnknown(s)
+		}
+		return nil
+	case send, deliver:
+		if err := s.forget(f.heard); err != nil {
+			return err
+		}
+	case accept:
+		if f.peer == "" {
+			s.mu.Lock()
+			s.heard++
+			s.mu.Unlock()
+		}
+	}
+	// A frame for a channel that was left meanwhile: its sender knows soon.
+	if m := s.numbers[f.number]; m != nil {
+		if f.kind == leave {
+			s.unnumber(f.number)
+		}
+		return m.handle(s, f)
+	}
+	return nil
+}
+
+// number notes the other side's number of a channel. It has one for each.
+func (s *session) number(m *member, number uint64) error {
+	// The number of a channel that was left here, and opened again, stays.
+	if old := s.numbers[number]; old != nil && old.key != m.key {
+		return fmt.Errorf("channel number %d given twice", number)
+	}
+	if len(s.numbers) == 0 {
+		s.space.node.Recognize(s.peer) // it has proved that it knows the name
+		s.memory.move(s.openShare())
+	}
+	if before, ok := s.numberOf[m.key]; ok && before != number {
+		delete(s.numbers, before)
+	} else if !ok && !s.keep(numberCost) {
+		return errKept
+	}
+	s.numbers[number], s.numberOf[m.key] = m, number
+	if len(s.numbers) > 2*s.swept+64 {
+		s.sweep()
+	}
+	return nil
+}
+
+// unnumber forgets a number.
+func (s *session) unnumber(number uint64) {
+	delete(s.numberOf, s.numbers[number].key)
+	delete(s.numbers, number)
+	s.memory.remove(numberCost)
+}
+
+// sweep forgets the numbers of channels that were left here.
+func (s *session) sweep() {
+	for number, m := range s.numbers {
+		m.mu.Lock()
+		gone := m.gone
+		m.mu.Unlock()
+		if gone {
+			s.unnumber(number)
+		}
+	}
+	s.swept = len(s.numbers)
+}
+
+// forget drops the first accepts, which the other side has heard.
+func (s *session) forget(heard uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := heard - s.dropped
+	if n > uint64(len(s.accepts)) {
+		return errors.New("peer heard more than was said")
+	}
+	s.accepts, s.dropped = s.accepts[n:], heard
+	return nil
+}

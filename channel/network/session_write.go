@@ -1,0 +1,144 @@
+package network
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// send queues f for the writer. It never blocks; on a dead session it does
+// nothing, because the members tied to it learn of its end.
+func (s *session) send(f frame) {
+	s.mu.Lock()
+	if s.dead {
+		s.mu.Unlock()
+		if f.kind == accept && f.peer == "" {
+			s.space.keepTaken(s.peer, s.peer, f.send) // its owner will ask
+		}
+		return
+	}
+	defer s.mu.Unlock()
+	s.queue(f, 0)
+}
+
+// pass is send for a value of another peer, which counts as kept for the one at
+// the other end until it is written. It reports false if that has too much
+// already.
+func (s *session) pass(f frame) bool {
+	if !s.memory.add(len(f.value)) {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead || s.passed+len(f.value) > maxPassed {
+		s.memory.remove(len(f.value))
+		return false
+	}
+	s.passed += len(f.value)
+	s.queue(f, len(f.value))
+	return true
+}
+
+// queue puts f into out, of which so many bytes were passed on. The caller holds
+// s.mu.
+func (s *session) queue(f frame, passed int) {
+	switch f.kind {
+	case send, deliver:
+		f.heard = s.heard
+	case accept:
+		if f.peer == "" {
+			s.accepts = append(s.accepts, f.send)
+		}
+	}
+	last := s.packet(len(f.value))
+	before := len(last.b)
+	last.b = appendHead(last.b, &f)
+	s.replies += len(last.b) - before
+	if len(f.value) > inline {
+		s.out = append(s.out, written{value: f.value})
+	} else {
+		last.b = append(last.b, f.value...)
+	}
+	s.out[len(s.out)-1].passed += passed
+	if s.replies > maxReplies || len(s.accepts) > maxReplies/8 {
+		s.dead = true
+		s.end(errUnread)
+		return
+	}
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+var errUnread = fmt.Errorf("the peer leaves more than %d bytes of answers unread", maxReplies)
+
+// abandon notes that nobody waits any more for a value that the peer may not have
+// read yet. One that reads too little of what it has asked for is given up.
+func (s *session) abandon(size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.abandonedSince += size
+	if s.abandoned+s.abandonedSince > maxAbandoned {
+		s.end(errAbandoned)
+	}
+}
+
+var errAbandoned = fmt.Errorf("the peer leaves more than %d bytes of values unread, which it has asked for, and nobody sends any more", maxAbandoned)
+
+// hasAccepted reports whether a send of the peer was accepted on this session,
+// and the peer has not said that it heard so.
+func (s *session) hasAccepted(send uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Contains(s.accepts, send)
+}
+
+// write writes what send queued until the session ends.
+func (s *session) write() {
+	defer close(s.wrote)
+	var spare []written
+	var patient time.Time // for so long it is not necessary to set the deadline anew
+	for {
+		select {
+		case <-s.wake:
+		case <-s.finished:
+			return
+		}
+		s.mu.Lock()
+		out := s.out
+		s.out, s.replies = spare, 0
+		s.abandoned, s.abandonedSince = s.abandonedSince, 0
+		s.pulse.said = true
+		closing := s.closing
+		s.mu.Unlock()
+		if now := time.Now(); now.After(patient) {
+			s.stream.SetWriteDeadline(now.Add(writeTimeout))
+			patient = now.Add(writeTimeout / 2)
+		}
+		for _, w := range out {
+			if err := w.writeTo(s.stream); err != nil {
+				s.stream.Reset()
+				return
+			}
+			s.wrotePassed(w.passed)
+		}
+		if closing {
+			s.stream.CloseWrite()
+			return
+		}
+		clear(out)
+		spare = out[:0]
+	}
+}
+
+// wrotePassed notes that values of other peers are written.
+func (s *session) wrotePassed(size int) {
+	if size == 0 {
+		return
+	}
+	s.mu.Lock()
+	s.passed -= size
+	s.mu.Unlock()
+	s.memory.remove(size)
+}
