@@ -15,6 +15,7 @@ import (
 	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/channel/network"
 	"github.com/dstackless/dstackless/dht"
+	"github.com/dstackless/dstackless/internal/testhook"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
 	"github.com/dstackless/dstackless/tasklet/content"
@@ -62,7 +63,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 	}
 	p.node, err = p2p.Start(&p2p.Options{
 		DataDir: o.DataDir, Listen: o.Listen, NetworkKey: o.NetworkKey, NoLAN: o.NoLAN,
-		NoPortMapping: o.NoPortMapping, Relay: o.Relay, Logger: o.Logger, Lab: p2p.LabOf(ctx),
+		NoPortMapping: o.NoPortMapping, Relay: o.Relay, Logger: o.Logger, TestHooks: testhook.From(ctx),
 	})
 	if err != nil {
 		return nil, err
@@ -144,7 +145,7 @@ func (p *Peer) bootstrap(ctx context.Context, addrs []string) error {
 		return errors.Join(failed...)
 	}
 	for _, addr := range addrs {
-		if err := p.node.Keep(addr); err != nil {
+		if err := p.node.KeepConnected(addr); err != nil {
 			return fmt.Errorf("bootstrap: %w", err)
 		}
 	}

@@ -149,7 +149,7 @@ const (
 
 // SetStreamHandler has handle be called for streams that bring whole messages.
 func (h *watchedHost) SetStreamHandler(p p2p.Protocol, handle network.StreamHandler) {
-	h.Host.SetStreamHandler(p, func(s network.Stream) { handle(h.node.Whole(s, maxRequest)) })
+	h.Host.SetStreamHandler(p, func(s network.Stream) { handle(h.node.WholeMessages(s, maxRequest)) })
 }
 
 // NewStream opens a stream, over a relay if there is nothing better. libp2p's own
@@ -159,7 +159,7 @@ func (h *watchedHost) NewStream(ctx context.Context, to p2p.ID, protocols ...p2p
 	if err != nil {
 		return nil, err
 	}
-	return h.node.Whole(s, maxResponse), nil
+	return h.node.WholeMessages(s, maxResponse), nil
 }
 
 func (h *watchedHost) ConnManager() connmgr.ConnManager { return h.manager }

@@ -87,7 +87,7 @@ func TestKeepBlocker(t *testing.T) {
 			made.Add(1)
 		}
 	})()
-	if err := n.Keep(blocker.Addrs()[0]); err != nil {
+	if err := n.KeepConnected(blocker.Addrs()[0]); err != nil {
 		t.Fatal(err)
 	}
 	log.await(t, "it has blocked this peer")

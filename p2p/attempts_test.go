@@ -15,7 +15,7 @@ func hundredStreams(t *testing.T, from, to, goes *p2p.Node) {
 	to.Handle(echo, serveEcho)
 	connect(t, from, to)
 	for range 100 {
-		s, err := from.OpenLasting(within(t), to.ID(), echo)
+		s, err := from.OpenResumable(within(t), to.ID(), echo)
 		if err != nil {
 			t.Fatal(err)
 		}

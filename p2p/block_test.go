@@ -19,7 +19,7 @@ func TestBlock(t *testing.T) {
 			a.Handle(echo, serveEcho)
 			b.Handle(echo, serveEcho)
 			connect(t, a, b)
-			s, err := b.OpenLasting(within(t), a.ID(), echo)
+			s, err := b.OpenResumable(within(t), a.ID(), echo)
 			if err != nil {
 				t.Fatal(err)
 			}

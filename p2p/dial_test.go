@@ -58,7 +58,7 @@ func TestDialWhatBecomesKnown(t *testing.T) {
 
 // A stream that shall last is opened to a peer whose connection is lost in that
 // moment, though it takes the peer a while to be back.
-func TestOpenLastingToOneThatComesBack(t *testing.T) {
+func TestOpenResumableToOneThatComesBack(t *testing.T) {
 	dir := t.TempDir()
 	start := func(listen string) *p2p.Node {
 		n, err := p2p.Start(&p2p.Options{DataDir: dir, Listen: []string{listen}})
@@ -90,7 +90,7 @@ func TestOpenLastingToOneThatComesBack(t *testing.T) {
 	<-gone
 	opened := make(chan error, 1)
 	go func() {
-		s, err := a.OpenLasting(t.Context(), b.ID(), "/test")
+		s, err := a.OpenResumable(t.Context(), b.ID(), "/test")
 		if err == nil {
 			s.Reset()
 		}
@@ -109,12 +109,12 @@ func TestOpenLastingToOneThatComesBack(t *testing.T) {
 
 // Where nobody listens any more, nobody is waited for as long as where nobody
 // answers.
-func TestOpenLastingToOneThatHasEnded(t *testing.T) {
+func TestOpenResumableToOneThatHasEnded(t *testing.T) {
 	a, b := start(t, "/ip4/127.0.0.1/tcp/0"), start(t, "/ip4/127.0.0.1/tcp/0")
 	connect(t, a, b)
 	b.Close()
 	begun := time.Now()
-	if _, err := a.OpenLasting(within(t), b.ID(), "/test"); !errors.Is(err, p2p.ErrUnreachable) {
+	if _, err := a.OpenResumable(within(t), b.ID(), "/test"); !errors.Is(err, p2p.ErrUnreachable) {
 		t.Error(err)
 	}
 	if d := time.Since(begun); d > 4*time.Second {

@@ -15,7 +15,7 @@
 // and anew when the node is seen at another address. A relay cuts each connection
 // after so many bytes and minutes. So a stream to a peer that only a relay reaches
 // is a lasting one: the two sides count what they received, and go on over the
-// next connection. [Node.OpenLasting] gives such a stream to any peer.
+// next connection. [Node.OpenResumable] gives such a stream to any peer.
 //
 // # Private networks
 //

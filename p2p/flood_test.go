@@ -111,7 +111,7 @@ func TestFloodOfLastings(t *testing.T) {
 	const each = 200 << 10 // less than what one stream takes unread
 	failed := 0
 	for range p2p.MaxBuffered/each + 10 {
-		s, err := greedy.OpenLasting(within(t), victim.ID(), "/test/deaf/1")
+		s, err := greedy.OpenResumable(within(t), victim.ID(), "/test/deaf/1")
 		if err != nil {
 			failed++
 			continue
@@ -125,7 +125,7 @@ func TestFloodOfLastings(t *testing.T) {
 	if n := victim.Buffered(greedy.ID()); n > p2p.BufferedOfOne || n < p2p.BufferedOfOne/2 {
 		t.Errorf("%d bytes are kept, want %d at most and not much less", n, p2p.BufferedOfOne)
 	}
-	s, err := honest.OpenLasting(within(t), victim.ID(), echo)
+	s, err := honest.OpenResumable(within(t), victim.ID(), echo)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,7 +64,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) (*config.Con
 		SwarmOpts:          []swarm.Option{swarm.WithDialRanker(n.rank)},
 		DisableMetrics:     true,
 		RelayCustom:        true,
-		Relay:              o.Lab == nil, // to dial and be dialed through others
+		Relay:              o.TestHooks == nil, // to dial and be dialed through others
 		// So few of the last dials must have succeeded for more to be worth it.
 		UDPBlackHoleSuccessCounter:  &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5, Name: "UDP"},
 		IPv6BlackHoleSuccessCounter: &swarm.BlackHoleSuccessCounter{N: 100, MinSuccesses: 5, Name: "IPv6"},
@@ -98,8 +98,8 @@ func (n *Node) adjust(c *config.Config, o *Options, l *listening) error {
 		// reached, having dialed nobody so itself.
 		c.UDPBlackHoleSuccessCounter, c.IPv6BlackHoleSuccessCounter = nil, nil
 	}
-	if o.Lab != nil {
-		if err := c.Apply(o.Lab.Libp2p...); err != nil {
+	if o.TestHooks != nil {
+		if err := c.Apply(o.TestHooks.Libp2p...); err != nil {
 			return err
 		}
 	}
@@ -163,7 +163,7 @@ func transports(o *Options, l *listening) (all []fx.Option) {
 	case l.tcp && o.NetworkKey != nil:
 		add(keyedTCP(o.NetworkKey))
 	case l.tcp:
-		add(o.Lab.tcp())
+		add(o.TestHooks.NewTCP())
 	}
 	return all
 }

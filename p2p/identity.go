@@ -24,6 +24,14 @@ const (
 	pemType    = "PRIVATE KEY"
 )
 
+// key returns the node's key: that of the test hooks, or that of the data folder.
+func (o *Options) key() (crypto.PrivKey, error) {
+	if o.TestHooks != nil && o.TestHooks.Key != nil {
+		return o.TestHooks.Key, nil
+	}
+	return identity(o.DataDir)
+}
+
 // identity returns the key kept in dir, made there when missing, or a new one
 // kept nowhere when dir is empty.
 //

@@ -38,7 +38,7 @@ func TestIdleLastings(t *testing.T) {
 	before := inUse()
 	var open []p2p.Stream
 	for i := range streams {
-		s, err := other.OpenLasting(within(t), victim.ID(), echo)
+		s, err := other.OpenResumable(within(t), victim.ID(), echo)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/host"
 
+	"github.com/dstackless/dstackless/internal/testhook"
 	"github.com/dstackless/dstackless/p2p"
 )
 
@@ -18,7 +19,7 @@ func TestLastingEndsWhenThePeerWasRestarted(t *testing.T) {
 	process := func() (*p2p.Node, host.Host) {
 		t.Helper()
 		var h host.Host
-		n := startWith(t, p2p.Options{DataDir: dir, Listen: loopback, Lab: &p2p.Lab{Started: func(of host.Host) { h = of }}})
+		n := startWith(t, p2p.Options{DataDir: dir, Listen: loopback, TestHooks: &testhook.Hooks{Started: func(of host.Host) { h = of }}})
 		n.Handle(echo, func(s p2p.Stream) {
 			defer s.Reset()
 			io.Copy(s, s)
@@ -35,13 +36,13 @@ func TestLastingEndsWhenThePeerWasRestarted(t *testing.T) {
 	})
 	b, h := process()
 	connect(t, a, b)
-	opened, err := a.OpenLasting(within(t), b.ID(), echo)
+	opened, err := a.OpenResumable(within(t), b.ID(), echo)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer opened.Reset()
 	talk(t, opened, "hello")
-	other, err := b.OpenLasting(within(t), a.ID(), both)
+	other, err := b.OpenResumable(within(t), a.ID(), both)
 	if err != nil {
 		t.Fatal(err)
 	}

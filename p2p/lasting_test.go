@@ -166,7 +166,7 @@ func TestLastingSurvivesItsConnections(t *testing.T) {
 		io.Copy(s, s)
 		s.Close()
 	})
-	s, err := a.OpenLasting(within(t), b.ID(), echo)
+	s, err := a.OpenResumable(within(t), b.ID(), echo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -284,7 +284,7 @@ func TestLastingEndsMakeRoom(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range 1100 { // more than may be open
-		s, err := a.OpenLasting(within(t), b.ID(), echo)
+		s, err := a.OpenResumable(within(t), b.ID(), echo)
 		if err != nil {
 			t.Fatalf("stream %d: %v", n, err)
 		}

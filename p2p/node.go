@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/dstackless/dstackless/internal/testhook"
 	"github.com/dstackless/dstackless/p2p/quota"
 )
 
@@ -45,7 +46,7 @@ type Node struct {
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
-	lab    *Lab // or nil
+	hooks  *testhook.Hooks // or nil
 
 	mu       sync.Mutex
 	closed   bool
@@ -74,7 +75,7 @@ func Start(opts *Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{lastings: newLastings(), known: newKnown(), searches: newAttempts(firstSearch, lastSearch), dials: newAttempts(firstDial, lastDial), messages: quota.New(messageBytes), kept: map[ID]*keeper{}, log: o.Logger, lab: o.Lab}
+	n := &Node{lastings: newLastings(), known: newKnown(), searches: newAttempts(firstSearch, lastSearch), dials: newAttempts(firstDial, lastDial), messages: quota.New(messageBytes), kept: map[ID]*keeper{}, log: o.Logger, hooks: o.TestHooks}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -107,8 +108,8 @@ func Start(opts *Options) (*Node, error) {
 		n.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)
 	}
-	if o.Lab != nil && o.Lab.Started != nil {
-		o.Lab.Started(h)
+	if o.TestHooks != nil && o.TestHooks.Started != nil {
+		o.TestHooks.Started(h)
 	}
 	return n, nil
 }

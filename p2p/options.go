@@ -7,6 +7,8 @@ import (
 
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/dstackless/dstackless/internal/testhook"
 )
 
 // Options configure a [Node]. The zero value, or a nil pointer, is a node with
@@ -30,7 +32,7 @@ type Options struct {
 	//
 	// A node that listens on loopback only stays there: it neither looks for
 	// peers on the LAN, nor asks a router for anything, nor lets others find
-	// out how it is reached, whatever the other options say. So does one in a Lab.
+	// out how it is reached, whatever the other options say. A node that has TestHooks also stays there.
 	Listen []string
 
 	// NetworkKey makes the network a private one: only peers with the same key
@@ -58,9 +60,8 @@ type Options struct {
 	// Default: silence.
 	Logger *slog.Logger
 
-	// Lab is for tests, and above all for package peertest. Default: nil, the
-	// machine and its network.
-	Lab *Lab
+	// TestHooks are for the tests of this module. Default: nil.
+	TestHooks *testhook.Hooks
 }
 
 // anywhere is the default of Options.Listen.
@@ -82,7 +83,7 @@ type listening struct {
 // listening checks the listen addresses.
 func (o *Options) listening() (*listening, error) {
 	texts, l := o.Listen, &listening{all: true, local: true}
-	defer func() { l.local = l.local || o.Lab != nil }()
+	defer func() { l.local = l.local || o.TestHooks != nil }()
 	if len(texts) == 0 {
 		texts, l.all = anywhere[:], false
 	}

@@ -90,7 +90,7 @@ func echoes(t *testing.T, s p2p.Stream) {
 // Strangers on 16 addresses open all the lasting streams that there are. One at
 // another address finds room, and so do known peers; streams that were there
 // before stay.
-func TestStrangersOpenLastings(t *testing.T) {
+func TestStrangersOpenResumables(t *testing.T) {
 	victim := start(t)
 	victim.Handle(echo, serveEcho)
 	limits := quota.Limits{All: 160, Strangers: 120, Each: 32}
@@ -100,7 +100,7 @@ func TestStrangersOpenLastings(t *testing.T) {
 	for _, n := range []*p2p.Node{before, after, friend} {
 		connect(t, n, victim)
 	}
-	old, err := before.OpenLasting(within(t), victim.ID(), echo)
+	old, err := before.OpenResumable(within(t), victim.ID(), echo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,14 +119,14 @@ func TestStrangersOpenLastings(t *testing.T) {
 	if taken < limits.Strangers-2 || some > limits.Strangers || some < limits.Strangers-16 {
 		t.Errorf("%d were taken, strangers have %d: want to reach %d and no more", taken, some, limits.Strangers)
 	}
-	s, err := after.OpenLasting(within(t), victim.ID(), echo)
+	s, err := after.OpenResumable(within(t), victim.ID(), echo)
 	if err != nil {
 		t.Fatal("a stranger at another address finds no room:", err)
 	}
 	defer s.Reset()
 	echoes(t, s)
 	for range limits.Each {
-		s, err := friend.OpenLasting(within(t), victim.ID(), echo)
+		s, err := friend.OpenResumable(within(t), victim.ID(), echo)
 		if err != nil {
 			t.Fatal("a known peer finds no room:", err)
 		}
@@ -149,7 +149,7 @@ func TestStrangersFillLastings(t *testing.T) {
 	unread := quota.Limits{All: 8 << 20, Strangers: 6 << 20, Each: 1 << 20}
 	victim.LimitLastings(p2p.LastingLimits, unread)
 	connect(t, honest, victim)
-	old, err := honest.OpenLasting(within(t), victim.ID(), echo)
+	old, err := honest.OpenResumable(within(t), victim.ID(), echo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func TestStrangersDoNotReceive(t *testing.T) {
 	if n := victim.Unsent(); n > unsent.Strangers {
 		t.Errorf("%d bytes are kept, want %d at most", n, unsent.Strangers)
 	}
-	s, err := honest.OpenLasting(within(t), victim.ID(), echo)
+	s, err := honest.OpenResumable(within(t), victim.ID(), echo)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +235,7 @@ func TestEndedLastings(t *testing.T) {
 	victim.LimitEnded(ended)
 	connect(t, honest, victim)
 	for range 50 {
-		s, err := honest.OpenLasting(within(t), victim.ID(), echo)
+		s, err := honest.OpenResumable(within(t), victim.ID(), echo)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -264,7 +264,7 @@ func TestEndedLastings(t *testing.T) {
 			}
 		}
 		for range 30 {
-			s, err := stranger.OpenLasting(within(t), victim.ID(), echo)
+			s, err := stranger.OpenResumable(within(t), victim.ID(), echo)
 			if err != nil {
 				t.Fatal(err)
 			}

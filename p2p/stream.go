@@ -21,7 +21,7 @@ import (
 // When not connected it first dials every known address, however long ctx
 // allows, or 10 seconds at most when ctx has no deadline. A relayed connection
 // is used when there is no better one: then the stream is a lasting one, see
-// [Node.OpenLasting], which survives that the relay cuts it.
+// [Node.OpenResumable], which survives that the relay cuts it.
 //
 // To save a round trip, Open trusts what the peer has said earlier about the
 // protocols it speaks. If that is no longer true, the first Read fails instead,
@@ -41,7 +41,7 @@ func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, 
 	return s, nil
 }
 
-// OpenLasting is Open for a stream that shall outlive its connection: when that
+// OpenResumable is Open for a stream that shall outlive its connection: when that
 // is lost, both sides seek another, relayed or direct, for up to 30 seconds, and
 // the stream goes on where it was, with no byte lost or doubled. When a direct
 // connection appears beside a relayed one, the stream leaves the relay for it.
@@ -53,7 +53,7 @@ func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, 
 // Of what was written, 256 KiB may be on the way: Write blocks when so much was
 // not taken by the other side's reader. A peer that speaks the protocol but
 // knows nothing of lasting streams gets an ordinary one.
-func (n *Node) OpenLasting(ctx context.Context, to ID, protocols ...Protocol) (Stream, error) {
+func (n *Node) OpenResumable(ctx context.Context, to ID, protocols ...Protocol) (Stream, error) {
 	s, err := n.open(ctx, to, protocols, true)
 	if err != nil {
 		return nil, fmt.Errorf("p2p: open a stream to %s: %w", to, err)
@@ -126,7 +126,7 @@ func (n *Node) openOnce(ctx context.Context, to ID, protocols []Protocol, lastin
 	}
 	switch {
 	case err == nil:
-		return n.lab.stream(s), nil
+		return n.hooks.WrapStream(s), nil
 	case errors.Is(err, ErrProtocol), errors.Is(err, multistream.ErrNotSupported[protocol.ID]{}):
 		return nil, fmt.Errorf("%w %s", ErrProtocol, join(protocols))
 	}
@@ -149,10 +149,10 @@ func join(protocols []Protocol) string {
 // it must close or reset it. Streams are reset when the node closes, so a
 // handler that reads or writes ends then; [Node.Close] waits for it.
 func (n *Node) Handle(p Protocol, h func(Stream)) {
-	inLab := func(s Stream) { h(n.lab.stream(s)) }
+	hooked := func(s Stream) { h(n.hooks.WrapStream(s)) }
 	n.resources.serve(p)
-	n.lastings.handle(p, inLab)
-	n.handle(p, inLab)
+	n.lastings.handle(p, hooked)
+	n.handle(p, hooked)
 }
 
 // Limit has the streams that peers open in protocol p be limited by l, in place

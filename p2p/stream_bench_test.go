@@ -43,7 +43,7 @@ func BenchmarkEcho(b *testing.B) {
 func BenchmarkThroughput(b *testing.B) {
 	open := map[string]func(*p2p.Node, context.Context, p2p.ID, ...p2p.Protocol) (p2p.Stream, error){
 		"floor=plain": (*p2p.Node).Open,
-		"lasting":     (*p2p.Node).OpenLasting,
+		"lasting":     (*p2p.Node).OpenResumable,
 	}
 	for name, open := range open {
 		b.Run(name, func(b *testing.B) {

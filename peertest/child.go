@@ -10,7 +10,7 @@ import (
 
 	"github.com/dstackless/dstackless"
 	"github.com/dstackless/dstackless/channel"
-	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/internal/testhook"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -144,8 +144,8 @@ func (c *child) end(id uint64) (channel.Endpoint, error) {
 
 // start starts the peer.
 func (c *child) start(ctx context.Context, set *processConfig) (*processStart, error) {
-	lab := &p2p.Lab{Stream: c.gate.tap}
-	peer, err := dstackless.Start(p2p.WithLab(ctx, lab), &dstackless.Options{
+	hooks := &testhook.Hooks{Stream: c.gate.tap}
+	peer, err := dstackless.Start(testhook.With(ctx, hooks), &dstackless.Options{
 		DataDir: set.DataDir, Listen: set.Listen, Bootstrap: set.Bootstrap,
 		Accept: set.Accept, Limits: tasklet.Limits{Memory: set.MemoryLimit},
 	})

@@ -16,7 +16,7 @@ import (
 	manet "github.com/multiformats/go-multiaddr/net"
 
 	"github.com/dstackless/dstackless"
-	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/internal/testhook"
 )
 
 // A node is one place of the network: a peer in one of its lives, or none.
@@ -79,21 +79,21 @@ func (nd *node) start() error {
 	o.Bootstrap = nd.nw.contacts(nd.index)
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	lab := &p2p.Lab{
+	hooks := &testhook.Hooks{
 		Libp2p:  []libp2p.Option{libp2p.BandwidthReporter(nd.meter)},
 		TCP:     nd.transport,
 		Stream:  nd.newLife().tap,
 		Started: nd.started,
 	}
 	if o.DataDir == "" {
-		lab.Key = nd.key
+		hooks.Key = nd.key
 	}
 	if nd.nw.opts.QUIC {
 		var overUDP []libp2p.Option
 		overUDP, nd.end = nd.overUDP()
-		lab.Libp2p = append(lab.Libp2p, overUDP...)
+		hooks.Libp2p = append(hooks.Libp2p, overUDP...)
 	}
-	peer, err := dstackless.Start(p2p.WithLab(ctx, lab), &o)
+	peer, err := dstackless.Start(testhook.With(ctx, hooks), &o)
 	if err != nil {
 		nd.stopped()
 		nd.end()

@@ -25,9 +25,9 @@ type outcome struct {
 
 // dial opens a stream to another host of tasklets.
 func (h *Host) dial(ctx context.Context, to p2p.ID) (*conn, error) {
-	s, err := h.node.OpenLasting(ctx, to, Protocol)
+	s, err := h.node.OpenResumable(ctx, to, Protocol)
 	if errors.Is(err, p2p.ErrUnknownPeer) && h.table.FindPeer(ctx, to) == nil {
-		s, err = h.node.OpenLasting(ctx, to, Protocol)
+		s, err = h.node.OpenResumable(ctx, to, Protocol)
 	}
 	if err != nil {
 		return nil, err

@@ -19,7 +19,7 @@ func TestStrangersAreServed(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := func(n *p2p.Node) error {
-		s, err := n.OpenLasting(within(t), a.ID(), content.Protocol)
+		s, err := n.OpenResumable(within(t), a.ID(), content.Protocol)
 		if err != nil {
 			return err
 		}

@@ -92,7 +92,7 @@ func (h boundedHost) SetStreamHandler(p p2p.Protocol, handle network.StreamHandl
 			return
 		}
 		defer h.turns.leave(id)
-		handle(h.node.Whole(boundedStream{s}, maxSwap))
+		handle(h.node.WholeMessages(boundedStream{s}, maxSwap))
 	})
 }
 

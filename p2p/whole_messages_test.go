@@ -28,7 +28,7 @@ func TestWhole(t *testing.T) {
 		from.Write(nil) // says the protocol
 		to = <-streams
 		t.Cleanup(func() { to.Reset() })
-		return from, b.Whole(to, limit)
+		return from, b.WholeMessages(to, limit)
 	}
 	message := func(n int) []byte { return append(binary.AppendUvarint(nil, uint64(n)), data(n, 1)...) }
 
@@ -65,7 +65,7 @@ func TestWholeIsBounded(t *testing.T) {
 	a, b := start(t), start(t)
 	connect(t, a, b)
 	b.Handle("/test/whole/1", func(s p2p.Stream) {
-		io.Copy(io.Discard, b.Whole(s, limit))
+		io.Copy(io.Discard, b.WholeMessages(s, limit))
 		s.Reset()
 	})
 	half := append(binary.AppendUvarint(nil, limit), data(limit-1, 1)...)

@@ -17,12 +17,12 @@ const (
 	firstRedial, lastRedial = time.Second, time.Minute
 )
 
-// Keep connects to the peer at addr, a full multiaddr, and connects again each
+// KeepConnected connects to the peer at addr, a full multiaddr, and connects again each
 // time the connection is lost, until the node closes. It returns at once; what
 // fails is tried again, after a second at first and a minute at last.
 //
 // The error is about the address alone.
-func (n *Node) Keep(addr string) error {
+func (n *Node) KeepConnected(addr string) error {
 	info, err := parseFull(addr)
 	if err != nil {
 		return err

@@ -10,10 +10,10 @@ import (
 )
 
 // messageBytes limits the bytes of messages that have not come whole yet, see
-// [Node.Whole].
+// [Node.WholeMessages].
 var messageBytes = shared(128<<20, 32<<20)
 
-// Whole returns s for a library that takes memory for a whole message on the word
+// WholeMessages returns s for a library that takes memory for a whole message on the word
 // of a length. Messages on s are of up to limit bytes, each behind its length as
 // a varint. What is read from the result comes after the whole message is there.
 // Until then it takes as much memory as has come, twice at most. All peers
@@ -21,7 +21,7 @@ var messageBytes = shared(128<<20, 32<<20)
 //
 // Read returns an error for a message that is too long, and if there is no memory
 // for it: then the stream should be reset.
-func (n *Node) Whole(s Stream, limit int) Stream {
+func (n *Node) WholeMessages(s Stream, limit int) Stream {
 	return &wholeStream{Stream: s, node: n, limit: limit, r: bufio.NewReaderSize(s, 64)}
 }
 
