@@ -24,9 +24,10 @@ type member struct {
 	record dht.Key // what the table is asked for
 	number uint64  // of the channel in frames that this peer sends
 
-	mu   sync.Mutex
-	ends map[*endpoint]struct{}
-	gone bool
+	mu    sync.Mutex
+	ends  map[*endpoint]struct{}
+	gone  bool
+	begun bool // it was looked for, or is
 
 	// As owner of operations.
 	lastID   uint64

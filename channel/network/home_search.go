@@ -24,7 +24,11 @@ func (m *member) begin() {
 	ctx, cancel := context.WithTimeout(m.space.ctx, searchTime)
 	defer cancel()
 	m.mu.Lock()
-	m.claimed = cancel
+	if m.begun || m.gone {
+		m.mu.Unlock()
+		return
+	}
+	m.begun, m.claimed = true, cancel
 	claimed := m.claim.home != ""
 	m.mu.Unlock()
 	if !claimed {

@@ -79,6 +79,8 @@ type Space struct {
 	closed  bool
 	emptied chan struct{} // closed when the last member of a closed space is gone
 
+	searches chan struct{} // holds a token for each channel that is looked for because a rationed view opened it
+
 	choices atomic.Uint64 // the last choice's number
 	held    atomic.Int64  // bytes of the values that homes keep
 
@@ -104,6 +106,7 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 		node: node, dht: d, log: log, run: rand.Uint64(),
 		ctx: ctx, stop: stop, patrolNow: make(chan struct{}, 1),
 		members:   map[hash]*member{},
+		searches:  make(chan struct{}, MaxSearchesOfPrograms),
 		emptied:   make(chan struct{}),
 		sessions:  map[p2p.ID][]*session{},
 		dialing:   map[p2p.ID]*dialing{},
@@ -119,6 +122,11 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 
 // Open implements [channel.Space].
 func (s *Space) Open(ctx context.Context, name channel.Name) (channel.Endpoint, error) {
+	return s.open(ctx, name, nil)
+}
+
+// open is Open, by way of a rationed view if there is one.
+func (s *Space) open(ctx context.Context, name channel.Name, ration *rationed) (channel.Endpoint, error) {
 	if err := name.Validate(); err != nil {
 		return nil, err
 	}
@@ -139,12 +147,18 @@ func (s *Space) Open(ctx context.Context, name channel.Name) (channel.Endpoint, 
 		s.next++
 		m = newMember(s, name, s.next)
 		s.members[key] = m
-		s.spawn(m.begin)
+		if ration != nil {
+			ration.add(m)
+		}
 	}
 	e := &endpoint{member: m}
 	m.mu.Lock()
 	m.ends[e] = struct{}{}
+	begun := m.begun
 	m.mu.Unlock()
+	if ration == nil && !begun {
+		s.spawn(m.begin)
+	}
 	return e, nil
 }
 
