@@ -3,15 +3,12 @@ package tasklet_test
 import (
 	"bytes"
 	"crypto/sha256"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
 
-	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
@@ -145,23 +142,4 @@ func TestAllThatIsHeldIsCharged(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A program has 1,024 channels open at most; its host has room for its own.
-func TestChannelsOfAProgram(t *testing.T) {
-	host := startPeer(t, tcp, nil)
-	c := host.NewCaller(good().ID)
-	defer c.Leave()
-	for n := range 1024 {
-		if err := c.Open(channel.Name(fmt.Sprint("channel", n))); err != nil {
-			t.Fatalf("channel %d: %v", n, err)
-		}
-	}
-	if err := c.Open("one more"); !errors.Is(err, channel.ErrLimit) || tasklet.LimitOf(err) == nil || tasklet.LimitOf(err).Limit != tasklet.LimitChannels {
-		t.Errorf("one more: %v", err)
-	}
-	if err := c.Open("channel7"); err != nil {
-		t.Errorf("one that is open: %v", err)
-	}
-	open(t, host, "its host's own").Leave()
 }

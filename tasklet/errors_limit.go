@@ -14,16 +14,17 @@ type LimitName string
 
 // The limits of a peer, as a [LimitError] names them.
 const (
-	LimitMemory   LimitName = "memory"                     // bytes, of one tasklet: Limits.Memory
-	LimitCPU      LimitName = "processor time"             // nanoseconds, of one tasklet: Limits.CPU
-	LimitOutput   LimitName = "output"                     // bytes, of one tasklet: Limits.Output
-	LimitTasklets LimitName = "number of tasklets"         // of one other peer: Limits.Tasklets
-	LimitHeld     LimitName = "bytes held"                 // of all tasklets of one other peer: Limits.Continuations
-	LimitState    LimitName = "state of a function"        // bytes, of one tasklet: MaxFunctionState
-	LimitReceived LimitName = "received and not taken"     // bytes, of one function
-	LimitPages    LimitName = "pages of a move"            // that a source sends, each as often as it does: 22 times the memory
-	LimitChannels LimitName = "open channels"              // of one program
-	LimitRequests LimitName = "requests to other tasklets" // under way, of one tasklet
+	LimitMemory      LimitName = "memory"                 // bytes, of one tasklet: Limits.Memory
+	LimitCPU         LimitName = "processor time"         // nanoseconds, of one tasklet: Limits.CPU
+	LimitOutput      LimitName = "output"                 // bytes, of one tasklet: Limits.Output
+	LimitTasklets    LimitName = "number of tasklets"     // of one other peer: Limits.Tasklets
+	LimitHeld        LimitName = "bytes held"             // of all tasklets of one other peer: Limits.Continuations
+	LimitState       LimitName = "state of a function"    // bytes, of one tasklet: MaxFunctionState
+	LimitReceived    LimitName = "received and not taken" // bytes, of one function
+	LimitPages       LimitName = "pages of a move"        // that a source sends, each as often as it does: 22 times the memory
+	LimitChannels    LimitName = "open channels"          // of one program, or of all programs of one other peer
+	LimitAllChannels LimitName = "open channels of all programs"
+	LimitRequests    LimitName = "requests to other tasklets" // under way, of one tasklet
 
 	LimitCompileMemory = LimitName(compiler.Memory) // bytes, of one program of another peer: compiler.ChildMemory
 	LimitCompileTime   = LimitName(compiler.Time)   // nanoseconds, of one program of another peer: compiler.ChildTime
@@ -63,7 +64,7 @@ func (e *LimitError) quantity(n uint64) string {
 	switch e.Limit {
 	case LimitCPU, LimitCompileTime:
 		return time.Duration(n).String()
-	case LimitTasklets, LimitRequests, LimitPages, LimitChannels:
+	case LimitTasklets, LimitRequests, LimitPages, LimitChannels, LimitAllChannels:
 		return fmt.Sprint(n)
 	}
 	return fmt.Sprintf("%d bytes", n)

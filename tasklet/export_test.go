@@ -1,6 +1,7 @@
 package tasklet
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
@@ -197,10 +198,19 @@ func (h *Host) Awaited(id ID) bool {
 // A Caller is a program that does not run but asks.
 type Caller struct{ g *guest }
 
-// NewCaller returns a caller at h.
-func (h *Host) NewCaller(id ID) Caller {
-	p := h.newProcess(id, work{program: "none"}, h.self, time.Now())
+// NewCaller returns a caller at h, which was started there.
+func (h *Host) NewCaller(id ID) Caller { return h.NewCallerOf(id, h.self) }
+
+// NewCallerOf returns a caller at h that a peer started.
+func (h *Host) NewCallerOf(id ID, origin string) Caller {
+	p := h.newProcess(id, work{program: "none"}, origin, time.Now())
 	p.key = newKey()
+	if origin != h.self {
+		p.source = origin
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	p.enter()
 	return Caller{p.engine.(*guest)}
 }
 
@@ -359,3 +369,29 @@ func (c Caller) Open(name channel.Name) error {
 
 // Leave has the program leave all its channels.
 func (c Caller) Leave() { c.g.leaveChannels() }
+
+// Count has the program have n more channels open, as far as its host's limits go.
+func (c Caller) Count(n int) error { return c.g.countChannels(n) }
+
+// Begin asks for something, and does not wait for it.
+func (c Caller) Begin(id uint64, kind abi.Kind, payload []byte) {
+	c.g.Call(sandbox.Call{ID: id, Kind: kind, Payload: payload})
+}
+
+// Withdraw withdraws what the program asked for, and waits until nothing of it is
+// left.
+func (c Caller) Withdraw() { c.g.withdraw(true) }
+
+// LookUp returns what looks for peers by way of find as a host does for programs.
+func LookUp(find func(context.Context, string) (p2p.ID, error)) func(context.Context, string) (p2p.ID, error) {
+	return newLookups(find).lookUp
+}
+
+// The bounds of what programs ask of a host's network.
+const (
+	MaxChannels           = maxChannels
+	MaxChannelsOfPeer     = maxChannelsOfPeer
+	MaxChannelsOfPrograms = maxChannelsOfPrograms
+	MaxLookups            = maxLookups
+	LookupLifetime        = lookupLifetime
+)

@@ -50,7 +50,8 @@ type Host struct {
 	wg   sync.WaitGroup
 
 	functions map[string]*definition // by name
-	looking   chan struct{}          // holds a token for each peer that is looked for because a program named it
+	lookups   *peerLookups           // of peers that programs name
+	channels  atomic.Int64           // that programs have open
 	restAfter time.Duration
 
 	run       incarnation
@@ -123,7 +124,7 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
-		ctx: ctx, stop: stop, functions: map[string]*definition{}, looking: make(chan struct{}, guestLookups), restAfter: restAfter, wall: time.Now,
+		ctx: ctx, stop: stop, functions: map[string]*definition{}, lookups: newLookups(table.Lookup), restAfter: restAfter, wall: time.Now,
 		processes: map[ID]*process{}, incoming: map[ID]*incomingMove{},
 		partials: map[ID]*process{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
 		accounts: map[string]*account{}, begun: time.Now(), run: newIncarnation(),

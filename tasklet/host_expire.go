@@ -65,7 +65,7 @@ func (h *Host) forgetOld() {
 	}
 	h.forgotten = nil
 	for peer, a := range h.accounts {
-		if a.tasklets.Load() == 0 && a.bytes.Load() == 0 {
+		if a.tasklets.Load() == 0 && a.bytes.Load() == 0 && a.channels.Load() == 0 {
 			delete(h.accounts, peer) // it is made anew, with the lock, when a tasklet comes
 		}
 	}

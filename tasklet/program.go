@@ -30,6 +30,7 @@ type guest struct {
 	calls   map[uint64]call   // without answer, by the program's number
 	errands int               // of them
 	looking chan struct{}     // holds a token while a peer is looked for that the program named
+	space   channel.Space     // of its channels
 	ends    map[channel.Name]channel.Endpoint
 	ops     sync.WaitGroup
 	own     sync.WaitGroup // moves that the program asked for
@@ -37,7 +38,7 @@ type guest struct {
 
 func newGuest(p *process) *guest {
 	return &guest{
-		process: p, looking: make(chan struct{}, 1), unsaved: map[uint32]struct{}{},
+		process: p, space: p.host.programSpace(), looking: make(chan struct{}, 1), unsaved: map[uint32]struct{}{},
 		calls: map[uint64]call{}, ends: map[channel.Name]channel.Endpoint{},
 	}
 }
@@ -163,6 +164,7 @@ func (g *guest) leaveChannels() {
 	for _, end := range g.ends {
 		end.Leave()
 	}
+	g.countChannels(-len(g.ends))
 	clear(g.ends)
 }
 

@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/dstackless/dstackless/channel"
-	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/tasklet/abi"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
@@ -158,22 +157,4 @@ func (g *guest) move(ctx context.Context, id uint64, payload []byte) error {
 		return err
 	}
 	return g.host.moveTo(ctx, g.process, to, id)
-}
-
-// guestLookups is how many peers are looked for at a time because programs ask:
-// each lookup asks many other peers.
-const guestLookups = 8
-
-// lookUp finds the peer that a program names. A program has one looked for at a
-// time, and all programs of the host a few.
-func (g *guest) lookUp(ctx context.Context, peer string) (p2p.ID, error) {
-	for _, turn := range []chan struct{}{g.looking, g.host.looking} {
-		select {
-		case turn <- struct{}{}:
-			defer func() { <-turn }()
-		case <-ctx.Done():
-			return "", context.Cause(ctx)
-		}
-	}
-	return g.host.table.Lookup(ctx, peer)
 }

@@ -9,8 +9,25 @@ import (
 	"github.com/dstackless/dstackless/tasklet/abi"
 )
 
-// maxChannels is how many channels a program may have open.
-const maxChannels = 1024
+const (
+	// maxChannels is how many channels a program may have open.
+	maxChannels = 1024
+	// maxChannelsOfPeer is how many all programs may have open together that one
+	// other peer started, or brought.
+	maxChannelsOfPeer = 8192
+	// maxChannelsOfPrograms is how many all programs of a host may have open
+	// together. The rest of [network.MaxChannels], a quarter, is for the peer
+	// itself and for functions.
+	maxChannelsOfPrograms = 48 << 10
+)
+
+// programSpace returns the space of a program's channels.
+func (h *Host) programSpace() channel.Space {
+	if s, ok := h.space.(interface{ Rationed() channel.Space }); ok {
+		return s.Rationed()
+	}
+	return h.space
+}
 
 // end returns the program's end of a channel.
 func (g *guest) end(name channel.Name) (channel.Endpoint, error) {
@@ -22,11 +39,16 @@ func (g *guest) end(name channel.Name) (channel.Endpoint, error) {
 	if len(g.ends) >= maxChannels {
 		return nil, fmt.Errorf("%w: %w", channel.ErrLimit, g.host.exceeds(LimitChannels, maxChannels, maxChannels, 1))
 	}
-	end, err := g.host.space.Open(g.host.ctx, name)
-	if err == nil {
-		g.ends[name] = end
+	if err := g.countChannels(1); err != nil {
+		return nil, fmt.Errorf("%w: %w", channel.ErrLimit, err)
 	}
-	return end, err
+	end, err := g.space.Open(g.host.ctx, name)
+	if err != nil {
+		g.countChannels(-1)
+		return nil, err
+	}
+	g.ends[name] = end
+	return end, nil
 }
 
 // named returns the program's end of the channel that a request names.
@@ -55,6 +77,7 @@ func (g *guest) leaveChannel(payload []byte) error {
 	if end == nil {
 		return nil
 	}
+	g.countChannels(-1)
 	return end.Leave()
 }
 

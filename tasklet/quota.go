@@ -58,6 +58,7 @@ type account struct {
 	peer     string
 	tasklets atomic.Int64
 	bytes    atomic.Int64
+	channels atomic.Int64 // of programs
 }
 
 // account returns that of a peer. The lock is held.
@@ -162,6 +163,28 @@ func (p *process) reserve(size uint64) error {
 		return nil
 	}
 	return p.hold(heldMemory, size)
+}
+
+// countChannels counts channels that the program opens, or leaves. More are
+// refused if they are over the limit of one who pays for it, or of all programs.
+func (p *process) countChannels(n int) error {
+	h := p.host
+	if all := h.channels.Add(int64(n)); n > 0 && all > maxChannelsOfPrograms {
+		h.channels.Add(-int64(n))
+		return h.exceeds(LimitAllChannels, maxChannelsOfPrograms, uint64(all)-uint64(n), uint64(n))
+	}
+	for i, a := range p.accounts {
+		of := a.channels.Add(int64(n))
+		if n <= 0 || of <= maxChannelsOfPeer {
+			continue
+		}
+		h.channels.Add(-int64(n))
+		for _, a := range p.accounts[:i+1] {
+			a.channels.Add(-int64(n))
+		}
+		return &LimitError{Limit: LimitChannels, Peer: h.self, Of: a.peer, Max: maxChannelsOfPeer, Used: uint64(of) - uint64(n), Asked: uint64(n)}
+	}
+	return nil
 }
 
 // settle ends what the tasklet is charged. It is idempotent.
