@@ -10,6 +10,7 @@ import (
 
 	kad "github.com/libp2p/go-libp2p-kad-dht"
 	"github.com/libp2p/go-libp2p-kad-dht/records"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/routing"
 	"golang.org/x/sync/singleflight"
 
@@ -34,12 +35,14 @@ var ErrClosed = errors.New("dht is closed")
 // [DHT.Close], before its node. Its methods may be called from several
 // goroutines at once.
 type DHT struct {
-	node      *p2p.Node
-	kad       *kad.IpfsDHT
-	table     *table
-	announcer *announcer
-	names     names
-	searches  singleflight.Group // for peers
+	node        *p2p.Node
+	kad         *kad.IpfsDHT
+	table       *table
+	announcer   *announcer
+	names       names
+	withdrawals *withdrawals
+	returns     network.Notifiee   // tells of peers that connect
+	searches    singleflight.Group // for peers
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -70,11 +73,11 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	if o.Client {
 		mode = kad.ModeClient
 	}
-	t := newTable()
+	t, w := newTable(), newWithdrawals(o.RecordTTL)
 	node.Limit(tableProtocol, tableStreams)
 	// No option filters addresses: private networks and loopback ones work as
 	// the public one does. Only kad-dht's "dual" table would tell them apart.
-	k, err := kad.New(t.watched(node),
+	k, err := kad.New(t.watched(node, w),
 		kad.ProtocolPrefix(prefix),
 		kad.Mode(mode),
 		kad.DisableValues(), // peers and providers are all that's needed
@@ -91,7 +94,8 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	if err != nil {
 		return nil, fmt.Errorf("dht: start: %w", err)
 	}
-	d := &DHT{node: node, kad: k, table: t, names: names{own: o.Name, pins: o.Pins}}
+	d := &DHT{node: node, kad: k, table: t, withdrawals: w, names: names{own: o.Name, pins: o.Pins}}
+	d.returns = d.returning()
 	d.announcer = newAnnouncer(t, o.Interval, d.provide)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
 	d.work.Go(func() { t.tell(d.ctx) })
@@ -100,6 +104,7 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 		d.Close()
 		return nil, fmt.Errorf("dht: start: %w", err)
 	}
+	d.takeWithdrawals()
 	d.callMyself()
 	return d, nil
 }
@@ -113,8 +118,10 @@ func (d *DHT) Routing() routing.Routing { return d.kad }
 
 // Close leaves the table and waits for what runs: announcements, searches and
 // calls of [DHT.Joined]'s functions. It may be called more than once, but not
-// from such a function. The records that others hold of this peer stay until
-// they expire.
+// from such a function. A peer with a [Name] first tells the peers that are
+// connected, and those that hold the record of the name, to hand out none of its
+// records any more, which takes up to 3 seconds. Other records stay until they
+// expire, and so do all of a peer that ends without Close.
 func (d *DHT) Close() error {
 	d.closing.Do(func() {
 		d.mu.Lock()
@@ -123,6 +130,11 @@ func (d *DHT) Close() error {
 		d.cancel()
 		d.hush()
 		d.work.Wait()
+		if d.names.own != "" {
+			d.withdraw()
+		}
+		d.node.Unhandle(withdrawProtocol)
+		d.node.Host().Network().StopNotify(d.returns)
 		if err := d.kad.Close(); err != nil {
 			d.closeErr = fmt.Errorf("dht: close: %w", err)
 		}

@@ -23,6 +23,9 @@ type member struct {
 
 func (m *member) Close() error { return errors.Join(m.DHT.Close(), m.Node.Close()) }
 
+// kill ends the peer without a word to others.
+func (m *member) kill() { m.Node.Close() }
+
 // start starts a peer on loopback and closes it at the end of the test.
 func start(t testing.TB, opts *dht.Options) *member {
 	t.Helper()

@@ -2,11 +2,13 @@ package dht
 
 import (
 	"context"
+	"io"
 	"net/netip"
 	"strings"
 	"time"
 
 	"github.com/ipfs/go-datastore"
+	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/dstackless/dstackless/p2p"
 	"github.com/dstackless/dstackless/p2p/quota"
@@ -122,3 +124,32 @@ func ReformClaim(b []byte) ([]byte, error) {
 
 // NameKey returns what peers with the name are announced under.
 func NameKey(name Name) Key { return name.key() }
+
+// What the tests see of withdrawals.
+const (
+	WithdrawProtocol = withdrawProtocol
+	WithdrawMax      = withdrawMax
+)
+
+// WithoutEnded returns an answer without the providers that have ended.
+func WithoutEnded(answer []byte, ended func(p2p.ID) bool) ([]byte, error) {
+	return withoutEnded(answer, ended)
+}
+
+// NewAnswers returns a writer of answers to s, without the peers that have ended.
+func NewAnswers(s network.Stream, ended ...p2p.ID) io.Writer {
+	w := newWithdrawals(time.Minute)
+	for _, id := range ended {
+		w.add(id)
+	}
+	return &answerStream{Stream: s, withdrawals: w}
+}
+
+// Remembered returns how many of these peers are remembered as ended.
+func Remembered(ids ...p2p.ID) (n int) {
+	w := newWithdrawals(time.Minute)
+	for _, id := range ids {
+		w.add(id)
+	}
+	return len(w.ended)
+}

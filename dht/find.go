@@ -40,8 +40,11 @@ func (d *DHT) Find(ctx context.Context, key Key) iter.Seq[p2p.ID] {
 		}()
 		seen := map[p2p.ID]bool{d.node.ID(): true}
 		for info := range found {
-			if seen[info.ID] {
-				continue // told again, with its addresses this time
+			if seen[info.ID] { // told again, with its addresses this time
+				continue
+			}
+			if d.withdrawals.has(info.ID) {
+				continue
 			}
 			seen[info.ID] = true
 			if !yield(info.ID) {

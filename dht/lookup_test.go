@@ -122,11 +122,9 @@ func TestLookup(t *testing.T) {
 	lookup(t, pinned, "alice", is(alice))
 
 	// One of them does not answer. It may be the right one.
-	alice.DHT.Close()
-	alice.Node.Close()
+	alice.kill()
 	lookup(t, seeker, "alice", ambiguous([]*member{mallory}, []*member{alice}))
-	mallory.DHT.Close()
-	mallory.Node.Close()
+	mallory.kill()
 	lookup(t, seeker, "alice", ambiguous(nil, []*member{alice, mallory}))
 }
 
@@ -138,8 +136,7 @@ func TestLookupForgets(t *testing.T) {
 	join(t, alice, seeker)
 	join(t, mallory, seeker)
 	lookup(t, seeker, "alice", ambiguous([]*member{alice, mallory}, nil))
-	mallory.DHT.Close()
-	mallory.Node.Close()
+	mallory.kill()
 	lookup(t, seeker, "alice", is(alice))
 }
 

@@ -126,16 +126,17 @@ func (d *DHT) Joined(f func()) (stop func()) {
 }
 
 // watched returns h with a connection manager that tells t.
-func (t *table) watched(n *p2p.Node) host.Host {
-	return &watchedHost{n.Host(), n, &watchedManager{n.Host().ConnManager(), t}}
+func (t *table) watched(n *p2p.Node, w *withdrawals) host.Host {
+	return &watchedHost{n.Host(), n, &watchedManager{n.Host().ConnManager(), t}, w}
 }
 
 // watchedHost is the host as kad-dht sees it, which itself would take 4 MiB of
 // memory for each message that somebody announces.
 type watchedHost struct {
 	host.Host
-	node    *p2p.Node
-	manager *watchedManager
+	node        *p2p.Node
+	manager     *watchedManager
+	withdrawals *withdrawals
 }
 
 const (
@@ -147,9 +148,12 @@ const (
 	maxResponse = 512 << 10
 )
 
-// SetStreamHandler has handle be called for streams that bring whole messages.
+// SetStreamHandler has handle be called for streams that bring whole messages, and
+// on which no records are handed out of peers that have ended.
 func (h *watchedHost) SetStreamHandler(p p2p.Protocol, handle network.StreamHandler) {
-	h.Host.SetStreamHandler(p, func(s network.Stream) { handle(h.node.WholeMessages(s, maxRequest)) })
+	h.Host.SetStreamHandler(p, func(s network.Stream) {
+		handle(&answerStream{Stream: h.node.WholeMessages(s, maxRequest), withdrawals: h.withdrawals})
+	})
 }
 
 // NewStream opens a stream, over a relay if there is nothing better. libp2p's own
