@@ -42,6 +42,9 @@ type Neighbor struct {
 	// RoundTrip is how long a message took there and back just now; 0 if it
 	// was not answered within a second.
 	RoundTrip time.Duration `json:"round_trip"`
+	// ClockAhead is how far the peer's clock is ahead of this one's, as the peer
+	// says; 0 if that is not known.
+	ClockAhead time.Duration `json:"clock_ahead,omitempty"`
 }
 
 // An End is how a tasklet ended.

@@ -22,7 +22,7 @@ func (s *Server) peers(w http.ResponseWriter, r *http.Request) error {
 	for i, p := range peers {
 		list[i] = Neighbor{
 			ID: p.ID.String(), Addr: p.Addr, Inbound: p.Inbound, Relayed: p.Relayed, Since: p.Since,
-			Punched: p.Punched, Transport: p.Transport,
+			Punched: p.Punched, Transport: p.Transport, ClockAhead: p.ClockAhead,
 		}
 		if p.Relay != "" {
 			list[i].Relay = p.Relay.String()

@@ -30,7 +30,9 @@ func TestNameOfPeerThatEnded(t *testing.T) {
 		t.Errorf("after the end, dora is %q, %v", id, err)
 	}
 	dora := start(t, &dht.Options{Name: "dora"})
-	join(t, dora, first)
+	if _, err := dora.Connect(within(t), first.Addrs()[0]); err != nil {
+		t.Fatal(err)
+	}
 	lookup(t, seeker, "dora", is(dora))
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -55,10 +54,10 @@ func (n *Node) answers(ctx context.Context, c network.Conn) error {
 		return gone
 	}
 	text := oneLine(err)
+	if err := n.clockError(text); err != nil {
+		return err
+	}
 	switch {
-	case strings.Contains(text, "bad certificate"): // what TLS has a word for
-		return fmt.Errorf("%w: it does not accept the certificate of this peer, which happens when the clocks of the two differ by more than an hour; the clock here shows %s (%s)",
-			ErrUnreachable, time.Now().UTC().Format("2006-01-02 15:04 MST"), text)
 	case c.IsClosed():
 		return fmt.Errorf("%w: it ended the connection before it answered: it has blocked this peer, or is over a limit (%s)", ErrUnreachable, text)
 	}

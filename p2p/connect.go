@@ -128,6 +128,9 @@ func (n *Node) reason(ctx context.Context, err error) error {
 	case errors.Is(err, swarm.ErrNoAddresses), errors.Is(err, network.ErrNoRemoteAddrs):
 		return ErrUnknownPeer
 	}
+	if err := n.clockError(oneLine(err)); err != nil {
+		return err
+	}
 	if refused(err) {
 		return &DialError{kind: errNobody, detail: oneLine(err)}
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"testing"
 	"time"
 
 	"github.com/dstackless/dstackless/p2p/quota"
@@ -166,4 +167,26 @@ func (n *Node) Streams() (streams, memory int) {
 	_, streams = n.resources.streams.Used()
 	_, memory = n.resources.memory.Used()
 	return streams, memory
+}
+
+// AwaitClocks waits until the clocks of so many peers are known.
+func (n *Node) AwaitClocks(t *testing.T, count int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		n.clocks.mu.Lock()
+		known := len(n.clocks.peers)
+		n.clocks.mu.Unlock()
+		if known == count {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the clocks of %d peers are known, want %d", known, count)
+		}
+	}
+}
+
+// ClockText reads what a peer says that the time is, and says how far it is ahead.
+func ClockText(b []byte) (string, error) {
+	theirs, err := readTime(bytes.NewReader(b))
+	return aheadText(theirs.Sub(time.Now())), err
 }

@@ -177,6 +177,7 @@ func (n *Node) follow(o *Options, l *listening) error {
 	}
 	n.resources.serve(lastingProtocol)
 	n.handle(lastingProtocol, n.acceptCarrier)
+	n.Handle(clockProtocol, n.tellClock)
 	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.connected, DisconnectedF: n.disconnected})
 	n.reach.asked = "unknown"
 	if o.Relay != nil {
@@ -216,6 +217,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 	n.hurry(id)
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
 	n.spawn(func() { n.punch(id) })
+	n.spawn(func() { n.compareClock(c) })
 	n.spawn(func() {
 		switch {
 		case c.Stat().Limited && len(others) == 1:
@@ -250,6 +252,7 @@ func (n *Node) disconnected(_ network.Network, c network.Conn) {
 	if id := c.RemotePeer(); n.host.Network().Connectedness(id) == network.NotConnected {
 		n.shocks.lost(id)
 		n.relayClients.gone(id)
+		n.forgetClock(id)
 	} else {
 		n.spawn(func() { n.punch(id) }) // a relayed one may be what is left
 	}

@@ -32,6 +32,7 @@ type Node struct {
 	punches         punches
 	shocks          shocks
 	blocks          *blocks
+	clocks          clocks
 	relayClients    *relayClients // or nil
 	known           *known
 	resources       *resources
@@ -75,7 +76,7 @@ func Start(opts *Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{lastings: newLastings(), known: newKnown(), searches: newAttempts(firstSearch, lastSearch), dials: newAttempts(firstDial, lastDial), messages: quota.New(messageBytes), kept: map[ID]*keeper{}, log: o.Logger, hooks: o.TestHooks}
+	n := &Node{lastings: newLastings(), known: newKnown(), searches: newAttempts(firstSearch, lastSearch), dials: newAttempts(firstDial, lastDial), messages: quota.New(messageBytes), kept: map[ID]*keeper{}, clocks: clocks{peers: map[ID]clock{}}, log: o.Logger, hooks: o.TestHooks}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}

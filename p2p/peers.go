@@ -19,6 +19,9 @@ type PeerInfo struct {
 	Relay     ID        // through which, if so
 	Punched   bool      // a direct connection to a peer that was relayed before
 	Since     time.Time // when the connection was made
+	// ClockAhead is how far its clock is ahead of this machine's, or 0 if that
+	// is not known. The peer may lie.
+	ClockAhead time.Duration
 }
 
 // Peers returns the connected peers, ordered by ID. Of a peer with several
@@ -38,14 +41,15 @@ func (n *Node) infoOf(c network.Conn) PeerInfo {
 	stat := c.Stat()
 	_, punched := n.upgraded.Load(c)
 	return PeerInfo{
-		ID:        c.RemotePeer(),
-		Addr:      c.RemoteMultiaddr().String(),
-		Transport: transportOf(c.RemoteMultiaddr(), c.LocalMultiaddr()),
-		Inbound:   stat.Direction == network.DirInbound,
-		Relayed:   stat.Limited,
-		Relay:     relayOf(c.RemoteMultiaddr()),
-		Punched:   punched,
-		Since:     stat.Opened,
+		ID:         c.RemotePeer(),
+		Addr:       c.RemoteMultiaddr().String(),
+		Transport:  transportOf(c.RemoteMultiaddr(), c.LocalMultiaddr()),
+		Inbound:    stat.Direction == network.DirInbound,
+		Relayed:    stat.Limited,
+		Relay:      relayOf(c.RemoteMultiaddr()),
+		Punched:    punched,
+		Since:      stat.Opened,
+		ClockAhead: n.clockAhead(c.RemotePeer()),
 	}
 }
 

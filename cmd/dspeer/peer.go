@@ -53,7 +53,8 @@ func (c *cli) peersCommand() *cobra.Command {
 		Short: "List the connected peers",
 		Long: `Peers lists the connected peers: whether the connection is direct, punched through
 NATs or relayed, and by whom; its transport, which of a relayed connection is the
-one to the relay; and how long a message takes there and back, measured now. The
+one to the relay; how long a message takes there and back, measured now; and how
+far its clock is ahead of this machine's or behind it, if by a second or more. The
 name is what the peer calls itself, and no proof of who it is.`,
 		Example: "  dspeer peers\n  dspeer peers --json",
 		Args:    cobra.NoArgs,
@@ -62,13 +63,13 @@ name is what the peer calls itself, and no proof of who it is.`,
 			if err != nil {
 				return err
 			}
-			rows := [][]string{{"PEER", "NAME", "PATH", "TRANSPORT", "ROUND TRIP", "DIRECTION", "SINCE", "ADDRESS"}}
+			rows := [][]string{{"PEER", "NAME", "PATH", "TRANSPORT", "ROUND TRIP", "CLOCK", "DIRECTION", "SINCE", "ADDRESS"}}
 			for _, p := range list {
 				direction := "outbound"
 				if p.Inbound {
 					direction = "inbound"
 				}
-				rows = append(rows, []string{p.ID, cmp.Or(p.Name, "-"), pathText(p), p.Transport, roundTripText(p), direction, age(p.Since), p.Addr})
+				rows = append(rows, []string{p.ID, cmp.Or(p.Name, "-"), pathText(p), p.Transport, roundTripText(p), clockText(p), direction, age(p.Since), p.Addr})
 			}
 			return c.printTable(list, rows)
 		}),
@@ -91,6 +92,17 @@ func roundTripText(p control.Neighbor) string {
 		return "no answer"
 	}
 	return p.RoundTrip.Round(10 * time.Microsecond).String()
+}
+
+// clockText says how the peer's clock differs from this machine's.
+func clockText(p control.Neighbor) string {
+	switch d := p.ClockAhead.Round(time.Second); {
+	case d > 0:
+		return d.String() + " ahead"
+	case d < 0:
+		return d.Abs().String() + " behind"
+	}
+	return "-"
 }
 
 func (c *cli) connectCommand() *cobra.Command {

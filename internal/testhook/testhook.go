@@ -4,6 +4,7 @@ package testhook
 
 import (
 	"context"
+	"time"
 
 	"github.com/libp2p/go-libp2p/config"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -32,6 +33,9 @@ type Hooks struct {
 	// gets what Stream returns. Default: nil, the stream itself.
 	Stream func(network.Stream) network.Stream
 
+	// Wall returns what the clock of the machine shows. Default: nil, time.Now.
+	Wall func() time.Time
+
 	// Started is called with the libp2p host before p2p.Start returns.
 	// Default: nil.
 	Started func(host.Host)
@@ -57,6 +61,14 @@ func (h *Hooks) WrapStream(s network.Stream) network.Stream {
 		return s
 	}
 	return h.Stream(s)
+}
+
+// Now returns what the clock of the machine shows.
+func (h *Hooks) Now() time.Time {
+	if h == nil || h.Wall == nil {
+		return time.Now()
+	}
+	return h.Wall()
 }
 
 // NewTCP returns the constructor of the TCP transport.
