@@ -53,7 +53,9 @@ type Config struct {
 
 	// Output gets what the program writes to its standard output and error.
 	// The guest's own goroutine calls it, and waits. It must not keep p, nor
-	// call methods of the instance that wait. By default output is dropped.
+	// call methods of the instance that wait. A guest that waits here counts as one
+	// that computes, of which there are as many as processors at a time. By default
+	// output is dropped.
 	Output func(p []byte)
 
 	// Wall tells the time of day, as the program sees it. The default is the
@@ -70,6 +72,8 @@ type Code struct {
 	module wazero.CompiledModule
 	pages  uint32 // of memory, at the start
 	image  *image
+
+	processors processors // of its runtime
 
 	newMemory func(limit uint64) (*memory, error) // the best that the system has
 
@@ -123,7 +127,7 @@ func (c *Code) New(cfg Config) (*Instance, error) {
 	mem.reserve = cfg.Reserve
 	i := &Instance{
 		cfg: cfg, code: c, mem: mem, environ: environ(limit, c.image.data), patience: restAfter,
-		wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{},
+		wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{},
 	}
 	i.ctx = context.WithValue(context.Background(), instanceKey{}, i)
 	return i, nil

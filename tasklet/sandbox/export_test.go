@@ -53,7 +53,7 @@ func NewVictim(size uint64, cfg Config) (*Instance, func(), error) {
 	if cfg.Wall == nil {
 		cfg.Wall = time.Now
 	}
-	i := &Instance{cfg: cfg, mem: mem, wake: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
+	i := &Instance{cfg: cfg, mem: mem, code: &Code{processors: newProcessors()}, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1), done: make(chan struct{}), calls: map[uint64]pending{}}
 	return i, mem.free, nil
 }
 
@@ -96,7 +96,7 @@ func (i *Instance) SetShadow(kind string) error {
 // every system: memory that is allocated, and moves, copies of the image, and
 // snapshots that compare. It need not be closed.
 func (c *Code) Plain() *Code {
-	return &Code{engine: c.engine, module: c.module, pages: c.pages, image: c.image, newMemory: newPlain}
+	return &Code{engine: c.engine, module: c.module, pages: c.pages, image: c.image, processors: c.processors, newMemory: newPlain}
 }
 
 // Alarmed reports whether the guest has an alarm that is to wake it.

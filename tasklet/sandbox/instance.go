@@ -40,6 +40,7 @@ type Instance struct {
 	adopted int64
 
 	wake  chan struct{} // tells a waiting guest to look around; holds one
+	hurry chan struct{} // has a guest that waits for its turn go on; holds one
 	done  chan struct{} // closed when exited
 	group sync.WaitGroup
 
@@ -79,6 +80,8 @@ type Instance struct {
 	patience  time.Duration // how long it waits before it rests
 	began     int64         // when the wait began that it left, or is to leave, to rest; 0: none
 	due       int64         // when that wait ends by itself
+	turn      bool          // it is one of those that may compute
+	turnBegan time.Time     // since when
 	lap       time.Time     // since when it computes
 	cpu       time.Duration
 	asked     uint      // how many host calls it has made
@@ -135,9 +138,10 @@ func (i *Instance) run(name string) error {
 	}
 	defer i.code.give(e)
 	e.load(&i.registers)
-	i.engine, i.lap = e, time.Now()
+	i.takeTurn()
+	i.engine = e
 	err = e.call(i.ctx, name)
-	i.computed(time.Now())
+	i.passTurn()
 	i.engine = nil
 	e.store(&i.registers)
 	return err

@@ -20,6 +20,10 @@ type visit struct {
 // The lock is held.
 func (i *Instance) alert() {
 	i.attention.Store(true)
+	select {
+	case i.hurry <- struct{}{}:
+	default:
+	}
 	i.poke()
 }
 

@@ -86,12 +86,12 @@ func (i *Instance) poll(in, out, n, nevents uint32) uint32 {
 		} else {
 			timer.Reset(wait)
 		}
-		i.computed(time.Now())
+		i.passTurn()
 		select {
 		case <-i.wake:
 		case <-timer.C:
 		}
-		i.lap = time.Now()
+		i.takeTurn()
 		if i.attention.Load() && i.attend() {
 			return errnoSuccess // it leaves
 		}

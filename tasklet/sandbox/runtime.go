@@ -25,6 +25,8 @@ type Options struct {
 type Runtime struct {
 	engine wazero.Runtime
 	cache  wazero.CompilationCache
+
+	processors processors
 }
 
 // NewRuntime returns a runtime. It fails if opts.CacheDir cannot be used.
@@ -33,7 +35,7 @@ func NewRuntime(ctx context.Context, opts *Options) (*Runtime, error) {
 	if opts != nil {
 		o = *opts
 	}
-	r := new(Runtime)
+	r := &Runtime{processors: newProcessors()}
 	config := wazero.NewRuntimeConfig()
 	if o.CacheDir != "" {
 		cache, err := wazero.NewCompilationCacheWithDir(o.CacheDir)
@@ -100,5 +102,5 @@ func (r *Runtime) compile(ctx context.Context, p *program.Program) (*Code, error
 		module.Close(ctx)
 		return nil, fmt.Errorf("sandbox: image: %w", err)
 	}
-	return &Code{engine: r.engine, module: module, pages: p.Pages(), image: image, newMemory: newMemory}, nil
+	return &Code{engine: r.engine, module: module, pages: p.Pages(), image: image, processors: r.processors, newMemory: newMemory}, nil
 }

@@ -54,6 +54,7 @@ func (i *Instance) yield(where uint32) (resume bool) {
 	now := time.Now()
 	i.computed(now)
 	i.overspent()
+	i.shareTurn(now)
 	defer func() { i.lap = time.Now() }() // what the host's scheduler does in here is not the guest's time
 	g := i.engine.globals[program.GlobalG].Get()
 	own := i.ready && g != i.g0
