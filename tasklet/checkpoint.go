@@ -69,6 +69,16 @@ func (g *guest) logged(snap *sandbox.Snapshot) error {
 	if err := g.holdLog(len(g.unsaved)); err != nil {
 		return err
 	}
+	if err := g.writeLog(snap); err != nil {
+		g.dropLog()
+		return err
+	}
+	clear(g.unsaved)
+	return nil
+}
+
+// writeLog adds to the log what it does not have.
+func (g *guest) writeLog(snap *sandbox.Snapshot) error {
 	pages, copies := slices.Sorted(maps.Keys(g.unsaved)), []byte(nil)
 	for some := range slices.Chunk(pages, pageListPages) {
 		copies = copies[:0]
@@ -86,8 +96,23 @@ func (g *guest) logged(snap *sandbox.Snapshot) error {
 			}
 		}
 	}
-	clear(g.unsaved)
 	return nil
+}
+
+// dropLog gives back what a log that could not be written took on the disk, but
+// for what the tasklet's last record speaks of. The next log begins anew.
+func (g *guest) dropLog() {
+	name := g.pages.Name()
+	g.closePages()
+	var err error
+	if g.saved != nil && g.saved.Pages == name {
+		err = g.host.disk.Truncate(name, g.saved.Length)
+	} else {
+		err = g.host.disk.Remove(name)
+	}
+	if err != nil {
+		g.host.log.Warn("a log that is of no use could not be removed", "tasklet", g.id, "error", err)
+	}
 }
 
 // holdLog charges the log, and pages that are about to be added to it.
@@ -222,6 +247,9 @@ func (h *Host) checkpoints(every time.Duration) {
 		case <-h.ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if err := h.disk.Reserve(); err != nil {
+			h.log.Warn("no room is reserved on the disk for the records of tasklets that leave", "error", err)
 		}
 		for _, p := range h.all() {
 			if err := p.checkpointNow(h.ctx); err != nil && h.ctx.Err() == nil && p.gone() == nil && !p.suspended() {

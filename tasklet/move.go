@@ -43,7 +43,7 @@ import "time"
 // destination asks until it hears an outcome, or until an operator answers in
 // place of a source that is gone for good ([Tasklet.Decide]). A source that was
 // killed goes on from the tasklet's last checkpoint. Therefore a move begins with
-// one.
+// one; only when the disk is full is it the one before.
 //
 // The source is an [outgoingMove] (move_source.go, move_source_pages.go,
 // move_commit.go, move_outcomes.go), the destination an [incomingMove]

@@ -69,20 +69,30 @@ func (m *outgoingMove) commit() (given bool, err error) {
 	return true, err
 }
 
-// saveCommit notes on disk that the tasklet is given up.
+// saveCommit notes on disk that the tasklet is given up. The disk may be full, and
+// has the more room when the tasklet has left.
 func (h *Host) saveCommit(m *outgoingMove, o outcome, d departure) error {
+	if h.disk == nil {
+		return nil
+	}
 	id := string(m.process.id)
-	err := h.update(func(tx *journal.Tx) error {
+	err := h.disk.UpdateFromReserve(func(tx *journal.Tx) error {
 		return errors.Join(
 			tx.Delete(tableHosted, id),
 			h.saveOutcome(tx, m.id, o),
 			put(tx, tableDeparted, id, &savedDeparture{d.to.String(), d.hop, d.at}),
 		)
 	})
-	if saved := m.process.saved; err == nil && saved != nil && saved.Pages != "" {
+	if err != nil {
+		return err
+	}
+	if saved := m.process.saved; saved != nil && saved.Pages != "" {
 		if err := h.disk.Remove(saved.Pages); err != nil {
 			h.log.Warn("the log of a tasklet that left could not be removed", "error", err)
 		}
 	}
-	return err
+	if err := h.disk.Reserve(); err != nil {
+		h.log.Warn("no room is reserved on the disk for the records of tasklets that leave", "error", err)
+	}
+	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/diskspace"
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
@@ -67,7 +68,7 @@ func (h *Host) moveTo(ctx context.Context, p *process, to p2p.ID, call uint64) e
 		return err
 	}
 	if h.disk != nil {
-		if err := p.checkpoint(ctx); err != nil {
+		if err := p.recordLeaving(ctx); err != nil {
 			return p.notMovedError(ctx, err)
 		}
 	}
@@ -83,6 +84,20 @@ func (h *Host) moveTo(ctx context.Context, p *process, to p2p.ID, call uint64) e
 			return err
 		}
 	}
+}
+
+// recordLeaving makes a checkpoint of a tasklet that is about to move. When the
+// disk is full it does without, so that the tasklet can leave: its last record
+// stays, and it is what a peer goes on from that is killed before the commit. The
+// record must name the holder that the claim names. The caller has the turn.
+func (p *process) recordLeaving(ctx context.Context) error {
+	err := p.checkpoint(ctx)
+	if !diskspace.Full(err) || p.saved == nil || p.saved.Standing != running || p.saved.Cont.Claim.namedHolder() != p.claim.namedHolder() {
+		return err
+	}
+	p.host.log.Warn("the disk is full: a tasklet moves without a new record, and goes on from its last one if this peer is killed before it has left",
+		"tasklet", p.id, "recorded", p.saved.At, "error", err)
+	return nil
 }
 
 // attemptMove is one attempt of moveTo. Again says that another may succeed.

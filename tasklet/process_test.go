@@ -207,12 +207,17 @@ type process struct {
 // startProcess starts a peer in a process, with or without a disk.
 func startProcess(t *testing.T, disk bool, stop string) *process {
 	t.Helper()
-	dir := t.TempDir()
+	return startProcessAt(t, t.TempDir(), disk, stop)
+}
+
+// startProcessAt is startProcess with a folder of the caller's.
+func startProcessAt(t *testing.T, dir string, disk bool, stop string) *process {
+	t.Helper()
 	p := &process{t: t, settings: processSettings{Dir: dir, Cache: cache, Listen: tcp, Stop: stop}}
 	if disk {
 		p.settings.Data = dir
 	}
-	p.log = must[*os.File](t)(os.Create(filepath.Join(dir, "log")))
+	p.log = must[*os.File](t)(os.Create(filepath.Join(t.TempDir(), "log")))
 	t.Cleanup(func() {
 		p.kill()
 		p.log.Close()

@@ -176,7 +176,9 @@ func (g *guest) pause(ctx context.Context) error {
 }
 
 func (g *guest) sync(s *hosted) (err error) {
-	s.Length, err = g.pages.Sync()
+	if s.Length, err = g.pages.Sync(); err != nil {
+		g.dropLog()
+	}
 	return err
 }
 

@@ -214,6 +214,9 @@ func TestFullDisk(t *testing.T) {
 	if err := errors.Join(own.Suspend(ctx), own.Resume(ctx), abroad.Move(ctx, host.id())); err != nil {
 		t.Errorf("one's own: %v", err)
 	}
+	if err := own.Move(ctx, other.id()); err != nil {
+		t.Errorf("away: %v", err)
+	}
 	free.Store(1 << 40)
 	if err := foreign.Move(ctx, host.id()); err != nil {
 		t.Errorf("when there is room again: %v", err)

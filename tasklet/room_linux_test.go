@@ -16,15 +16,7 @@ import (
 // is the same where no disk can be mounted.
 func TestSmallDisk(t *testing.T) {
 	ctx := within(t, patience)
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=112m,mode=700"); err != nil {
-		t.Skipf("no disk can be mounted here: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, 0); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := smallDisk(t, "112m")
 	host := must[*peer](t)(newPeer(dir, tcp, &tasklet.Options{DataDir: dir, CacheDir: cache, AcceptAny: true}))
 	defer host.close()
 	other := startPeer(t, tcp, &tasklet.Options{AcceptAny: true})

@@ -3,6 +3,8 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"time"
 
 	"go.etcd.io/bbolt"
@@ -18,9 +20,15 @@ const MaxKey = 256
 type Table string
 
 // A Journal is a folder with entries and logs. It is safe for concurrent use.
+//
+// It holds the folder open: when that is moved, the journal goes on in it, and
+// writes nothing to another folder that has taken its place.
 type Journal struct {
-	db  *bbolt.DB
-	dir string
+	db   *bbolt.DB
+	root *os.Root // the folder
+	dir  string   // its path when it was opened, for people
+
+	reserve sync.Mutex // held while the reserve is freed, used or filled
 }
 
 // gather is how long an update waits for others, to be brought to the disk with
@@ -28,7 +36,7 @@ type Journal struct {
 const gather = time.Millisecond
 
 // Close closes the journal. Logs that are open stay usable.
-func (j *Journal) Close() error { return j.db.Close() }
+func (j *Journal) Close() error { return errors.Join(j.db.Close(), j.root.Close()) }
 
 // Update makes the changes that f makes, all of them or, if f returns an error
 // or the process dies, none. When it returns nil they are on disk. Updates that

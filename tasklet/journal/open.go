@@ -26,33 +26,45 @@ const (
 // [ErrDamaged] if there was a journal and not all of it is there and sound: see
 // [SetAside].
 func Open(dir string) (*Journal, error) {
-	j := &Journal{dir: dir}
-	if err := os.MkdirAll(j.pagesDir(), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, pagesDir), 0o700); err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	file := filepath.Join(dir, database)
-	if err := j.lost(file); err != nil {
-		return nil, damaged(file, err)
-	}
-	db, err := openDatabase(file)
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("journal: %w", err)
 	}
-	j.db, db.MaxBatchDelay = db, gather
-	if err := j.begin(); err != nil {
-		return nil, errors.Join(fmt.Errorf("journal: %w", err), db.Close())
-	}
-	// A process that died may have left files half written.
-	halves, _ := filepath.Glob(filepath.Join(dir, "replace*"))
-	for _, f := range halves {
-		os.Remove(f)
+	j := &Journal{dir: dir, root: root}
+	if err := j.open(); err != nil {
+		return nil, errors.Join(err, root.Close())
 	}
 	return j, nil
 }
 
+// open opens the database.
+func (j *Journal) open() (err error) {
+	file := filepath.Join(j.dir, database)
+	if err := j.lost(); err != nil {
+		return damaged(file, err)
+	}
+	if j.db, err = openDatabase(file); err != nil {
+		return err
+	}
+	j.db.MaxBatchDelay = gather
+	if err := j.begin(); err != nil {
+		return errors.Join(fmt.Errorf("journal: %w", err), j.db.Close())
+	}
+	// A process that died may have left files half written.
+	halves, _ := fs.Glob(j.root.FS(), half+"*")
+	for _, f := range halves {
+		j.root.Remove(f)
+	}
+	j.Reserve() // on a full disk, later
+	return nil
+}
+
 // lost says what is wrong if there was a database and there is none.
-func (j *Journal) lost(file string) error {
-	info, err := os.Stat(file)
+func (j *Journal) lost() error {
+	info, err := j.root.Stat(database)
 	if err == nil && info.Size() > 0 || err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -60,7 +72,7 @@ func (j *Journal) lost(file string) error {
 	if err != nil {
 		was = "is missing"
 	}
-	if _, err := os.Stat(filepath.Join(j.dir, begun)); err == nil {
+	if _, err := j.root.Stat(begun); err == nil {
 		return fmt.Errorf("it %s, and there was one", was)
 	}
 	logs, err := j.Logs()
@@ -73,12 +85,12 @@ func (j *Journal) lost(file string) error {
 
 // begin notes that there is a database.
 func (j *Journal) begin() error {
-	f, err := os.OpenFile(filepath.Join(j.dir, begun), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := j.root.OpenFile(begun, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
 	if err == nil {
-		err = errors.Join(f.Close(), syncDir(j.dir))
+		err = errors.Join(f.Close(), j.syncDir("."))
 	}
 	return err
 }

@@ -35,13 +35,14 @@ type Pages struct {
 	length int64 // with what is buffered
 }
 
-func (j *Journal) pagesDir() string { return filepath.Join(j.dir, "pages") }
+// pagesDir is the folder of the logs, in that of the journal.
+const pagesDir = "pages"
 
-func (j *Journal) pagesFile(name string) string { return filepath.Join(j.pagesDir(), name+suffix) }
+func pagesFile(name string) string { return filepath.Join(pagesDir, name+suffix) }
 
 // Create makes a new log. The name must be good for a file's.
 func (j *Journal) Create(name string) (*Pages, error) {
-	f, err := os.OpenFile(j.pagesFile(name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
+	f, err := j.root.OpenFile(pagesFile(name), os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -49,7 +50,7 @@ func (j *Journal) Create(name string) (*Pages, error) {
 	_, err = p.w.WriteString(magic)
 	p.length = int64(len(magic))
 	if err == nil {
-		err = syncDir(j.pagesDir()) // the file's name
+		err = j.syncDir(pagesDir) // the file's name
 	}
 	if err != nil {
 		p.Close()
@@ -65,7 +66,7 @@ func (j *Journal) Create(name string) (*Pages, error) {
 // not sound. No index that f sees is limit or more. The page is valid during the
 // call.
 func (j *Journal) Open(name string, length int64, limit uint32, f func(index uint32, hash Hash, page []byte) error) (*Pages, error) {
-	file, err := os.OpenFile(j.pagesFile(name), os.O_RDWR, 0)
+	file, err := j.root.OpenFile(pagesFile(name), os.O_RDWR, 0)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
@@ -157,21 +158,39 @@ func (p *Pages) Close() error {
 
 // Remove deletes a log, if it is there.
 func (j *Journal) Remove(name string) error {
-	if err := os.Remove(j.pagesFile(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := j.root.Remove(pagesFile(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
 }
 
 // Logs returns the names of all logs.
-func (j *Journal) Logs() ([]string, error) { return names(j.pagesDir(), suffix) }
+func (j *Journal) Logs() ([]string, error) { return j.names(pagesDir, suffix) }
 
-// syncDir brings the names in a folder to the disk, where there is such a thing.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+// Truncate cuts off what is behind the length of a log that nobody has open.
+func (j *Journal) Truncate(name string, length int64) error {
+	f, err := j.root.OpenFile(pagesFile(name), os.O_RDWR, 0)
+	if err == nil {
+		err = errors.Join(f.Truncate(length), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// syncDir brings the names in a folder of the journal to the disk.
+func (j *Journal) syncDir(dir string) error {
+	d, err := j.root.Open(dir)
 	if err != nil {
 		return err
 	}
+	return syncNames(d)
+}
+
+// syncNames brings the names in a folder to the disk, where there is such a thing,
+// and closes it.
+func syncNames(d *os.File) error {
 	defer d.Close()
 	if err := d.Sync(); err != nil && !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, os.ErrInvalid) {
 		return err

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -16,39 +17,43 @@ func SetAside(dir string) (aside string, err error) {
 	if err := os.Rename(dir, aside); err != nil {
 		return "", fmt.Errorf("journal: set aside: %w", err)
 	}
-	return aside, syncDir(filepath.Dir(aside))
+	parent, err := os.Open(filepath.Dir(aside))
+	if err != nil {
+		return aside, err
+	}
+	return aside, syncNames(parent)
 }
 
 // SetAsideEntry keeps an entry that its reader cannot use in a file of its own,
 // in the folder set-aside, removes it from its table, and returns the file's
 // name.
 func (j *Journal) SetAsideEntry(table Table, key string, value []byte) (file string, err error) {
-	dir, err := j.asideDir()
-	if err != nil {
+	if err := j.makeAside(); err != nil {
 		return "", err
 	}
-	f, err := os.CreateTemp(dir, fmt.Sprintf("%s-%s-*", table, fileName(key))) // mode 0600
+	name := filepath.Join(asideDir, fmt.Sprintf("%s-%s-%s", table, fileName(key), rand.Text()))
+	f, err := j.root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("journal: %w", err)
 	}
 	_, err = f.Write(value)
-	if err = errors.Join(err, f.Sync(), f.Close(), syncDir(dir)); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close(), j.syncDir(asideDir)); err != nil {
 		return "", fmt.Errorf("journal: %w", err)
 	}
-	return f.Name(), j.Update(func(tx *Tx) error { return tx.Delete(table, key) })
+	return filepath.Join(j.dir, name), j.Update(func(tx *Tx) error { return tx.Delete(table, key) })
 }
 
 // SetAsideLog keeps a log in the folder set-aside, and no longer among the
 // others.
-func (j *Journal) SetAsideLog(name string) error { return j.moveAside(j.pagesFile(name)) }
+func (j *Journal) SetAsideLog(name string) error { return j.moveAside(pagesFile(name)) }
 
 // SetAsideText does the same with a text.
-func (j *Journal) SetAsideText(name string) error { return j.moveAside(j.textFile(name)) }
+func (j *Journal) SetAsideText(name string) error { return j.moveAside(textFile(name)) }
 
 func (j *Journal) moveAside(file string) error {
-	dir, err := j.asideDir()
+	err := j.makeAside()
 	if err == nil {
-		err = os.Rename(file, filepath.Join(dir, filepath.Base(file)))
+		err = j.root.Rename(file, filepath.Join(asideDir, filepath.Base(file)))
 	}
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("journal: %w", err)
@@ -56,12 +61,14 @@ func (j *Journal) moveAside(file string) error {
 	return nil
 }
 
-func (j *Journal) asideDir() (string, error) {
-	dir := filepath.Join(j.dir, "set-aside")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("journal: %w", err)
+// asideDir is the folder of what was set aside, in that of the journal.
+const asideDir = "set-aside"
+
+func (j *Journal) makeAside() error {
+	if err := j.root.MkdirAll(asideDir, 0o700); err != nil {
+		return fmt.Errorf("journal: %w", err)
 	}
-	return dir, nil
+	return nil
 }
 
 // fileName returns a key as it can be a part of a file's name.

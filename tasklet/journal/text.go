@@ -1,12 +1,13 @@
 package journal
 
 import (
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -16,6 +17,7 @@ const (
 	textMagic  = "dstext01"
 	textHead   = len(textMagic) + 8
 	textSuffix = ".text"
+	half       = "replace" // begins the names of texts that are being written
 )
 
 // A Text is the end of a long text on disk. What was appended survives the
@@ -23,7 +25,8 @@ const (
 // is for one goroutine at a time.
 type Text struct {
 	file *os.File // nil until there is something in it
-	path string
+	root *os.Root // of the journal
+	name string   // of the file in it
 }
 
 // Text opens a text, or begins one at position 0, and returns the position of
@@ -31,10 +34,9 @@ type Text struct {
 // the last ones. A file that is none is [ErrDamaged]. A text in which there is
 // nothing needs no file.
 func (j *Journal) Text(name string, limit int64) (t *Text, base int64, data []byte, err error) {
-	path := j.textFile(name)
-	f, err := os.OpenFile(path, os.O_RDWR, 0o600)
+	f, err := j.root.OpenFile(textFile(name), os.O_RDWR, 0o600)
 	if errors.Is(err, os.ErrNotExist) {
-		return &Text{path: path}, 0, nil, nil
+		return &Text{root: j.root, name: textFile(name)}, 0, nil, nil
 	}
 	if err != nil {
 		return nil, 0, nil, fmt.Errorf("journal: %w", err)
@@ -44,10 +46,10 @@ func (j *Journal) Text(name string, limit int64) (t *Text, base int64, data []by
 		f.Close()
 		return nil, 0, nil, fmt.Errorf("journal: text %s: %w", name, err)
 	}
-	return &Text{file: f, path: path}, base, data, nil
+	return &Text{file: f, root: j.root, name: textFile(name)}, base, data, nil
 }
 
-func (j *Journal) textFile(name string) string { return filepath.Join(j.dir, name+textSuffix) }
+func textFile(name string) string { return name + textSuffix }
 
 func readText(f *os.File, limit int64) (base int64, data []byte, err error) {
 	info, err := f.Stat()
@@ -91,7 +93,7 @@ func (t *Text) Append(data []byte) error {
 
 // begin makes the file.
 func (t *Text) begin(data []byte) (err error) {
-	if t.file, err = os.OpenFile(t.path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
+	if t.file, err = t.root.OpenFile(t.name, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600); err != nil {
 		return err
 	}
 	_, err = t.file.Write(append(textHeader(0), data...))
@@ -100,7 +102,8 @@ func (t *Text) begin(data []byte) (err error) {
 
 // Replace makes data all that there is, at the position base.
 func (t *Text) Replace(base int64, data []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(t.path), "replace*") // mode 0600
+	tmp := half + rand.Text()
+	f, err := t.root.OpenFile(tmp, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -109,10 +112,10 @@ func (t *Text) Replace(base int64, data []byte) error {
 		err = f.Sync()
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), t.path)
+		err = t.root.Rename(tmp, t.name)
 	}
 	if err != nil {
-		os.Remove(f.Name())
+		t.root.Remove(tmp)
 		return errors.Join(err, f.Close())
 	}
 	t.Close()
@@ -130,18 +133,19 @@ func (t *Text) Close() error {
 
 // RemoveText deletes a text, if it is there.
 func (j *Journal) RemoveText(name string) error {
-	if err := os.Remove(j.textFile(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := j.root.Remove(textFile(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
 }
 
 // Texts returns the names of all texts.
-func (j *Journal) Texts() ([]string, error) { return names(j.dir, textSuffix) }
+func (j *Journal) Texts() ([]string, error) { return j.names(".", textSuffix) }
 
-// names returns the names of the files in dir that end in suffix, without it.
-func names(dir, suffix string) (all []string, err error) {
-	files, err := os.ReadDir(dir)
+// names returns the names of the files in a folder of the journal that end in
+// suffix, without it.
+func (j *Journal) names(dir, suffix string) (all []string, err error) {
+	files, err := fs.ReadDir(j.root.FS(), dir)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
