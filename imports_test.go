@@ -56,7 +56,10 @@ var house = map[string]room{
 	"tasklet/diskspace": {nil, leaf},
 	"tasklet/journal":   {nil, leaf},
 	"tasklet/content":   {[]string{"dht", "p2p", "p2p/quota", "tasklet/diskspace"}, "files are the same whatever is in them"},
-	"tasklet":           {[]string{"channel", "codec", "dht", "p2p", "p2p/quota", "tasklet/abi", "tasklet/compiler", "tasklet/content", "tasklet/diskspace", "tasklet/journal", "tasklet/program", "tasklet/sandbox"}, "tasklets open channels through an interface, whatever implements it"},
+
+	"tasklet/internal/output": {[]string{"tasklet/journal"}, "what was written is bytes, whoever wrote it"},
+
+	"tasklet": {[]string{"channel", "codec", "dht", "p2p", "p2p/quota", "tasklet/abi", "tasklet/compiler", "tasklet/content", "tasklet/diskspace", "tasklet/internal/output", "tasklet/journal", "tasklet/program", "tasklet/sandbox"}, "tasklets open channels through an interface, whatever implements it"},
 
 	".":       {[]string{"channel", "channel/network", "dht", "internal/testhook", "p2p", "tasklet", "tasklet/content"}, top},
 	"control": {[]string{".", "channel", "channel/network", "dht", "p2p", "tasklet"}, "it shows what a peer has, and reaches past it to nothing"},

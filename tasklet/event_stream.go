@@ -8,7 +8,7 @@ func (p *process) watch(ctx context.Context, from int64, tell func(event) error)
 	told := Running
 	for {
 		// Asked before anything is looked at, so that no change is missed.
-		changes := p.out.changes()
+		changes := p.out.NextChange()
 		quiet, err := p.news(&from, &told, tell)
 		if !quiet {
 			return err
@@ -32,7 +32,7 @@ func (p *process) news(from *int64, told *State, tell func(event) error) (quiet 
 			}
 			*told = state
 		}
-		at, data, over := p.out.read(*from)
+		at, data, over := p.out.Read(*from)
 		if len(data) > 0 {
 			if err := tell(event{Output: data, At: at}); err != nil {
 				return false, err

@@ -338,7 +338,7 @@ func (h *Host) End(n, output int) (known, bytes int) {
 	for range n {
 		p := h.newProcess(newClaim(h.self).id(), work{function: "ended"}, h.self, time.Now())
 		p.source = "another"
-		p.out.write(text)
+		p.out.Write(text)
 		h.mu.Lock()
 		h.processes[p.id] = p
 		h.mu.Unlock()

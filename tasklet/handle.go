@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/internal/output"
 )
 
 // A Tasklet is a handle on a running program, wherever it runs. It survives
@@ -221,7 +222,7 @@ func (e *exit) result() (int, error) { return e.Status, e.Failure.err() }
 func (t *Tasklet) Output(ctx context.Context, follow bool) (io.ReadCloser, error) {
 	p, r := t.lookup()
 	if r != nil {
-		return newReader(ctx, local{r.out, follow}), nil
+		return output.NewReader(ctx, output.Local{Buffer: r.out, Follow: follow}), nil
 	}
 	if t.ref != nil {
 		return t.remoteOutput(ctx, follow)

@@ -83,7 +83,7 @@ func (p *process) layDown(ctx context.Context, parked bool) error {
 		return errors.Join(err, p.engine.goOn())
 	}
 	err = p.engine.unload()
-	p.out.note()
+	p.out.Notify()
 	p.host.log.Info("tasklet suspended", "tasklet", p.id)
 	return err
 }
@@ -111,7 +111,7 @@ func (p *process) wake(ctx context.Context) error {
 		p.engine.unload()
 		return err
 	}
-	p.out.note()
+	p.out.Notify()
 	p.host.log.Info("tasklet goes on", "tasklet", p.id)
 	return nil
 }

@@ -205,7 +205,7 @@ func (h *Host) openJournal(dir string) (err error) {
 func (h *Host) release() error {
 	var errs []error
 	for _, r := range h.started {
-		r.out.closeDisk()
+		r.out.CloseFile()
 	}
 	for _, p := range h.partials {
 		p.engine.unload()

@@ -13,7 +13,7 @@ func (h *Host) retire(p *process) {
 	if p.source == "" {
 		return // its record tells of it
 	}
-	_, unread := p.out.tail()
+	_, unread := p.out.Tail()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.processes[p.id] != p {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/internal/output"
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
@@ -174,13 +175,13 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 	}
 	r := &record{
 		host: h, id: ID(key), work: &work{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
-		out: newOutput(MaxOutput), where: where, seq: s.Seq, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
+		out: output.New(MaxOutput), where: where, seq: s.Seq, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
 	r.restoreOutput()
-	r.position = r.out.base + int64(len(r.out.data))
+	r.position = r.out.End()
 	if r.exit != nil {
-		r.out.close()
-		r.out.closeDisk()
+		r.out.Close()
+		r.out.CloseFile()
 		r.done.close()
 	}
 	h.started[r.id] = r
@@ -194,7 +195,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	p := h.newProcess(c.ID, c.work(), c.Origin, c.Started)
 	p.saved, p.source, p.moveID, p.moves, p.claim, p.key = s, s.Source, s.Move, c.Moves, c.Claim, c.Key
 	p.notSaved = s.NotSaved
-	p.out.base, p.out.data = c.UnreadAt, slices.Clone(c.Unread)
+	p.out.Restore(c.UnreadAt, slices.Clone(c.Unread))
 	if s.Standing != ended {
 		p.enter()
 		p.restoreBill([holdings]int64{
@@ -210,7 +211,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	case ended:
 		p.exit, p.exitedAt = s.Exit, s.Uptime
 		p.bill.settled = true
-		p.out.close()
+		p.out.Close()
 		p.over.close()
 		h.processes[c.ID] = p
 		h.retire(p)

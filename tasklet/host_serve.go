@@ -147,7 +147,7 @@ func (h *Host) hear(c *conn, p *process) error {
 		if err := codec.Unmarshal(body, &at); err != nil {
 			return err
 		}
-		p.out.trim(at)
+		p.out.Trim(at)
 	}
 }
 

@@ -108,7 +108,7 @@ func (a *incomingMove) adoptProgram(c *Continuation) error {
 func (a *incomingMove) adoptOutline(c *Continuation) error {
 	p := a.process
 	p.started, p.moves, p.moveID, p.claim, p.key = c.Started, c.Moves, a.offer.Move, c.Claim, c.Key
-	p.out.base, p.out.data = c.UnreadAt, c.Unread
+	p.out.Restore(c.UnreadAt, c.Unread)
 	return p.holdOutput()
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/internal/output"
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
@@ -18,7 +19,7 @@ type record struct {
 	*work
 	key     Key
 	started time.Time
-	out     *output
+	out     *output.Buffer
 
 	done latch // closed when it has exited
 
@@ -48,10 +49,10 @@ func (r *record) keepOutput() error {
 	if err != nil {
 		return err
 	}
-	r.out.disk, r.out.base, r.out.data, r.out.stored = disk, base, data, len(data)
-	r.out.fail = func(err error) {
+	r.out.Restore(base, data)
+	r.out.Persist(disk, func(err error) {
 		r.host.log.Error("a tasklet's output is no longer kept on disk", "tasklet", r.id, "error", err)
-	}
+	})
 	return nil
 }
 
@@ -128,10 +129,10 @@ func (r *record) learn(e event) {
 	defer r.mu.Unlock()
 	if end := e.At + int64(len(e.Output)); end > r.position {
 		if lost := e.At - r.position; lost > 0 {
-			r.out.write(lostNote(lost))
+			r.out.Write(output.LostNotice(lost))
 			r.position = e.At
 		}
-		r.out.write(e.Output[r.position-e.At:])
+		r.out.Write(e.Output[r.position-e.At:])
 		r.position = end
 	}
 	switch {
@@ -146,8 +147,8 @@ func (r *record) learn(e event) {
 		}
 	case e.Exited != nil:
 		r.exit, r.exitedAt = e.Exited, r.host.uptime()
-		r.out.close()
-		r.out.closeDisk()
+		r.out.Close()
+		r.out.CloseFile()
 	}
 }
 

@@ -145,11 +145,11 @@ func (r *record) watchHere() error {
 		}
 		return ErrNotFound
 	}
-	p.out.listen(r.wake)
+	p.out.OnChange(r.wake)
 	from, told := r.seen()
 	quiet, err := p.news(&from, &told, func(e event) error {
 		err := r.take(e)
-		p.out.trim(r.heard())
+		p.out.Trim(r.heard())
 		if e.Exited != nil {
 			h.forget(r.id) // this peer's own record says it
 		}

@@ -7,6 +7,16 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/internal/output"
+)
+
+const (
+	// MaxUnread is how much output a host keeps for the peer that started a
+	// tasklet and cannot be reached: 4 MiB. What is older is lost.
+	MaxUnread = 4 << 20
+	// MaxOutput is how much of a tasklet's output the peer that started it
+	// keeps: 64 MiB. What is older is lost.
+	MaxOutput = 64 << 20
 )
 
 // A process is a tasklet that this peer hosts, or hosted when it exited.
@@ -17,7 +27,7 @@ type process struct {
 	origin  string
 	source  string // the peer that brought it here; none if it was started here
 	started time.Time
-	out     *output
+	out     *output.Buffer
 
 	engine engine // what runs it
 
@@ -60,7 +70,7 @@ func (d *departure) forward(h *Host) *forward {
 func (h *Host) newProcess(id ID, w work, origin string, started time.Time) *process {
 	p := &process{
 		host: h, id: id, work: h.shared(w), origin: origin, started: started,
-		out:  newOutput(MaxUnread),
+		out:  output.New(MaxUnread),
 		turn: make(chan struct{}, 1),
 	}
 	if w.function != "" {
@@ -101,7 +111,7 @@ func (p *process) leave() {
 	}
 	p.settle()
 	p.engine.withdraw(false)
-	p.out.close()
+	p.out.Close()
 	p.over.close()
 }
 
@@ -242,6 +252,6 @@ func (p *process) outline() *Continuation {
 	p.mu.Lock()
 	c.Claim, c.Moves = p.claim, append(c.Moves, p.moves...)
 	p.mu.Unlock()
-	c.UnreadAt, c.Unread = p.out.tail()
+	c.UnreadAt, c.Unread = p.out.Tail()
 	return c
 }

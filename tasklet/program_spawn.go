@@ -8,6 +8,7 @@ import (
 
 	"github.com/dstackless/dstackless/tasklet/compiler"
 	"github.com/dstackless/dstackless/tasklet/content"
+	"github.com/dstackless/dstackless/tasklet/internal/output"
 )
 
 // Spawn starts a program on this peer, as a tasklet. Wasm is an ordinary Go
@@ -113,14 +114,14 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 	}
 	r := &record{
 		host: h, id: p.id, work: p.work, key: p.key, started: p.started,
-		out: newOutput(MaxOutput), where: h.node.ID(), reachable: true,
+		out: output.New(MaxOutput), where: h.node.ID(), reachable: true,
 	}
 	if err := p.born(ctx, s, r); err != nil {
 		p.settle()
 		p.engine.unload()
 		return nil, err
 	}
-	p.out.listen(r.wake)
+	p.out.OnChange(r.wake)
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()

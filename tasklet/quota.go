@@ -217,12 +217,12 @@ func (g *guest) write(b []byte) { g.last.write(g.process.write(b)) }
 
 // write takes what the tasklet writes, and returns what it may write of it.
 func (p *process) write(b []byte) []byte {
-	at := p.out.end()
+	at := p.out.End()
 	if limit := p.host.opts.Limits.Output; limit > 0 && at+int64(len(b)) > limit {
 		b = b[:max(0, limit-at)]
 		p.engine.kill(p.host.exceeds(LimitOutput, uint64(limit), 0, 0))
 	}
-	p.out.write(b)
+	p.out.Write(b)
 	if err := p.holdOutput(); err != nil {
 		p.engine.kill(err)
 	}
@@ -235,7 +235,7 @@ const freeOutput = 64 << 10
 
 // holdOutput charges the output that is here.
 func (p *process) holdOutput() error {
-	return p.hold(heldOutput, max(p.out.size(), freeOutput)-freeOutput)
+	return p.hold(heldOutput, max(p.out.Size(), freeOutput)-freeOutput)
 }
 
 func (g *guest) holdRequests(size uint64) error { return g.hold(heldRequests, size) }

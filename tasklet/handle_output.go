@@ -9,6 +9,7 @@ import (
 
 	"github.com/dstackless/dstackless/codec"
 	"github.com/dstackless/dstackless/p2p"
+	"github.com/dstackless/dstackless/tasklet/internal/output"
 )
 
 // A remote source is an output that the peer keeps which started the tasklet.
@@ -28,9 +29,9 @@ func (t *Tasklet) remoteOutput(ctx context.Context, follow bool) (io.ReadCloser,
 		return nil, err
 	}
 	s := &remote{Tasklet: t, origin: origin, follow: follow}
-	r := newReader(ctx, s)
-	if err := s.connect(r.ctx, 0); err != nil {
-		r.cancel()
+	r := output.NewReader(ctx, s)
+	if err := s.connect(r.Context(), 0); err != nil {
+		r.Close()
 		return nil, s.reason(ctx, err)
 	}
 	return r, nil
@@ -65,7 +66,7 @@ func (s *remote) connect(ctx context.Context, from int64) error {
 	return nil
 }
 
-func (s *remote) next(ctx context.Context, from int64) (at int64, data []byte, err error) {
+func (s *remote) Next(ctx context.Context, from int64) (at int64, data []byte, err error) {
 	for {
 		if s.conn == nil {
 			if err := s.connect(ctx, from); err != nil {
@@ -125,10 +126,10 @@ func (h *Host) tell(c *conn, q *read) error {
 	}
 	ctx, leave := c.watchClose(h.ctx)
 	defer leave()
-	source := local{r.out, q.Follow}
+	source := output.Local{Buffer: r.out, Follow: q.Follow}
 	for at := max(q.From, 0); ; {
 		var data []byte
-		if at, data, err = source.next(ctx, at); errors.Is(err, io.EOF) {
+		if at, data, err = source.Next(ctx, at); errors.Is(err, io.EOF) {
 			return c.stream.CloseWrite()
 		} else if err != nil {
 			c.stream.Reset()
