@@ -107,7 +107,7 @@ func (r *record) take(e event) error {
 		if _, err := p2p.ParseID(e.Moved.To); err != nil {
 			return err
 		}
-		if err := e.Moved.Hop.validate(); err != nil {
+		if err := validateTold(e.Moved.Hop); err != nil {
 			return err
 		}
 	}
