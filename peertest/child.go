@@ -147,7 +147,7 @@ func (c *child) start(ctx context.Context, set *processConfig) (*processStart, e
 	hooks := &testhook.Hooks{Stream: c.gate.tap}
 	peer, err := dstackless.Start(testhook.With(ctx, hooks), &dstackless.Options{
 		DataDir: set.DataDir, Listen: set.Listen, Bootstrap: set.Bootstrap,
-		Accept: set.Accept, Limits: tasklet.Limits{Memory: set.MemoryLimit},
+		Accept: set.Accept, Limits: set.Limits,
 	})
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dstackless/dstackless"
 	"github.com/dstackless/dstackless/channel/network"
+	"github.com/dstackless/dstackless/tasklet"
 )
 
 // ErrKilled is returned by what a process was asked for when it was killed, or
@@ -35,9 +36,8 @@ type ProcessOptions struct {
 	// [dstackless.AcceptAny].
 	Accept []string
 
-	// MemoryLimit is how much memory a tasklet may have, in bytes. Default:
-	// 256 MiB.
-	MemoryLimit uint64
+	// Limits are what tasklets may use of the peer. Default: see there.
+	Limits tasklet.Limits
 }
 
 // A Process is a peer in a process of its own, which can crash as a machine
@@ -59,11 +59,11 @@ type Process struct {
 
 // processConfig is what a process is told when it starts.
 type processConfig struct {
-	DataDir     string
-	Listen      []string
-	Bootstrap   []string
-	Accept      []string
-	MemoryLimit uint64
+	DataDir   string
+	Listen    []string
+	Bootstrap []string
+	Accept    []string
+	Limits    tasklet.Limits
 }
 
 // processStart is what it answers.
@@ -180,7 +180,15 @@ func (p *Process) Resident() (int64, error) {
 	if err := l.call(ctx, request{Do: "collect"}, nil); err != nil {
 		return 0, err
 	}
-	return resident(l.cmd.Process.Pid)
+	return memoryOf(l.cmd.Process.Pid, "VmRSS")
+}
+
+// PeakResident returns how many bytes of memory the process of the peer has had at
+// most since it started, of those that are real (VmHWM). Processes that it started
+// count for themselves. The error is [errors.ErrUnsupported] on other systems than
+// Linux.
+func (p *Process) PeakResident() (int64, error) {
+	return memoryOf(p.current().cmd.Process.Pid, "VmHWM")
 }
 
 // Channels lists the channels that are open on the peer.

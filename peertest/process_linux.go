@@ -15,19 +15,19 @@ func dieWithParent(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 }
 
-// resident returns how many bytes of memory a process has that are real.
-func resident(pid int) (int64, error) {
+// memoryOf returns a number of bytes that the kernel tells of a process.
+func memoryOf(pid int, what string) (int64, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
-		if rest, ok := strings.CutPrefix(lines.Text(), "VmRSS:"); ok {
+		if rest, ok := strings.CutPrefix(lines.Text(), what+":"); ok {
 			var kib int64
 			_, err := fmt.Sscanf(rest, "%d kB", &kib)
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("%s has no VmRSS", f.Name())
+	return 0, fmt.Errorf("%s has no %s", f.Name(), what)
 }

@@ -10,4 +10,4 @@ import (
 // dieWithParent does nothing: the process ends when its standard input does.
 func dieWithParent(*exec.Cmd) {}
 
-func resident(int) (int64, error) { return 0, errors.ErrUnsupported }
+func memoryOf(int, string) (int64, error) { return 0, errors.ErrUnsupported }

@@ -17,7 +17,7 @@ import (
 const kadProtocol = "/dstackless/kad/1.0.0"
 
 // swarmTime is how long a swarm attacks in the test.
-var swarmTime = flag.Duration("swarm", 5*time.Second, "how long a swarm attacks")
+var swarmTime = flag.Duration("swarm", 5*time.Second, "how long a swarm attacks in TestSwarm and TestHostileSwarm; from 30s on, honest peers of the latter bring new programs")
 
 // memory returns how many bytes of memory a process has that are real.
 func memory(t *testing.T, p *peertest.Process) int64 {
