@@ -52,7 +52,7 @@ func (d disks) String() string {
 	}[d]
 }
 
-var whole = flag.Bool("whole", false, "kill and silence the parties of moves at each step in each combination of disks, not only where most depends on it")
+var long = flag.Bool("long", false, "kill and silence the parties of moves at each step in each combination of disks, not only where most depends on it")
 
 // decisive are the steps from the time when the destination has everything to
 // the time when the tasklet is its own.
@@ -102,7 +102,7 @@ func testKillings(t *testing.T, table []killing, do string, args ...string) {
 	for _, k := range table {
 		for _, d := range []disks{{true, true}, {}, {true, false}, {false, true}} {
 			mixed := d.source != d.destination
-			if mixed && !*whole && !slices.Contains(decisive, k.step) {
+			if mixed && !*long && !slices.Contains(decisive, k.step) {
 				continue
 			}
 			k.test(t, destination, k.destination, d, do, args...)
@@ -110,7 +110,7 @@ func testKillings(t *testing.T, table []killing, do string, args ...string) {
 				continue
 			}
 			k.test(t, source, k.source, d, do, args...)
-			if !mixed || *whole {
+			if !mixed || *long {
 				k.test(t, origin, fate{destination, destination}, d, do, args...)
 			}
 		}

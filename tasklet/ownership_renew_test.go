@@ -40,7 +40,7 @@ func TestLongClaim(t *testing.T) {
 	}
 	longest := 0
 	n := tasklet.MaxLinks/2 + 10
-	if *whole {
+	if *long {
 		n = tasklet.MaxLinks + 10
 	}
 	for range n {
@@ -52,7 +52,7 @@ func TestLongClaim(t *testing.T) {
 	if longest < 100 || longest > tasklet.MaxLinks/2+1 {
 		t.Errorf("a claim had %d links", longest)
 	}
-	if !*whole {
+	if !*long {
 		return
 	}
 	origin.close()

@@ -73,7 +73,7 @@ func TestCompileLimits(t *testing.T) {
 func TestManyPrograms(t *testing.T) {
 	program, count := "../compiler/testdata/small", 8
 	idle, folder, grow := int64(12<<20), int64(24<<20), 48<<10
-	if *whole {
+	if *long {
 		program, count = "zoo", 100
 		idle, folder, grow = compiler.IdleBytes, compiler.FolderBytes, 448<<10
 	}

@@ -12,7 +12,7 @@ import (
 func TestSilentOrigin(t *testing.T) {
 	silence := func(table []killing, always string, do string, args ...string) {
 		for _, k := range table {
-			if k.step != always && !*whole {
+			if k.step != always && !*long {
 				continue
 			}
 			t.Run(do+" at "+k.step, func(t *testing.T) {

@@ -8,7 +8,7 @@
 // library's.
 //
 //	go test ./...                       # a few of them, a minute
-//	go test -timeout 3h ./... -whole    # all of them, an hour on two cores
+//	go test -timeout 3h ./... -long    # all of them, an hour on two cores
 //
 // A program that was not moved proves nothing: the tests count the moves, and
 // fail without. The moments are chosen with a seed that is printed, and that

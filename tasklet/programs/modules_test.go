@@ -8,7 +8,7 @@ import (
 )
 
 // modules are the folders with programs around well-known modules, and how many
-// rounds they do: in short, if at all, and with -whole. A round takes some
+// rounds they do: in short, if at all, and with -long. A round takes some
 // hundredths of a second.
 var modules = []struct {
 	name         string
@@ -29,7 +29,7 @@ func TestModules(t *testing.T) {
 	total := 0
 	for _, m := range modules {
 		rounds := m.short
-		if *whole {
+		if *long {
 			rounds = m.whole
 		}
 		if rounds == 0 {

@@ -16,8 +16,8 @@ import (
 )
 
 var (
-	whole = flag.Bool("whole", false, "run all the programs, not just a few")
-	seed  = flag.Uint64("seed", 0, "seed of the moments of moves; 0 stands for a new one")
+	long = flag.Bool("long", false, "run all the programs, not just a few")
+	seed = flag.Uint64("seed", 0, "seed of the moments of moves; 0 stands for a new one")
 )
 
 // memoryLimit is what a tasklet may have: some tests of the standard library use

@@ -19,7 +19,7 @@ import (
 // which have their corpus in files.
 var std = []struct {
 	pkg   string
-	short bool   // it is run without -whole
+	short bool   // it is run without -long
 	skip  string // tests that need files, or too much time, as for the flag -test.skip
 }{
 	{pkg: "bufio"},
@@ -126,7 +126,7 @@ func TestStandardLibrary(t *testing.T) {
 	rnd := random(t)
 	total := 0
 	for _, test := range std {
-		if !test.short && !*whole {
+		if !test.short && !*long {
 			continue
 		}
 		t.Run(test.pkg, func(t *testing.T) {

@@ -47,7 +47,7 @@
 // selects of two peers and rings of three; lanes of two and three sends. That
 // is about 800,000 worlds, some ten seconds. Larger ones, some minutes and gigabytes:
 //
-//	go test ./channel/network/internal/model -deep -timeout 1h
+//	go test ./channel/network/internal/model -long -timeout 1h
 //
 // With -race only the first 10,000 of each are explored.
 //

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-var deep = flag.Bool("deep", false, "explore the larger worlds, too: some minutes, some gigabytes")
+var long = flag.Bool("long", false, "explore the larger worlds, too: some minutes, some gigabytes")
 
 func sends(n peerID) want     { return want{peer: n} }
 func sendsBig(n peerID) want  { return want{peer: n, big: true} }
@@ -57,7 +57,7 @@ func TestTwoPeers(t *testing.T) {
 }
 
 // Sender, receiver and home are three. The kinds of faults that lead to many
-// worlds, because all of a channel's peers vie for its home, are left to -deep.
+// worlds, because all of a channel's peers vie for its home, are left to -long.
 func TestThreePeers(t *testing.T) {
 	few := []fault{breaks, lateEnd, crashes, cuts, cancels, leaves, drifts, doubles, reminds}
 	for name, ops := range map[string][]want{
@@ -82,8 +82,8 @@ func TestThreePeers(t *testing.T) {
 		"two breaks, a move": {ops: []want{sends(1), receives(2)}, homes: []peerID{3}, faults: 2, kinds: []fault{breaks, drifts}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if !*deep {
-				t.Skip("larger: -deep")
+			if !*long {
+				t.Skip("larger: -long")
 			}
 			p.peers, p.faults = 3, max(p.faults, 1)
 			p.holds(t)
@@ -117,8 +117,8 @@ func TestOpening(t *testing.T) {
 		"three, no fault": {peers: 3},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if p.peers > 2 && !*deep {
-				t.Skip("larger: -deep")
+			if p.peers > 2 && !*long {
+				t.Skip("larger: -long")
 			}
 			p.cold, p.ops = true, []want{sends(1), receives(2)}
 			p.holds(t)
@@ -158,13 +158,13 @@ func TestSelects(t *testing.T) {
 		if p.homes == nil {
 			homes = [][]peerID{{1, 1}, {1, 2}, {2, 1}, {2, 2}}
 		}
-		if *deep {
+		if *long {
 			p.kinds = []fault{breaks, crashes, cuts, cancels, drifts, doubles}
 		}
 		for _, h := range homes {
 			t.Run(fmt.Sprint(name, h), func(t *testing.T) {
 				p := p
-				p.finite = !*deep // a session that broke, and is not missed, may be tried again and again
+				p.finite = !*long // a session that broke, and is not missed, may be tried again and again
 				if p.channels, p.homes = len(h), h; len(p.kinds) > 0 {
 					p.faults = 1
 				}
@@ -187,7 +187,7 @@ func TestLanes(t *testing.T) {
 		for home := peerID(1); int(home) <= p.peers; home++ {
 			t.Run(fmt.Sprintf("%s, home %d", name, home), func(t *testing.T) {
 				p := p
-				if p.faults, p.homes = 1, []peerID{home}; *deep {
+				if p.faults, p.homes = 1, []peerID{home}; *long {
 					p.kinds = everything()
 				}
 				p.holds(t)
