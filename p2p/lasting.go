@@ -2,6 +2,8 @@ package p2p
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -108,7 +110,8 @@ func newLasting(n *Node, id lastingID, peer ID, p Protocol, opened bool) *lastin
 	return l
 }
 
-func (l *lasting) Read(p []byte) (int, error) {
+func (l *lasting) Read(p []byte) (n int, err error) {
+	defer func() { err = l.explain(err) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
@@ -122,7 +125,7 @@ func (l *lasting) Read(p []byte) (int, error) {
 			l.send() // the carrier may tell of it
 			return n, nil
 		case l.fin:
-			return 0, errEOF
+			return 0, io.EOF
 		case l.err != nil:
 			return 0, l.err
 		case l.readBy.over():
@@ -130,6 +133,15 @@ func (l *lasting) Read(p []byte) (int, error) {
 		}
 		l.cond.Wait()
 	}
+}
+
+// explain adds to an error which peer the stream is to. The end of what that peer
+// says is io.EOF as it is, which readers compare.
+func (l *lasting) explain(err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return fmt.Errorf("stream to peer %s: %w", l.peer, err)
 }
 
 // changed wakes all who wait. The caller holds l.mu.
@@ -142,6 +154,7 @@ func (l *lasting) changed() {
 func (l *lasting) room() uint64 { return l.received - uint64(l.in.len()) + window }
 
 func (l *lasting) Write(p []byte) (n int, err error) {
+	defer func() { err = l.explain(err) }()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {

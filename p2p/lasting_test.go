@@ -8,11 +8,14 @@ import (
 	"io"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/client"
+
+	"github.com/libp2p/go-libp2p/core/network"
 
 	"github.com/dstackless/dstackless/p2p"
 )
@@ -214,8 +217,11 @@ func TestLastingEnds(t *testing.T) {
 		if err := <-ends; err == nil {
 			t.Error("the peer does not hear of the reset")
 		}
-		if _, err := s.Read(make([]byte, 1)); err == nil {
-			t.Error("read after reset")
+		if _, err := s.Read(make([]byte, 1)); !errors.Is(err, network.ErrReset) || !strings.Contains(err.Error(), b.ID().String()) {
+			t.Errorf("read after reset: %v, want one that names the peer", err)
+		}
+		if _, err := s.Write([]byte("x")); !errors.Is(err, network.ErrReset) || !strings.Contains(err.Error(), b.ID().String()) {
+			t.Errorf("write after reset: %v, want one that names the peer", err)
 		}
 	})
 	t.Run("closed", func(t *testing.T) {
@@ -259,8 +265,8 @@ func TestLastingEnds(t *testing.T) {
 		}
 		<-ends
 		start := time.Now()
-		if _, err := s.Read(make([]byte, 1)); err == nil {
-			t.Error("read from a peer that is gone")
+		if _, err := s.Read(make([]byte, 1)); err == nil || err != io.EOF && !strings.Contains(err.Error(), b.ID().String()) {
+			t.Errorf("read from a peer that is gone: %v", err)
 		}
 		if d := time.Since(start); d > 5*time.Second {
 			t.Errorf("learned of it after %v", d)

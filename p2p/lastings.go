@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -33,10 +32,7 @@ var (
 	unreadBytes, unsentBytes = shared(128<<20, 16<<20), shared(128<<20, 16<<20)
 )
 
-var (
-	errEOF  = io.EOF
-	errFull = errors.New("too much was received that nobody reads")
-)
+var errFull = errors.New("too much was received that nobody reads")
 
 type lastingKey struct {
 	peer ID
