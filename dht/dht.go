@@ -75,10 +75,9 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	}
 	t, w := newTable(), newWithdrawals(o.RecordTTL)
 	node.Limit(tableProtocol, tableStreams)
-	// No option filters addresses: private networks and loopback ones work as
-	// the public one does. Only kad-dht's "dual" table would tell them apart.
 	k, err := kad.New(t.watched(node, w),
 		kad.ProtocolPrefix(prefix),
+		kad.AddressFilter(node.FilterAddrs), // nobody signs what the table says
 		kad.Mode(mode),
 		kad.DisableValues(), // peers and providers are all that's needed
 		kad.ProviderDatastore(newProviders(func(name string) quota.Holder {

@@ -29,7 +29,13 @@ func (m *member) kill() { m.Node.Close() }
 // start starts a peer on loopback and closes it at the end of the test.
 func start(t testing.TB, opts *dht.Options) *member {
 	t.Helper()
-	n, err := p2p.Start(&p2p.Options{Listen: []string{"/ip4/127.0.0.1/tcp/0"}})
+	return startAt(t, "/ip4/127.0.0.1/tcp/0", opts)
+}
+
+// startAt is start with an address to listen at.
+func startAt(t testing.TB, listen string, opts *dht.Options) *member {
+	t.Helper()
+	n, err := p2p.Start(&p2p.Options{Listen: []string{listen}, NoLAN: true, NoPortMapping: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -88,8 +88,9 @@ func (n *Node) AddrsOf(id ID) []string {
 
 // AddAddrs remembers addresses of a peer that some third peer told of, for 10
 // minutes, or longer once a connection was made. A /p2p/ part may be there or
-// not. At most 16 are taken; those that don't parse or that name another peer
-// are skipped, for they are a stranger's word and no error of the caller's.
+// not. At most 16 are taken; those that don't parse, that name another peer or that
+// [Node.FilterAddrs] takes away are skipped, for they are a stranger's word and no
+// error of the caller's.
 func (n *Node) AddAddrs(id ID, addrs []string) {
 	if id == n.ID() || id.Validate() != nil {
 		return
@@ -100,7 +101,7 @@ func (n *Node) AddAddrs(id ID, addrs []string) {
 			good = append(good, a)
 		}
 	}
-	n.host.Peerstore().AddAddrs(id, good, addrTTL)
+	n.host.Peerstore().AddAddrs(id, n.FilterAddrs(good), addrTTL)
 }
 
 // parsePlain reads an address of the peer id without its /p2p/ part, or returns
