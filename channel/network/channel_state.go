@@ -10,13 +10,13 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// A member is this peer's part in one channel: its own operations, and the
+// A channelState is this peer's part in one channel: its own operations, and the
 // matchmaking for others while the peer is the channel's home.
 //
 // Sessions call handle, onHello, onUnknown and onLost, and the space info, close
-// and giveUp: these take m.mu, as do the goroutines that wait for something. All
+// and giveUp: these take cs.mu, as do the goroutines that wait for something. All
 // other methods want it held, and none of them blocks.
-type member struct {
+type channelState struct {
 	space  *Space
 	name   channel.Name
 	key    hash
@@ -59,7 +59,7 @@ type member struct {
 	search       schedule        // of other homes, while this peer is home
 	questions    map[uint64]chan<- census
 	told         time.Time // when the home was last reminded of what waits
-	ties         map[*session]*tie
+	attachments  map[*session]*attachment
 
 	// As home.
 	remoteSends    queue
@@ -77,28 +77,28 @@ type member struct {
 	waitLane       *time.Timer // and of those of lanes
 }
 
-// A tie is what a member and a session have to do with each other.
-type tie struct {
-	said     bool          // hello
-	claim    claim         // what was said then
-	joins    bool          // the peer takes this one for the home
-	shut     bool          // the peer knows that the channel is closed
-	toldShut bool          // the peer was told so
-	heard    chan struct{} // closed when the peer has answered a hello
-	ops      map[uint64]*operation
-	lane     []*operation      // sends of the peer's lane in the queue
-	heir     p2p.ID            // whom the peer was told
-	blocked  uint64            // the one of them that is on its way elsewhere; 0: none
-	matches  int               // for receives of the peer, as member.matches
-	passing  map[remoteID]bool // sends of others that were passed on to the peer; whether again
+// An attachment is what a channel and a session have to do with each other.
+type attachment struct {
+	helloSent     bool          // hello
+	helloClaim    claim         // what was said then
+	joined        bool          // the peer takes this one for the home
+	closeReceived bool          // the peer knows that the channel is closed
+	closeSent     bool          // the peer was told so
+	helloAnswered chan struct{} // closed when the peer has answered a hello
+	ops           map[uint64]*operation
+	pipeline      []*operation      // sends of the peer's lane in the queue
+	successorSent p2p.ID            // whom the peer was told
+	blocked       uint64            // the one of them that is on its way elsewhere; 0: none
+	matches       int               // for receives of the peer, as channelState.matches
+	relayed       map[remoteID]bool // sends of others that were passed on to the peer; whether again
 }
 
 // hear notes an answer.
-func (t *tie) hear() {
+func (att *attachment) markAnswered() {
 	select {
-	case <-t.heard:
+	case <-att.helloAnswered:
 	default:
-		close(t.heard)
+		close(att.helloAnswered)
 	}
 }
 
@@ -108,11 +108,11 @@ type remoteID struct {
 	id    uint64
 }
 
-func newMember(s *Space, name channel.Name, number uint64) *member {
+func newChannelState(s *Space, name channel.Name, number uint64) *channelState {
 	key := keyOf(name)
 	// There may be many channels that are idle, and that no other peer has
 	// open: what only others need is made when one comes.
-	return &member{
+	return &channelState{
 		space: s, name: name, key: key, secret: secretOf(name), number: number,
 		record:  dht.KeyOf(key[:]),
 		ends:    map[*endpoint]struct{}{},
@@ -122,94 +122,94 @@ func newMember(s *Space, name channel.Name, number uint64) *member {
 	}
 }
 
-func (m *member) self() p2p.ID { return m.space.node.ID() }
+func (cs *channelState) self() p2p.ID { return cs.space.node.ID() }
 
 // isHome reports whether this peer makes the matches.
-func (m *member) isHome() bool { return m.claim.home == m.self() }
+func (cs *channelState) isHome() bool { return cs.claim.home == cs.self() }
 
-func (m *member) info() Info {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	i := Info{Name: m.name, Sends: m.sends.length, Receives: m.receives.length}
-	if m.claim.home != "" {
-		i.Home = m.claim.home.String()
+func (cs *channelState) info() Info {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	i := Info{Name: cs.name, Sends: cs.sends.length, Receives: cs.receives.length}
+	if cs.claim.home != "" {
+		i.Home = cs.claim.home.String()
 	}
-	for _, op := range m.exposed {
+	for _, op := range cs.exposed {
 		if op.offered {
 			i.Sends++
 		}
 	}
-	for _, t := range m.ties {
-		if t.joins {
+	for _, att := range cs.attachments {
+		if att.joined {
 			i.Members++
 		}
 	}
 	return i
 }
 
-// tie returns what m and s have to do with each other, or nil if s has ended.
-func (m *member) tie(s *session) *tie {
-	t := m.ties[s]
-	if t == nil && !m.gone && s.tie(m) {
-		t = &tie{heard: make(chan struct{}), ops: map[uint64]*operation{}, passing: map[remoteID]bool{}}
-		if m.ties == nil {
-			m.ties = map[*session]*tie{}
-			m.pairs = map[remoteID]pair{}
-			m.resumes = map[p2p.ID]bool{}
-			m.questions = map[uint64]chan<- census{}
+// attachment returns what cs and s have to do with each other, or nil if s has ended.
+func (cs *channelState) attachment(s *session) *attachment {
+	att := cs.attachments[s]
+	if att == nil && !cs.gone && s.attach(cs) {
+		att = &attachment{helloAnswered: make(chan struct{}), ops: map[uint64]*operation{}, relayed: map[remoteID]bool{}}
+		if cs.attachments == nil {
+			cs.attachments = map[*session]*attachment{}
+			cs.pairs = map[remoteID]pair{}
+			cs.resumes = map[p2p.ID]bool{}
+			cs.questions = map[uint64]chan<- census{}
 		}
-		m.ties[s] = t
+		cs.attachments[s] = att
 	}
-	return t
+	return att
 }
 
 // handle takes a frame from s. An error ends the session: its peer does not
 // keep to the protocol.
-func (m *member) handle(s *session, f *frame) error {
-	m.mu.Lock()
-	defer m.unlock()
+func (cs *channelState) handle(s *session, f *frame) error {
+	cs.mu.Lock()
+	defer cs.unlock()
 	if s.void.Load() {
 		return nil
 	}
-	t := m.tie(s)
-	if t == nil {
+	att := cs.attachment(s)
+	if att == nil {
 		return nil
 	}
 	if f.again {
-		m.supersede(s)
+		cs.supersede(s)
 	}
 	switch f.kind {
 	case leave:
-		m.onLeave(s, t)
+		cs.onLeave(s, att)
 	case send:
-		return m.onSend(s, t, f)
+		return cs.onSend(s, att, f)
 	case receive:
-		return m.onReceive(s, t, f)
+		return cs.onReceive(s, att, f)
 	case withdraw:
-		m.onWithdraw(t, f.send)
+		cs.onWithdraw(att, f.send)
 	case settle:
-		m.onSettle(s, t, f)
+		cs.onSettle(s, att, f)
 	case queued:
-		m.onQueued(s, f)
+		cs.onQueued(s, f)
 	case match:
-		m.onMatch(s, f)
+		cs.onMatch(s, f)
 	case deliver:
-		m.onDeliver(s, t, f)
+		cs.onDeliver(s, att, f)
 	case accept, refuse:
-		m.onAnswer(s, f)
+		cs.onAnswer(s, f)
 	case astray:
-		m.onAstray(s, f)
+		cs.onAstray(s, f)
 	case shut:
-		m.onShut(s, t)
+		cs.onShut(s, att)
 	case probe:
-		m.onProbe(s, t, f)
+		cs.onProbe(s, att, f)
 	case probed:
-		m.onProbed(s, f)
+		cs.onProbed(s, f)
 	case heir:
-		m.onHeir(s, f)
+		cs.onHeir(s, f)
 	case drained:
-		if s == m.home && m.closed {
-			m.onDrained()
+		if s == cs.home && cs.closed {
+			cs.onDrained()
 		}
 	}
 	return nil
@@ -217,42 +217,42 @@ func (m *member) handle(s *session, f *frame) error {
 
 // supersede ends the other sessions to the peer of s, which has lost one of
 // them and offers on s what it had offered there: that must not count twice.
-func (m *member) supersede(s *session) {
-	for _, other := range m.space.sessionsTo(s.peer) {
+func (cs *channelState) supersede(s *session) {
+	for _, other := range cs.space.sessionsTo(s.peer) {
 		if other != s {
 			other.void.Store(true)
 			other.stream.Reset()
-			m.lost(other)
+			cs.lost(other)
 		}
 	}
 }
 
-// unlock unlocks m.mu, and lets go of the member if nobody needs it.
-func (m *member) unlock() {
-	if m.drifting != nil {
-		m.drift()
+// unlock unlocks cs.mu, and removes the channel if nobody needs it.
+func (cs *channelState) unlock() {
+	if cs.drifting != nil {
+		cs.drift()
 	}
-	if m.heirless {
-		m.nameHeir()
+	if cs.heirless {
+		cs.nameHeir()
 	}
-	if m.closed {
-		m.drain()
+	if cs.closed {
+		cs.drain()
 	}
-	over := len(m.ends) == 0 && !m.gone && !m.inFlight()
-	m.mu.Unlock()
+	over := len(cs.ends) == 0 && !cs.gone && !cs.inFlight()
+	cs.mu.Unlock()
 	if over {
-		m.space.remove(m)
+		cs.space.remove(cs)
 	}
 }
 
 // inFlight reports whether an outcome is awaited, also of what was passed on.
-func (m *member) inFlight() bool {
-	for _, t := range m.ties {
-		if len(t.passing) > 0 {
+func (cs *channelState) inFlight() bool {
+	for _, att := range cs.attachments {
+		if len(att.relayed) > 0 {
 			return true
 		}
 	}
-	for _, op := range m.exposed {
+	for _, op := range cs.exposed {
 		if op.offered {
 			return true
 		}

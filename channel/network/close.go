@@ -13,49 +13,49 @@ const drainTime = 2 * time.Second
 
 // Close implements [channel.Endpoint].
 func (e *endpoint) Close(ctx context.Context) error {
-	m := e.member
-	m.mu.Lock()
-	if e.left || m.gone {
-		m.mu.Unlock()
+	cs := e.channel
+	cs.mu.Lock()
+	if e.left || cs.gone {
+		cs.mu.Unlock()
 		return channel.ErrClosed
 	}
-	m.shutDown()
-	acknowledged := m.acknowledgement()
-	m.unlock()
+	cs.shutDown()
+	acknowledged := cs.acknowledgement()
+	cs.unlock()
 	select {
 	case <-acknowledged:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-m.space.ctx.Done():
+	case <-cs.space.ctx.Done():
 		return channel.ErrClosed
 	}
 }
 
 // shutDown notes that the channel is closed, and tells everyone. A channel that
 // is closed stays so for as long as somebody has it open.
-func (m *member) shutDown() {
-	if !m.closed {
-		m.closed = true
-		m.drainBy = time.AfterFunc(drainTime, func() {
-			m.mu.Lock()
-			defer m.unlock()
-			m.overdue = true
+func (cs *channelState) shutDown() {
+	if !cs.closed {
+		cs.closed = true
+		cs.drainBy = time.AfterFunc(drainTime, func() {
+			cs.mu.Lock()
+			defer cs.unlock()
+			cs.overdue = true
 		})
-		for s, t := range m.ties {
-			if t.said {
-				m.tellShut(s, t)
+		for s, att := range cs.attachments {
+			if att.helloSent {
+				cs.tellShut(s, att)
 			}
 		}
 	}
-	if m.isHome() {
-		m.acknowledge()
+	if cs.isHome() {
+		cs.acknowledge()
 	}
 }
 
 // acknowledge lets Close return: the home knows.
-func (m *member) acknowledge() {
-	acknowledged := m.acknowledgement()
+func (cs *channelState) acknowledge() {
+	acknowledged := cs.acknowledgement()
 	select {
 	case <-acknowledged:
 	default:
@@ -64,61 +64,61 @@ func (m *member) acknowledge() {
 }
 
 // acknowledgement returns what is closed when the home knows.
-func (m *member) acknowledgement() chan struct{} {
-	if m.acknowledged == nil {
-		m.acknowledged = make(chan struct{})
+func (cs *channelState) acknowledgement() chan struct{} {
+	if cs.acknowledged == nil {
+		cs.acknowledged = make(chan struct{})
 	}
-	return m.acknowledged
+	return cs.acknowledged
 }
 
 // tellShut tells the other side of s, once, that the channel is closed.
-func (m *member) tellShut(s *session, t *tie) {
-	if m.closed && !t.toldShut {
-		t.toldShut = true
-		s.send(frame{kind: shut, number: m.number})
+func (cs *channelState) tellShut(s *session, att *attachment) {
+	if cs.closed && !att.closeSent {
+		att.closeSent = true
+		s.send(frame{kind: shut, number: cs.number})
 	}
 }
 
 // onShut: the other side knows that the channel is closed. It begins no more
 // sends; those that it began came before.
-func (m *member) onShut(s *session, t *tie) {
-	t.shut = true
-	m.shutDown()
-	m.tellShut(s, t)
-	if s == m.home {
-		m.acknowledge()
+func (cs *channelState) onShut(s *session, att *attachment) {
+	att.closeReceived = true
+	cs.shutDown()
+	cs.tellShut(s, att)
+	if s == cs.home {
+		cs.acknowledge()
 	}
 }
 
 // drain ends the receives of a closed channel when, as its home, this peer
 // knows of no send that they could have.
-func (m *member) drain() {
-	if !m.isHome() || m.gone || m.sends.length+m.remoteSends.length+len(m.pairs) > 0 || m.inFlight() {
+func (cs *channelState) drain() {
+	if !cs.isHome() || cs.gone || cs.sends.length+cs.remoteSends.length+len(cs.pairs) > 0 || cs.inFlight() {
 		return
 	}
-	for _, t := range m.ties {
-		if t.joins && !t.shut && !m.overdue {
+	for _, att := range cs.attachments {
+		if att.joined && !att.closeReceived && !cs.overdue {
 			return
 		}
 	}
 	told := map[*session]bool{}
-	for r := m.remoteReceives.first; r != nil; r = m.remoteReceives.first {
+	for r := cs.remoteReceives.first; r != nil; r = cs.remoteReceives.first {
 		if !told[r.owner] {
 			told[r.owner] = true
-			r.owner.send(frame{kind: drained, number: m.number})
+			r.owner.send(frame{kind: drained, number: cs.number})
 		}
-		m.forget(r)
+		cs.forget(r)
 	}
-	m.onDrained()
+	cs.onDrained()
 }
 
 // onDrained: no send is left that the receives of this peer could have.
-func (m *member) onDrained() {
-	if m.sends.length > 0 {
+func (cs *channelState) onDrained() {
+	if cs.sends.length > 0 {
 		return // they come to the home, which then thinks otherwise
 	}
-	for r := m.receives.first; r != nil; r = m.receives.first {
+	for r := cs.receives.first; r != nil; r = cs.receives.first {
 		r.registered = false
-		m.finish(r, channel.ErrClosed)
+		cs.finish(r, channel.ErrClosed)
 	}
 }

@@ -41,29 +41,29 @@ func (s *Space) Describe() string {
 	s.sessionsMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.members {
-		m.mu.Lock()
-		fmt.Fprintf(&b, "\n\t%q: claim %d of %s, home %p, joining %v, closed %v", m.name, m.claim.generation, short(m.claim.home), m.home, m.joining, m.closed)
-		for peer := range m.resumes {
+	for _, cs := range s.channels {
+		cs.mu.Lock()
+		fmt.Fprintf(&b, "\n\t%q: claim %d of %s, home %p, joining %v, closed %v", cs.name, cs.claim.generation, short(cs.claim.home), cs.home, cs.joining, cs.closed)
+		for peer := range cs.resumes {
 			fmt.Fprintf(&b, "\n\t\tresumes %s", short(peer))
 		}
-		for _, q := range []*queue{&m.sends, &m.receives, &m.remoteSends, &m.remoteReceives} {
+		for _, q := range []*queue{&cs.sends, &cs.receives, &cs.remoteSends, &cs.remoteReceives} {
 			for op := q.first; op != nil; op = op.next {
-				fmt.Fprintf(&b, "\n\t\twaits: %d of %p, receive %v, remote receive %v, registered %v, promised %v, ordered %v, choice %v", op.id%10000, op.owner, op.sink != nil, q == &m.remoteReceives, op.registered, op.promised, op.ordered, op.choice != nil)
+				fmt.Fprintf(&b, "\n\t\twaits: %d of %p, receive %v, remote receive %v, registered %v, promised %v, ordered %v, choice %v", op.id%10000, op.owner, op.sink != nil, q == &cs.remoteReceives, op.registered, op.promised, op.ordered, op.choice != nil)
 			}
 		}
-		for _, op := range m.exposed {
+		for _, op := range cs.exposed {
 			if op.offered {
 				fmt.Fprintf(&b, "\n\t\toffered: %d to %s via %p, receive %d, open %v, again %v, ordered %v, abandoned %v", op.id%10000, short(op.offer.to), op.offer.via, op.offer.receive%10000, op.offer.open, op.offer.again, op.ordered, op.abandoned)
 			}
 		}
-		for from, to := range m.pairs {
+		for from, to := range cs.pairs {
 			fmt.Fprintf(&b, "\n\t\tpair: %d of %p with %d of %p", from.id%10000, from.owner, to.id%10000, to.owner)
 		}
-		for sn, t := range m.ties {
-			fmt.Fprintf(&b, "\n\t\ttie: %p said %v claim %d of %s joins %v shut %v, %d ops, lined %d, blocked %d", sn, t.said, t.claim.generation, short(t.claim.home), t.joins, t.shut, len(t.ops), len(t.lane), t.blocked%10000)
+		for sn, att := range cs.attachments {
+			fmt.Fprintf(&b, "\n\t\ttie: %p said %v claim %d of %s joins %v shut %v, %d ops, lined %d, blocked %d", sn, att.helloSent, att.helloClaim.generation, short(att.helloClaim.home), att.joined, att.closeReceived, len(att.ops), len(att.pipeline), att.blocked%10000)
 		}
-		m.mu.Unlock()
+		cs.mu.Unlock()
 	}
 	return b.String()
 }

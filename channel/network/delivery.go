@@ -6,115 +6,115 @@ import (
 )
 
 // onQueued: the home did not take the value of a send, and has it in its queue.
-func (m *member) onQueued(s *session, f *frame) {
-	op := m.exposed[f.send]
+func (cs *channelState) onQueued(s *session, f *frame) {
+	op := cs.exposed[f.send]
 	if op == nil || !op.with(s) || f.at != op.at {
 		return
 	}
 	// It may have been home before, and be it again.
-	if s != m.home || op.under != m.claim.generation || op.offer.asks {
-		m.reoffer(op)
+	if s != cs.home || op.under != cs.claim.generation || op.offer.asks {
+		cs.reoffer(op)
 		return
 	}
-	m.endOffer(op)
+	cs.endOffer(op)
 	op.registered = true
 	if err := op.unwanted(); err != nil {
-		m.finish(op, err)
+		cs.finish(op, err)
 		return
 	}
-	m.eager = false
-	m.sends.restore(op)
-	if m.turn(op) {
-		m.place(op)
+	cs.eager = false
+	cs.sends.restore(op)
+	if cs.turn(op) {
+		cs.place(op)
 	}
 }
 
 // onMatch: the home found a receive for a send of this peer.
-func (m *member) onMatch(s *session, f *frame) {
-	op := m.exposed[f.send]
+func (cs *channelState) onMatch(s *session, f *frame) {
+	op := cs.exposed[f.send]
 	current := op != nil && op.sink == nil && f.at == op.at
-	if current && s == m.home {
+	if current && s == cs.home {
 		op.registered = false // it has struck it out
 	}
-	if !current || !m.follows(op, s, f.peer) {
+	if !current || !cs.follows(op, s, f.peer) {
 		what := gone
 		// Once follows has ended it, it belongs to its caller.
-		if op := m.exposed[f.send]; op != nil && op.ordered {
+		if op := cs.exposed[f.send]; op != nil && op.ordered {
 			what, op.blocks = later, true // nothing of the lane may pass it
 		}
-		s.send(frame{kind: settle, number: m.number, send: f.send, receive: f.receive, outcome: what})
+		s.send(frame{kind: settle, number: cs.number, send: f.send, receive: f.receive, outcome: what})
 		if what == later {
-			m.pump()
+			cs.pump()
 		}
 		return
 	}
 	o := offer{to: f.peer, run: f.run, receive: f.receive, matcher: s}
 	if f.peer == s.peer {
 		o.via, o.run = s, s.run
-		m.direct(op, o)
+		cs.direct(op, o)
 		return
 	}
-	m.space.node.AddAddrs(f.peer, f.addrs)
-	if sn := m.space.to(f.peer); sn != nil {
+	cs.space.node.AddAddrs(f.peer, f.addrs)
+	if sn := cs.space.to(f.peer); sn != nil {
 		o.via, o.run = sn, sn.run
-		m.direct(op, o)
+		cs.direct(op, o)
 		return
 	}
 	// Set aside while the peer is dialled. If it cannot be reached, the home
 	// passes the value on.
-	m.endOffer(op)
+	cs.endOffer(op)
 	op.remove()
 	op.offered, op.offer = true, o
 	id := op.id
-	m.space.spawn(func() {
-		sn, err := m.space.dial(m.space.ctx, o.to)
-		m.mu.Lock()
-		defer m.unlock()
-		if op := m.exposed[id]; op == nil || !op.offered || op.offer != o {
+	cs.space.spawn(func() {
+		sn, err := cs.space.dial(cs.space.ctx, o.to)
+		cs.mu.Lock()
+		defer cs.unlock()
+		if op := cs.exposed[id]; op == nil || !op.offered || op.offer != o {
 			return
 		}
 		switch {
 		case op.unwanted() != nil:
-			m.settleGone(op)
-			m.reoffer(op)
+			cs.settleGone(op)
+			cs.reoffer(op)
 		case err == nil:
 			op.offer.via, op.offer.run = sn, sn.run
-			m.transmit(op)
-		case m.ties[s] != nil:
-			m.space.log.Debug("value goes by way of the home", "channel", m.name, "peer", o.to, "home", s.peer, "reason", err)
+			cs.transmit(op)
+		case cs.attachments[s] != nil:
+			cs.space.log.Debug("value goes by way of the home", "channel", cs.name, "peer", o.to, "home", s.peer, "reason", err)
 			op.offer.via = s
-			m.transmit(op)
+			cs.transmit(op)
 		default:
-			m.reoffer(op)
+			cs.reoffer(op)
 		}
 	})
 }
 
 // follows reports whether op, a send of this peer, follows a match that the
 // peer of s has made with a receive of another.
-func (m *member) follows(op *operation, s *session, with p2p.ID) bool {
+func (cs *channelState) follows(op *operation, s *session, with p2p.ID) bool {
 	if op.in == nil && !op.with(s) {
 		return false
 	}
 	if err := op.unwanted(); err != nil {
-		m.finish(op, err)
+		cs.finish(op, err)
 		return false
 	}
-	if with == m.self() || !m.turn(op) || !op.reserve() {
+	if with == cs.self() || !cs.turn(op) || !op.reserve() {
 		if op.ordered {
-			m.lane.unknown(op)
+			cs.lane.unknown(op)
 		}
 		if op.in == nil {
-			m.endOffer(op)
-			m.sends.restore(op)
+			cs.endOffer(op)
+			cs.sends.restore(op)
 		}
 		if !op.ordered && op.choice == nil {
-			m.register(op)
+			cs.register(op)
 		}
 		return false
 	}
 	if err := op.encode(); err != nil {
-		m.finish(op, err)
+		cs.finish(op, err)
 		return false
 	}
 	return true
@@ -122,98 +122,98 @@ func (m *member) follows(op *operation, s *session, with p2p.ID) bool {
 
 // direct offers op, which may be with the home, to the one receive that was
 // found for it.
-func (m *member) direct(op *operation, o offer) {
-	m.endOffer(op)
-	m.offer(op, o)
+func (cs *channelState) direct(op *operation, o offer) {
+	cs.endOffer(op)
+	cs.offer(op, o)
 }
 
 // onDeliver: another peer offers a value to a receive of this one, or to that
 // of a member which it cannot reach.
-func (m *member) onDeliver(s *session, t *tie, f *frame) {
+func (cs *channelState) onDeliver(s *session, att *attachment, f *frame) {
 	origin := s.peer
 	switch {
 	case f.pass:
-		if !m.passOn(s, f) {
-			m.refuse(s, f)
+		if !cs.passOn(s, f) {
+			cs.refuse(s, f)
 		}
 		return
-	case f.peer != "" && s.peer != m.claim.home:
-		m.refuse(s, f) // only the home passes on
+	case f.peer != "" && s.peer != cs.claim.home:
+		cs.refuse(s, f) // only the home passes on
 		return
 	case f.peer != "":
 		origin = f.peer
 	}
-	m.unpair(remoteID{s, f.send}) // if this peer is the home: settled here
-	m.greetOnce(s)
-	if (f.again || f.peer != "") && m.space.wasTaken(origin, f.send) {
-		s.send(frame{kind: accept, number: m.number, send: f.send, peer: f.peer})
+	cs.unpair(remoteID{s, f.send}) // if this peer is the home: settled here
+	cs.greetOnce(s)
+	if (f.again || f.peer != "") && cs.space.wasTaken(origin, f.send) {
+		s.send(frame{kind: accept, number: cs.number, send: f.send, peer: f.peer})
 		return
 	}
-	if (f.again || f.peer != "") && !m.space.mayKeep(s.peer) {
-		m.refuse(s, f)
+	if (f.again || f.peer != "") && !cs.space.mayKeep(s.peer) {
+		cs.refuse(s, f)
 		s.end(errUnsettled)
 		return
 	}
-	r := m.exposed[f.receive]
+	r := cs.exposed[f.receive]
 	waits := r != nil && r.sink != nil && r.in != nil
 	if waits { // whoever made the match has struck it out
 		r.registered, r.promised = false, false
 	}
-	void := f.peer != "" && m.space.isVoid(origin, f.send)
+	void := f.peer != "" && cs.space.isVoid(origin, f.send)
 	if f.again { // what is passed on late does not count
-		m.space.keepVoid(origin, s.peer, f.send)
+		cs.space.keepVoid(origin, s.peer, f.send)
 	}
 	switch {
 	case !waits:
-		m.refuse(s, f)
+		cs.refuse(s, f)
 	case void:
-		m.refuse(s, f)
+		cs.refuse(s, f)
 		if r.free() {
-			m.submit(r)
+			cs.submit(r)
 		}
 	case commit(r, nil):
-		m.accept(s, f, r)
+		cs.accept(s, f, r)
 	case r.choice.isTentative() && !r.choice.yields(origin, f.choice) && (r.kept == nil || r.kept.is(origin, f.send)):
 		r.kept = &kept{from: s, origin: origin, frame: *f}
 	default:
-		m.refuse(s, f)
+		cs.refuse(s, f)
 	}
 }
 
 // accept takes the value of a deliver frame for the receive r, and says so.
-func (m *member) accept(s *session, f *frame, r *operation) {
-	if t := m.ties[s]; t != nil && f.peer == "" && t.blocked == f.send {
-		t.blocked = 0
+func (cs *channelState) accept(s *session, f *frame, r *operation) {
+	if att := cs.attachments[s]; att != nil && f.peer == "" && att.blocked == f.send {
+		att.blocked = 0
 	}
-	m.take(r, f.value)
+	cs.take(r, f.value)
 	if f.peer != "" {
-		m.space.keepTaken(f.peer, s.peer, f.send)
+		cs.space.keepTaken(f.peer, s.peer, f.send)
 	}
-	s.send(frame{kind: accept, number: m.number, send: f.send, peer: f.peer})
-	if m.isHome() {
-		m.rematch()
+	s.send(frame{kind: accept, number: cs.number, send: f.send, peer: f.peer})
+	if cs.isHome() {
+		cs.rematch()
 	}
 }
 
 // refuse answers a deliver frame whose value is not wanted.
-func (m *member) refuse(s *session, f *frame) {
-	s.send(frame{kind: refuse, number: m.number, send: f.send, peer: f.peer})
+func (cs *channelState) refuse(s *session, f *frame) {
+	s.send(frame{kind: refuse, number: cs.number, send: f.send, peer: f.peer})
 }
 
 // take gives a value that came from another peer to a receive of this one.
-func (m *member) take(r *operation, value []byte) {
-	m.hand(channel.Bytes(value), r)
+func (cs *channelState) take(r *operation, value []byte) {
+	cs.hand(channel.Bytes(value), r)
 }
 
 // onAnswer: a value was accepted or refused.
-func (m *member) onAnswer(s *session, f *frame) {
+func (cs *channelState) onAnswer(s *session, f *frame) {
 	to := s.peer
 	if f.peer != "" {
 		to = f.peer
 	}
-	op := m.exposed[f.send]
+	op := cs.exposed[f.send]
 	if op == nil || !op.offered || op.offer.via != s || op.offer.to != to {
-		m.passBack(s, f)
+		cs.passBack(s, f)
 		return
 	}
 	what := accepted
@@ -221,14 +221,14 @@ func (m *member) onAnswer(s *session, f *frame) {
 		what = refused
 	}
 	if by := op.offer.matcher; by != nil && by.peer != to {
-		by.send(frame{kind: settle, number: m.number, send: op.id, receive: op.offer.receive, outcome: what})
+		by.send(frame{kind: settle, number: cs.number, send: op.id, receive: op.offer.receive, outcome: what})
 	}
 	if what == accepted {
-		if s == m.home && to == s.peer {
-			m.eager = true
+		if s == cs.home && to == s.peer {
+			cs.eager = true
 		}
-		m.finish(op, nil)
+		cs.finish(op, nil)
 	} else {
-		m.reoffer(op)
+		cs.reoffer(op)
 	}
 }

@@ -1,42 +1,42 @@
 package network
 
 // endOffer notes that op is with nobody any more.
-func (m *member) endOffer(op *operation) {
+func (cs *channelState) endOffer(op *operation) {
 	if op.offered && op.ordered && op.offer.open {
-		m.lane.bytes -= len(op.encoded)
+		cs.lane.bytes -= len(op.encoded)
 	}
 	op.offered, op.offer = false, offer{}
 }
 
 // offer sends an encoded send, reserved if it is an alternative, on its way to
 // the peer that decides over it.
-func (m *member) offer(op *operation, o offer) {
+func (cs *channelState) offer(op *operation, o offer) {
 	op.remove()
 	if op.ordered && o.open {
-		m.lane.bytes += len(op.encoded)
+		cs.lane.bytes += len(op.encoded)
 	}
-	m.expose(op)
+	cs.expose(op)
 	op.registered, op.offered, op.offer = false, true, o
-	m.transmit(op)
+	cs.transmit(op)
 }
 
 // transmit writes the frame of an offer whose session is there.
-func (m *member) transmit(op *operation) {
+func (cs *channelState) transmit(op *operation) {
 	o := &op.offer
-	t := m.tie(o.via)
-	if t == nil { // the session has just ended, and onLost has been or will be here
-		m.lose(op)
+	att := cs.attachment(o.via)
+	if att == nil { // the session has just ended, and onLost has been or will be here
+		cs.lose(op)
 		return
 	}
-	if !t.said {
-		m.greet(o.via, t)
+	if !att.helloSent {
+		cs.greet(o.via, att)
 	}
-	f := frame{kind: send, number: m.number, send: op.id, value: op.encoded, again: o.again, ordered: op.ordered}
+	f := frame{kind: send, number: cs.number, send: op.id, value: op.encoded, again: o.again, ordered: op.ordered}
 	if o.open {
-		if o.asks = o.again && !m.turn(op); o.asks {
+		if o.asks = o.again && !cs.turn(op); o.asks {
 			f.value = nil
 		}
-		m.attempt(op)
+		cs.attempt(op)
 		f.at, f.under = op.at, op.under
 	} else {
 		if op.choice != nil {
@@ -53,21 +53,21 @@ func (m *member) transmit(op *operation) {
 
 // reoffer takes back an offered send that was surely not received, and tries
 // again.
-func (m *member) reoffer(op *operation) {
+func (cs *channelState) reoffer(op *operation) {
 	if op.ordered {
 		// A home that made a match for it lets nothing pass it before it is
 		// heard of again.
-		op.blocks = op.offer.matcher != nil && op.offer.matcher == m.home
-		m.lane.unknown(op)
+		op.blocks = op.offer.matcher != nil && op.offer.matcher == cs.home
+		cs.lane.unknown(op)
 	}
-	m.endOffer(op)
+	cs.endOffer(op)
 	if op.choice != nil {
 		op.choice.release() // the select tries again
 		return
 	}
 	if err := op.unwanted(); err != nil {
-		m.finish(op, err)
+		cs.finish(op, err)
 		return
 	}
-	m.submitSend(op)
+	cs.submitSend(op)
 }

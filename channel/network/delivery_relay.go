@@ -6,9 +6,9 @@ import "github.com/dstackless/dstackless/p2p"
 // answers for what it has passed on until it is answered.
 
 // passTo returns the session on which a value is passed on to a member.
-func (m *member) passTo(peer p2p.ID) *session {
-	for _, s := range m.space.sessionsTo(peer) {
-		if t := m.ties[s]; t != nil && t.joins {
+func (cs *channelState) passTo(peer p2p.ID) *session {
+	for _, s := range cs.space.sessionsTo(peer) {
+		if att := cs.attachments[s]; att != nil && att.joined {
 			return s
 		}
 	}
@@ -17,60 +17,60 @@ func (m *member) passTo(peer p2p.ID) *session {
 
 // passOn passes a value on to the peer that it is for. It reports false if that
 // cannot be reached, or has too much to read already.
-func (m *member) passOn(s *session, f *frame) bool {
-	to := m.passTo(f.peer)
+func (cs *channelState) passOn(s *session, f *frame) bool {
+	to := cs.passTo(f.peer)
 	if to == nil {
 		return false
 	}
-	m.greetOnce(to)
-	t, id := m.ties[to], remoteID{s, f.send}
-	_, again := t.passing[id]
+	cs.greetOnce(to)
+	att, id := cs.attachments[to], remoteID{s, f.send}
+	_, again := att.relayed[id]
 	if !again && !to.memory.add(passCost) {
 		return false
 	}
 	on := *f
-	on.number, on.peer, on.pass = m.number, s.peer, false
+	on.number, on.peer, on.pass = cs.number, s.peer, false
 	if !to.pass(on) {
 		if !again {
 			to.memory.remove(passCost)
 		}
 		return false
 	}
-	t.passing[id] = f.again
+	att.relayed[id] = f.again
 	return true
 }
 
 // strand tells the owners of what was passed on to the peer of s, which has not
 // answered: if it said goodbye, it has not taken it.
-func (m *member) strand(s *session, t *tie, goodbye bool) {
-	for id, again := range t.passing {
-		f := frame{kind: astray, number: m.number, send: id.id, peer: s.peer}
+func (cs *channelState) strand(s *session, att *attachment, goodbye bool) {
+	for id, again := range att.relayed {
+		f := frame{kind: astray, number: cs.number, send: id.id, peer: s.peer}
 		if goodbye && !again {
 			f.kind = refuse
 		}
 		id.owner.send(f)
 	}
-	s.memory.remove(len(t.passing) * passCost)
-	clear(t.passing)
+	s.memory.remove(len(att.relayed) * passCost)
+	clear(att.relayed)
 }
 
 // passBack passes on what the peer of s answers to a value that came by way of
 // this peer, the home.
-func (m *member) passBack(s *session, f *frame) {
-	t := m.ties[s]
-	for id := range t.passing {
+func (cs *channelState) passBack(s *session, f *frame) {
+	att := cs.attachments[s]
+	for id := range att.relayed {
 		if id.id == f.send && id.owner.peer == f.peer {
-			delete(t.passing, id)
+			delete(att.relayed, id)
 			s.memory.remove(passCost)
-			id.owner.send(frame{kind: f.kind, number: m.number, send: f.send, peer: s.peer})
+			id.owner.send(frame{kind: f.kind, number: cs.number, send: f.send, peer: s.peer})
 		}
 	}
 }
 
 // onAstray: the home passed on a value, and has lost the peer that it was for.
-func (m *member) onAstray(s *session, f *frame) {
-	op := m.exposed[f.send]
+func (cs *channelState) onAstray(s *session, f *frame) {
+	op := cs.exposed[f.send]
 	if op != nil && op.offered && op.offer.via == s && op.offer.to == f.peer && f.peer != s.peer {
-		m.lose(op)
+		cs.lose(op)
 	}
 }

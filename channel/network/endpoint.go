@@ -11,11 +11,11 @@ import (
 )
 
 // An endpoint implements [channel.Endpoint]. Its fields are guarded by the mutex
-// of the member.
+// of the channel.
 type endpoint struct {
-	member *member
-	left   bool
-	async  int // sends of the lane on their way
+	channel *channelState
+	left    bool
+	async   int // sends of the lane on their way
 
 	neglected int // in so many selects in a row another end was chosen
 }
@@ -30,7 +30,7 @@ func (s *Space) operation() *operation {
 }
 
 func recycle(op *operation) {
-	done, s := op.done, op.end.member.space
+	done, s := op.done, op.end.channel.space
 	*op = operation{done: done}
 	s.operations.Put(op)
 }
@@ -39,57 +39,57 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m := e.member
-	m.lock()
-	if err := e.ready(); err != nil || m.closed {
-		m.mu.Unlock()
+	cs := e.channel
+	cs.lock()
+	if err := e.ready(); err != nil || cs.closed {
+		cs.mu.Unlock()
 		return cmp.Or(err, channel.ErrClosed)
 	}
 	if e.async == 0 {
-		if r := m.receiveTaking(p); r != nil {
+		if r := cs.receiveTaking(p); r != nil {
 			r.sink.Accept(p)
-			m.conclude(r, nil)
-			m.mu.Unlock()
+			cs.conclude(r, nil)
+			cs.mu.Unlock()
 			r.wake()
 			return nil
 		}
 	}
-	op := m.space.operation()
+	op := cs.space.operation()
 	op.payload, op.end = p, e
-	m.admit(op)
-	m.submitSend(op)
-	m.mu.Unlock()
+	cs.admit(op)
+	cs.submitSend(op)
+	cs.mu.Unlock()
 	return e.await(ctx, op)
 }
 
 func (e *endpoint) SendAsync(p channel.Payload, done func(error)) channel.Withdrawer {
 	op := &operation{payload: p, end: e, notify: done}
-	m := e.member
-	m.mu.Lock()
-	defer m.unlock()
-	if err := e.ready(); err != nil || m.closed {
+	cs := e.channel
+	cs.mu.Lock()
+	defer cs.unlock()
+	if err := e.ready(); err != nil || cs.closed {
 		op.over = true
 		done(cmp.Or(err, channel.ErrClosed))
 		return op
 	}
 	e.async++
-	m.admit(op)
-	m.submitSend(op)
+	cs.admit(op)
+	cs.submitSend(op)
 	return op
 }
 
 func (e *endpoint) ReceiveAsync(s channel.Sink, done func(error)) channel.Withdrawer {
 	op := &operation{sink: s, end: e, notify: done}
-	m := e.member
-	m.mu.Lock()
-	defer m.unlock()
+	cs := e.channel
+	cs.mu.Lock()
+	defer cs.unlock()
 	if err := e.ready(); err != nil {
 		op.over = true
 		done(err)
 		return op
 	}
-	m.admit(op)
-	m.submitReceive(op)
+	cs.admit(op)
+	cs.submitReceive(op)
 	return op
 }
 
@@ -97,42 +97,42 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m := e.member
-	m.lock()
+	cs := e.channel
+	cs.lock()
 	if err := e.ready(); err != nil {
-		m.mu.Unlock()
+		cs.mu.Unlock()
 		return err
 	}
-	if op := m.sendFor(s, nil); op != nil {
+	if op := cs.sendFor(s, nil); op != nil {
 		s.Accept(op.valueFor(s))
-		m.conclude(op, nil)
-		m.mu.Unlock()
+		cs.conclude(op, nil)
+		cs.mu.Unlock()
 		op.wake()
 		return nil
 	}
-	if held := m.remoteSend(nil); held != nil && held.encoded != nil { // only at home
-		s.Accept(channel.Bytes(m.takeHeld(held)))
-		m.unlock()
+	if held := cs.remoteSend(nil); held != nil && held.encoded != nil { // only at home
+		s.Accept(channel.Bytes(cs.takeHeld(held)))
+		cs.unlock()
 		return nil
 	}
-	op := m.space.operation()
+	op := cs.space.operation()
 	op.sink, op.end = s, e
-	m.admit(op)
-	m.submitReceive(op)
-	m.unlock()
+	cs.admit(op)
+	cs.submitReceive(op)
+	cs.unlock()
 	return e.await(ctx, op)
 }
 
-// lock locks m.mu, which is held for a moment only: whoever finds it taken does
+// lock locks cs.mu, which is held for a moment only: whoever finds it taken does
 // better to let others run than to sleep.
-func (m *member) lock() {
+func (cs *channelState) lock() {
 	for range 4 {
-		if m.mu.TryLock() {
+		if cs.mu.TryLock() {
 			return
 		}
 		runtime.Gosched()
 	}
-	m.mu.Lock()
+	cs.mu.Lock()
 }
 
 // ready reports why e cannot take an operation.
@@ -140,9 +140,9 @@ func (e *endpoint) ready() error {
 	switch {
 	case e.left:
 		return channel.ErrClosed
-	case e.member.gone:
+	case e.channel.gone:
 		return channel.ErrClosed
-	case e.member.pending >= MaxPending:
+	case e.channel.pending >= MaxPending:
 		return fmt.Errorf("%w: %d operations wait on the channel", channel.ErrLimit, MaxPending)
 	}
 	return nil
@@ -161,10 +161,10 @@ func (e *endpoint) await(ctx context.Context, op *operation) error {
 // abandon withdraws op because of err. If it is on its way to a receiver,
 // abandon waits for the outcome, and gives up after the grace period.
 func (e *endpoint) abandon(op *operation, err error) {
-	m := e.member
-	m.mu.Lock()
-	m.withdraw(op, err)
-	m.unlock()
+	cs := e.channel
+	cs.mu.Lock()
+	cs.withdraw(op, err)
+	cs.unlock()
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
@@ -172,72 +172,72 @@ func (e *endpoint) abandon(op *operation, err error) {
 		return
 	case <-timer.C:
 	}
-	m.mu.Lock()
+	cs.mu.Lock()
 	if op.offered {
-		m.doubt(op)
+		cs.doubt(op)
 	}
-	m.unlock()
+	cs.unlock()
 	<-op.done
 }
 
 // Withdraw implements [channel.Withdrawer].
 func (op *operation) Withdraw(err error) {
-	m := op.end.member
-	m.mu.Lock()
-	m.withdraw(op, err)
+	cs := op.end.channel
+	cs.mu.Lock()
+	cs.withdraw(op, err)
 	offered := op.offered
-	m.unlock()
+	cs.unlock()
 	if !offered {
 		return
 	}
-	m.space.spawn(func() {
+	cs.space.spawn(func() {
 		select {
 		case <-time.After(grace):
-		case <-m.space.ctx.Done():
+		case <-cs.space.ctx.Done():
 		}
-		m.mu.Lock()
-		defer m.unlock()
+		cs.mu.Lock()
+		defer cs.unlock()
 		if op.offered {
-			m.doubt(op)
+			cs.doubt(op)
 		}
 	})
 }
 
 // withdraw ends op with err if it is not on its way. Else it does so if the peer
 // that has it gives it back.
-func (m *member) withdraw(op *operation, err error) {
+func (cs *channelState) withdraw(op *operation, err error) {
 	switch {
 	case op.over:
 	case op.in != nil:
-		m.finish(op, err)
+		cs.finish(op, err)
 	case !op.offered:
 	case op.offer.via == nil && !op.offer.again: // a peer is dialled, and nothing was said
 		op.abandoned = err
-		m.settleGone(op)
-		m.reoffer(op)
+		cs.settleGone(op)
+		cs.reoffer(op)
 	default:
 		op.abandoned = err
 		if op.offer.open && op.offer.via != nil {
-			op.offer.via.send(frame{kind: withdraw, number: m.number, send: op.id})
+			op.offer.via.send(frame{kind: withdraw, number: cs.number, send: op.id})
 		}
 	}
 }
 
 func (e *endpoint) Closed() bool {
-	m := e.member
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return e.left || m.gone || m.closed
+	cs := e.channel
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return e.left || cs.gone || cs.closed
 }
 
 func (e *endpoint) Leave() error {
-	m := e.member
-	m.mu.Lock()
+	cs := e.channel
+	cs.mu.Lock()
 	if !e.left {
 		e.left = true
-		m.endWaiting(func(op *operation) bool { return op.end == e })
-		delete(m.ends, e)
+		cs.endWaiting(func(op *operation) bool { return op.end == e })
+		delete(cs.ends, e)
 	}
-	m.unlock()
+	cs.unlock()
 	return nil
 }

@@ -181,30 +181,30 @@ func (s *Space) SetRemembered(all, strangers, each int) {
 
 // Homed counts what the home of a channel knows of other peers' operations.
 func (s *Space) Homed(name channel.Name) (sends, receives, pairs int) {
-	m := s.byKey(keyOf(name))
-	if m == nil {
+	cs := s.byKey(keyOf(name))
+	if cs == nil {
 		return 0, 0, 0
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.remoteSends.length, m.remoteReceives.length, len(m.pairs)
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.remoteSends.length, cs.remoteReceives.length, len(cs.pairs)
 }
 
 // Remind has every channel tell its home again what waits.
 func (s *Space) Remind() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.members {
-		m.mu.Lock()
-		m.remind()
-		m.mu.Unlock()
+	for _, cs := range s.channels {
+		cs.mu.Lock()
+		cs.remind()
+		cs.mu.Unlock()
 	}
 }
 
 // Generation returns the generation of a channel's home.
 func (s *Space) Generation(name channel.Name) uint64 {
-	m := s.byKey(keyOf(name))
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.claim.generation
+	cs := s.byKey(keyOf(name))
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return cs.claim.generation
 }

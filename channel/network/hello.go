@@ -1,88 +1,88 @@
 package network
 
 // greet tells the other side of s whom this one takes for the home.
-func (m *member) greet(s *session, t *tie) {
-	t.said, t.claim = true, m.claim
+func (cs *channelState) greet(s *session, att *attachment) {
+	att.helloSent, att.helloClaim = true, cs.claim
 	f := frame{
-		kind: hello, number: m.number, claim: m.claim,
-		key: m.key, proof: prove(m.secret, m.self(), s.peer),
+		kind: hello, number: cs.number, claim: cs.claim,
+		key: cs.key, proof: prove(cs.secret, cs.self(), s.peer),
 	}
-	if m.claim.home != "" && !m.isHome() {
-		f.addrs = m.space.node.AddrsOf(m.claim.home)
+	if cs.claim.home != "" && !cs.isHome() {
+		f.addrs = cs.space.node.AddrsOf(cs.claim.home)
 	}
 	s.send(f)
-	m.tellShut(s, t)
+	cs.tellShut(s, att)
 }
 
 // greetOnce makes sure that the other side knows this one's number.
-func (m *member) greetOnce(s *session) {
-	if t := m.tie(s); t != nil && !t.said {
-		m.greet(s, t)
+func (cs *channelState) greetOnce(s *session) {
+	if att := cs.attachment(s); att != nil && !att.helloSent {
+		cs.greet(s, att)
 	}
 }
 
 // onHello: another peer has the channel open. Whoever knows of a better claim
 // tells the other.
-func (m *member) onHello(s *session, f *frame) {
-	m.mu.Lock()
-	defer m.unlock()
-	t := m.tie(s)
-	if t == nil {
+func (cs *channelState) onHello(s *session, f *frame) {
+	cs.mu.Lock()
+	defer cs.unlock()
+	att := cs.attachment(s)
+	if att == nil {
 		return
 	}
-	t.hear()
-	if f.claim.home != "" && !m.lostHomes[f.claim] && (m.claim.home == "" || f.claim.better(m.claim, m.key)) {
-		m.adopt(f.claim, f.addrs)
-		m.teller = s.peer
+	att.markAnswered()
+	if f.claim.home != "" && !cs.lostHomes[f.claim] && (cs.claim.home == "" || f.claim.better(cs.claim, cs.key)) {
+		cs.adopt(f.claim, f.addrs)
+		cs.teller = s.peer
 	}
-	worse := f.claim.home != "" && m.claim.better(f.claim, m.key)
-	if !t.said || f.claim != m.claim && (t.claim != m.claim || worse) {
-		m.greet(s, t)
+	worse := f.claim.home != "" && cs.claim.better(f.claim, cs.key)
+	if !att.helloSent || f.claim != cs.claim && (att.helloClaim != cs.claim || worse) {
+		cs.greet(s, att)
 	}
-	if m.isHome() && f.claim == m.claim && !t.joins {
-		t.joins, m.heirless = true, true
+	if cs.isHome() && f.claim == cs.claim && !att.joined {
+		att.joined, cs.heirless = true, true
 	}
-	if m.claim.home == s.peer && m.home == nil {
-		m.join(s, t)
+	if cs.claim.home == s.peer && cs.home == nil {
+		cs.join(s, att)
 	}
 }
 
 // onUnknown: the other side does not have the channel open.
-func (m *member) onUnknown(s *session) {
-	m.mu.Lock()
-	defer m.unlock()
-	if t := m.ties[s]; t != nil {
-		t.hear()
-		m.onLeave(s, t)
+func (cs *channelState) onUnknown(s *session) {
+	cs.mu.Lock()
+	defer cs.unlock()
+	if att := cs.attachments[s]; att != nil {
+		att.markAnswered()
+		cs.onLeave(s, att)
 	}
 }
 
 // onLeave: the other side has nothing more to do with the channel. What it
 // did not answer, it did not take.
-func (m *member) onLeave(s *session, t *tie) {
-	delete(m.ties, s)
-	s.untie(m)
-	m.dissolve(s, t)
-	m.strand(s, t, true)
-	wasHome := m.home == s || m.home == nil && m.claim.home == s.peer
-	if m.home == s {
-		m.home = nil
-		m.unregisterAll()
+func (cs *channelState) onLeave(s *session, att *attachment) {
+	delete(cs.attachments, s)
+	s.detach(cs)
+	cs.dissolve(s, att)
+	cs.strand(s, att, true)
+	wasHome := cs.home == s || cs.home == nil && cs.claim.home == s.peer
+	if cs.home == s {
+		cs.home = nil
+		cs.unregisterAll()
 	}
-	if wasHome && !m.gone {
-		m.succeed()
+	if wasHome && !cs.gone {
+		cs.succeed()
 	}
-	for _, op := range m.exposed {
+	for _, op := range cs.exposed {
 		if !op.offered || op.offer.via != s {
 			continue
 		}
 		switch {
 		case op.offer.again && op.offer.to != s.peer:
-			m.lose(op)
+			cs.lose(op)
 		case op.offer.again: // it may have been taken before the session broke
-			m.doubt(op)
+			cs.doubt(op)
 		default:
-			m.reoffer(op)
+			cs.reoffer(op)
 		}
 	}
 }

@@ -19,102 +19,102 @@ const (
 )
 
 // adopt changes to a better claim.
-func (m *member) adopt(c claim, addrs []string) {
-	wasHome, first := m.isHome(), m.claim.home == ""
-	m.claim, m.heir, m.teller, m.reached = c, "", "", false
-	if first && m.claimed != nil {
-		m.claimed() // there is no need to ask more
+func (cs *channelState) adopt(c claim, addrs []string) {
+	wasHome, first := cs.isHome(), cs.claim.home == ""
+	cs.claim, cs.heir, cs.teller, cs.reached = c, "", "", false
+	if first && cs.claimed != nil {
+		cs.claimed() // there is no need to ask more
 	}
-	if m.turned != nil {
-		close(m.turned)
-		m.turned = nil
+	if cs.turned != nil {
+		close(cs.turned)
+		cs.turned = nil
 	}
-	m.home = nil
-	m.unregisterAll()
+	cs.home = nil
+	cs.unregisterAll()
 	if wasHome {
-		if !m.isHome() && time.Since(m.crowned) < time.Minute {
-			m.deposed++
+		if !cs.isHome() && time.Since(cs.crowned) < time.Minute {
+			cs.deposed++
 		}
-		m.stopAnnouncing()
-		for s, t := range m.ties {
-			m.dissolve(s, t)
+		cs.stopAnnouncing()
+		for s, att := range cs.attachments {
+			cs.dissolve(s, att)
 		}
-		for id := range m.pairs {
-			m.unpair(id)
-		}
-	}
-	for s, t := range m.ties {
-		if t.said {
-			m.greet(s, t)
+		for id := range cs.pairs {
+			cs.unpair(id)
 		}
 	}
-	m.space.log.Debug("channel home", "channel", m.name, "home", c.home, "generation", c.generation)
-	if m.isHome() {
-		m.crowned = time.Now()
-		m.announce()
-		if m.closed {
-			m.acknowledge()
+	for s, att := range cs.attachments {
+		if att.helloSent {
+			cs.greet(s, att)
+		}
+	}
+	cs.space.log.Debug("channel home", "channel", cs.name, "home", c.home, "generation", c.generation)
+	if cs.isHome() {
+		cs.crowned = time.Now()
+		cs.announce()
+		if cs.closed {
+			cs.acknowledge()
 		}
 	} else {
-		m.space.node.AddAddrs(c.home, addrs)
-		m.rejoin()
+		cs.space.node.AddAddrs(c.home, addrs)
+		cs.rejoin()
 	}
 }
 
 // join submits to the home, at the other end of s, what waits here.
-func (m *member) join(s *session, t *tie) {
-	m.home, m.reached = s, true
-	if !t.said || t.claim != m.claim {
-		m.greet(s, t)
+func (cs *channelState) join(s *session, att *attachment) {
+	cs.home, cs.reached = s, true
+	if !att.helloSent || att.helloClaim != cs.claim {
+		cs.greet(s, att)
 	}
-	if t.shut {
-		m.acknowledge()
+	if att.closeReceived {
+		cs.acknowledge()
 	}
-	m.registerAll()
+	cs.registerAll()
 }
 
 // rejoin seeks the home that the claim names.
-func (m *member) rejoin() {
-	if m.joining || m.gone {
+func (cs *channelState) rejoin() {
+	if cs.joining || cs.gone {
 		return
 	}
-	m.joining = true
-	m.space.spawn(func() {
+	cs.joining = true
+	cs.space.spawn(func() {
 		start, sought := time.Now(), claim{}
 		for wait := 20 * time.Millisecond; ; wait *= 2 {
-			m.mu.Lock()
-			if m.home != nil || m.isHome() || m.gone || m.space.ctx.Err() != nil {
-				m.joining = false
-				m.unlock()
+			cs.mu.Lock()
+			if cs.home != nil || cs.isHome() || cs.gone || cs.space.ctx.Err() != nil {
+				cs.joining = false
+				cs.unlock()
 				return
 			}
-			if m.claim != sought {
-				start, sought = time.Now(), m.claim
+			if cs.claim != sought {
+				start, sought = time.Now(), cs.claim
 			}
 			// Peers that reach a third one, but not each other, would
 			// take the place from each other without end.
-			patience := rejoinTime << min(max(m.deposed-1, 0), 6)
-			m.mu.Unlock()
+			patience := rejoinTime << min(max(cs.deposed-1, 0), 6)
+			cs.mu.Unlock()
 
-			ctx, cancel := context.WithTimeout(m.space.ctx, patience-time.Since(start))
-			sn, err := m.space.dial(ctx, sought.home)
+			ctx, cancel := context.WithTimeout(cs.space.ctx, patience-time.Since(start))
+			sn, err := cs.space.dial(ctx, sought.home)
 			cancel()
 
-			m.mu.Lock()
-			if err == nil && m.claim == sought && !m.gone && m.home == nil {
-				if t := m.tie(sn); t != nil {
-					m.join(sn, t)
+			cs.mu.Lock()
+			if err == nil && cs.claim == sought && !cs.gone && cs.home == nil {
+				if att := cs.attachment(sn); att != nil {
+					cs.join(sn, att)
 				}
 			}
-			m.unlock()
+			cs.unlock()
 			switch {
 			case err == nil:
 			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) >= patience:
-				m.inherit(sought)
+				cs.inherit(sought)
 			default:
 				select {
 				case <-time.After(min(wait, patience-time.Since(start))):
-				case <-m.space.ctx.Done():
+				case <-cs.space.ctx.Done():
 				}
 			}
 		}
@@ -123,18 +123,18 @@ func (m *member) rejoin() {
 
 // succeed replaces a home that is lost by this peer. One that was never reached
 // is replaced by the peer that told of it: that one reaches both.
-func (m *member) succeed() {
-	next := claim{m.claim.generation + 1, m.self()}
-	if !m.reached && m.teller != m.claim.home && m.space.to(m.teller) != nil {
-		next.home = m.teller
+func (cs *channelState) succeed() {
+	next := claim{cs.claim.generation + 1, cs.self()}
+	if !cs.reached && cs.teller != cs.claim.home && cs.space.to(cs.teller) != nil {
+		next.home = cs.teller
 	}
 	if next.generation > maxGeneration {
 		// No channel comes so far by losing its homes. Begin anew, and do
 		// not hear of that home again.
-		if m.lostHomes == nil || len(m.lostHomes) >= maxLost {
-			m.lostHomes = map[claim]bool{}
+		if cs.lostHomes == nil || len(cs.lostHomes) >= maxLost {
+			cs.lostHomes = map[claim]bool{}
 		}
-		m.lostHomes[m.claim], next = true, claim{1, m.self()}
+		cs.lostHomes[cs.claim], next = true, claim{1, cs.self()}
 	}
-	m.adopt(next, nil)
+	cs.adopt(next, nil)
 }

@@ -18,35 +18,35 @@ const (
 // credit counts a match for a receive of this peer, the home, or of the one at
 // the other end of s. When most are for one member, it becomes the home: then a
 // value goes to it at once, without asking first where.
-func (m *member) credit(s *session) {
-	m.matches++
+func (cs *channelState) credit(s *session) {
+	cs.matches++
 	if s == nil {
 		return
 	}
-	t := m.ties[s]
-	t.matches++
-	if m.matches < driftMatches {
+	att := cs.attachments[s]
+	att.matches++
+	if cs.matches < driftMatches {
 		return
 	}
-	if t.joins && 100*t.matches >= driftShare*m.matches {
-		m.drifting = s
+	if att.joined && 100*att.matches >= driftShare*cs.matches {
+		cs.drifting = s
 	}
-	m.matches = 0
-	for _, t := range m.ties {
-		t.matches = 0
+	cs.matches = 0
+	for _, att := range cs.attachments {
+		att.matches = 0
 	}
 }
 
 // drift makes the member that credit found the home.
-func (m *member) drift() {
-	s := m.drifting
-	m.drifting = nil
-	t := m.ties[s]
+func (cs *channelState) drift() {
+	s := cs.drifting
+	cs.drifting = nil
+	att := cs.attachments[s]
 	now := time.Now()
-	if t == nil || !t.joins || !m.isHome() || m.gone || now.Before(m.stayUntil) || m.claim.generation >= maxGeneration {
+	if att == nil || !att.joined || !cs.isHome() || cs.gone || now.Before(cs.stayUntil) || cs.claim.generation >= maxGeneration {
 		return
 	}
-	m.stay = min(max(2*m.stay, firstStay), lastStay)
-	m.stayUntil = now.Add(m.stay)
-	m.adopt(claim{m.claim.generation + 1, s.peer}, nil)
+	cs.stay = min(max(2*cs.stay, firstStay), lastStay)
+	cs.stayUntil = now.Add(cs.stay)
+	cs.adopt(claim{cs.claim.generation + 1, s.peer}, nil)
 }

@@ -28,23 +28,23 @@ const (
 )
 
 // announce makes this peer, the home, findable.
-func (m *member) announce() {
-	m.stopAnnouncing()
-	m.withdrawKey = m.space.dht.Announce(m.record)
-	m.search = schedule{next: time.Now().Add(firstPatrol), wait: firstPatrol}
-	m.space.hurry()
+func (cs *channelState) announce() {
+	cs.stopAnnouncing()
+	cs.withdrawKey = cs.space.dht.Announce(cs.record)
+	cs.search = schedule{next: time.Now().Add(firstPatrol), wait: firstPatrol}
+	cs.space.hurry()
 	// Whoever waits here may have been waiting for a home.
-	for _, q := range []*queue{&m.sends, &m.receives} {
+	for _, q := range []*queue{&cs.sends, &cs.receives} {
 		for op := q.first; op != nil; op = op.next {
 			op.registered = false
 		}
 	}
 }
 
-func (m *member) stopAnnouncing() {
-	if stop := m.withdrawKey; stop != nil {
-		m.withdrawKey = nil
-		m.space.spawn(stop)
+func (cs *channelState) stopAnnouncing() {
+	if stop := cs.withdrawKey; stop != nil {
+		cs.withdrawKey = nil
+		cs.space.spawn(stop)
 	}
 }
 
@@ -90,12 +90,12 @@ func (s *Space) patrol() {
 		s.forgetTaken(time.Now())
 		var wg sync.WaitGroup
 		room := make(chan struct{}, patrols)
-		for _, m := range due {
+		for _, cs := range due {
 			room <- struct{}{}
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
 				defer cancel()
-				m.meet(ctx)
+				cs.meet(ctx)
 				<-room
 			})
 		}
@@ -106,35 +106,35 @@ func (s *Space) patrol() {
 
 // due returns the channels to look for now, and when to look again. No home waits
 // longer than most for its next search.
-func (s *Space) due(most time.Duration) (due []*member, next time.Time) {
+func (s *Space) due(most time.Duration) (due []*channelState, next time.Time) {
 	now := time.Now()
 	next = now.Add(busyPatrol)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, m := range s.members {
-		m.mu.Lock()
-		if now.Sub(m.told) >= remindTime {
-			m.told = now
-			m.deposed /= 2
-			m.remind()
+	for _, cs := range s.channels {
+		cs.mu.Lock()
+		if now.Sub(cs.told) >= remindTime {
+			cs.told = now
+			cs.deposed /= 2
+			cs.remind()
 		}
-		if m.isHome() {
-			if m.search.wait > most {
-				m.search.wait = max(most, firstPatrol)
+		if cs.isHome() {
+			if cs.search.wait > most {
+				cs.search.wait = max(most, firstPatrol)
 			}
-			if soon := now.Add(most); m.search.next.After(soon) {
-				m.search.next = soon
+			if soon := now.Add(most); cs.search.next.After(soon) {
+				cs.search.next = soon
 			}
-			if !m.search.next.After(now) {
-				due = append(due, m)
-				m.search.wait = min(2*m.search.wait, quietPatrol)
-				m.search.next = now.Add(m.search.wait)
+			if !cs.search.next.After(now) {
+				due = append(due, cs)
+				cs.search.wait = min(2*cs.search.wait, quietPatrol)
+				cs.search.next = now.Add(cs.search.wait)
 			}
-			if m.search.next.Before(next) {
-				next = m.search.next
+			if cs.search.next.Before(next) {
+				next = cs.search.next
 			}
 		}
-		m.mu.Unlock()
+		cs.mu.Unlock()
 	}
 	return due, next
 }
@@ -145,14 +145,14 @@ const remindTime = time.Minute
 // remind tells the home again of the receives that wait. It has set those aside
 // that it found a send for, and forgets them on the word of the send's owner:
 // one that lies, or says nothing, must not keep a receive waiting forever.
-func (m *member) remind() {
-	t := m.ties[m.home]
-	for r := m.receives.first; r != nil; r = r.next {
-		if m.isHome() {
+func (cs *channelState) remind() {
+	att := cs.attachments[cs.home]
+	for r := cs.receives.first; r != nil; r = r.next {
+		if cs.isHome() {
 			r.promised = false
-		} else if t != nil && r.registered {
-			m.home.send(frame{kind: receive, number: m.number, receive: r.id})
+		} else if att != nil && r.registered {
+			cs.home.send(frame{kind: receive, number: cs.number, receive: r.id})
 		}
 	}
-	m.rematch()
+	cs.rematch()
 }

@@ -20,43 +20,43 @@ const (
 
 // begin looks for the channel's home, until one of the peers that announced the
 // channel's key has told who that is; if there is none, this peer becomes it.
-func (m *member) begin() {
-	ctx, cancel := context.WithTimeout(m.space.ctx, searchTime)
+func (cs *channelState) begin() {
+	ctx, cancel := context.WithTimeout(cs.space.ctx, searchTime)
 	defer cancel()
-	m.mu.Lock()
-	if m.begun || m.gone {
-		m.mu.Unlock()
+	cs.mu.Lock()
+	if cs.begun || cs.gone {
+		cs.mu.Unlock()
 		return
 	}
-	m.begun, m.claimed = true, cancel
-	claimed := m.claim.home != ""
-	m.mu.Unlock()
+	cs.begun, cs.claimed = true, cancel
+	claimed := cs.claim.home != ""
+	cs.mu.Unlock()
 	if !claimed {
-		m.meet(ctx)
+		cs.meet(ctx)
 	}
-	m.mu.Lock()
-	defer m.unlock()
-	m.claimed = nil
-	if m.claim.home == "" && !m.gone {
-		m.adopt(claim{1, m.self()}, nil)
+	cs.mu.Lock()
+	defer cs.unlock()
+	cs.claimed = nil
+	if cs.claim.home == "" && !cs.gone {
+		cs.adopt(claim{1, cs.self()}, nil)
 	}
 }
 
 // meet says hello to all who announced the channel's key, and waits for their
 // answers. Many will be gone, and a liar in the table may name thousands who never
 // were: many are dialed at once.
-func (m *member) meet(ctx context.Context) {
+func (cs *channelState) meet(ctx context.Context) {
 	var asked sync.WaitGroup
 	defer asked.Wait()
 	room := make(chan struct{}, maxDialing)
-	for id := range m.space.dht.Find(ctx, m.record) {
-		if m.space.to(id) != nil {
-			asked.Go(func() { m.ask(ctx, id) })
+	for id := range cs.space.dht.Find(ctx, cs.record) {
+		if cs.space.to(id) != nil {
+			asked.Go(func() { cs.ask(ctx, id) })
 			continue
 		}
 		select {
 		case room <- struct{}{}:
-			asked.Go(func() { m.ask(ctx, id); <-room })
+			asked.Go(func() { cs.ask(ctx, id); <-room })
 		case <-ctx.Done():
 			return
 		}
@@ -64,20 +64,20 @@ func (m *member) meet(ctx context.Context) {
 }
 
 // ask says hello to a peer and waits for its answer.
-func (m *member) ask(ctx context.Context, id p2p.ID) {
-	sn, err := m.space.dial(ctx, id)
+func (cs *channelState) ask(ctx context.Context, id p2p.ID) {
+	sn, err := cs.space.dial(ctx, id)
 	if err != nil {
 		return // a stale record
 	}
-	m.mu.Lock()
-	t := m.tie(sn)
-	if t != nil && (!t.said || t.claim != m.claim) {
-		m.greet(sn, t)
+	cs.mu.Lock()
+	att := cs.attachment(sn)
+	if att != nil && (!att.helloSent || att.helloClaim != cs.claim) {
+		cs.greet(sn, att)
 	}
-	m.unlock()
-	if t != nil {
+	cs.unlock()
+	if att != nil {
 		select {
-		case <-t.heard:
+		case <-att.helloAnswered:
 		case <-sn.finished:
 		case <-ctx.Done():
 		}

@@ -11,77 +11,77 @@ import (
 // happened.
 
 // nameHeir tells the members that do not know it.
-func (m *member) nameHeir() {
-	m.heirless = false
-	if !m.isHome() {
+func (cs *channelState) nameHeir() {
+	cs.heirless = false
+	if !cs.isHome() {
 		return
 	}
 	var next claim
-	for s, t := range m.ties {
-		if c := (claim{1, s.peer}); t.joins && (next.home == "" || c.better(next, m.key)) {
+	for s, att := range cs.attachments {
+		if c := (claim{1, s.peer}); att.joined && (next.home == "" || c.better(next, cs.key)) {
 			next = c
 		}
 	}
 	var addrs []string
-	for s, t := range m.ties {
-		if !t.joins || t.heir == next.home {
+	for s, att := range cs.attachments {
+		if !att.joined || att.successorSent == next.home {
 			continue
 		}
-		t.heir = next.home
+		att.successorSent = next.home
 		if addrs == nil {
-			addrs = m.space.node.AddrsOf(next.home)
+			addrs = cs.space.node.AddrsOf(next.home)
 		}
-		s.send(frame{kind: heir, number: m.number, peer: next.home, addrs: addrs})
+		s.send(frame{kind: heir, number: cs.number, peer: next.home, addrs: addrs})
 	}
 }
 
 // onHeir: the home tells who is next.
-func (m *member) onHeir(s *session, f *frame) {
-	if s.peer != m.claim.home {
+func (cs *channelState) onHeir(s *session, f *frame) {
+	if s.peer != cs.claim.home {
 		return
 	}
-	m.heir = f.peer
-	if f.peer != "" && f.peer != m.self() {
-		m.space.node.AddAddrs(f.peer, f.addrs)
+	cs.heir = f.peer
+	if f.peer != "" && f.peer != cs.self() {
+		cs.space.node.AddAddrs(f.peer, f.addrs)
 	}
 }
 
 // inherit finds the home's successor after it was lost: the heir, if he can be
 // reached and has taken its place or does so now, else this peer.
-func (m *member) inherit(lost claim) {
-	m.mu.Lock()
-	who := m.heir
-	m.heir = ""
-	if m.turned == nil {
-		m.turned = make(chan struct{})
+func (cs *channelState) inherit(lost claim) {
+	cs.mu.Lock()
+	who := cs.heir
+	cs.heir = ""
+	if cs.turned == nil {
+		cs.turned = make(chan struct{})
 	}
-	turned := m.turned
-	m.mu.Unlock()
-	if who != "" && who != m.self() && who != lost.home {
-		ctx, cancel := context.WithTimeout(m.space.ctx, rejoinTime)
+	turned := cs.turned
+	cs.mu.Unlock()
+	if who != "" && who != cs.self() && who != lost.home {
+		ctx, cancel := context.WithTimeout(cs.space.ctx, rejoinTime)
 		defer cancel()
-		m.consult(ctx, who, turned)
+		cs.consult(ctx, who, turned)
 	}
-	m.mu.Lock()
-	defer m.unlock()
-	if m.claim == lost && m.home == nil && !m.gone {
-		m.succeed()
+	cs.mu.Lock()
+	defer cs.unlock()
+	if cs.claim == lost && cs.home == nil && !cs.gone {
+		cs.succeed()
 	}
 }
 
 // consult says hello to a peer and waits until a better claim is known.
-func (m *member) consult(ctx context.Context, who p2p.ID, turned <-chan struct{}) {
-	sn, err := m.space.dial(ctx, who)
+func (cs *channelState) consult(ctx context.Context, who p2p.ID, turned <-chan struct{}) {
+	sn, err := cs.space.dial(ctx, who)
 	if err != nil {
 		return
 	}
-	m.mu.Lock()
-	t := m.tie(sn)
-	if t != nil {
-		m.greet(sn, t)
+	cs.mu.Lock()
+	att := cs.attachment(sn)
+	if att != nil {
+		cs.greet(sn, att)
 	}
-	m.unlock()
-	if t == nil {
+	cs.unlock()
+	if att == nil {
 		return
 	}
 	select {

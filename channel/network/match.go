@@ -5,76 +5,76 @@ import (
 )
 
 // onSend: the peer of s has a send that waits.
-func (m *member) onSend(s *session, t *tie, f *frame) error {
-	if f.again && m.space.wasTaken(s.peer, f.send) {
-		s.send(frame{kind: accept, number: m.number, send: f.send})
+func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
+	if f.again && cs.space.wasTaken(s.peer, f.send) {
+		s.send(frame{kind: accept, number: cs.number, send: f.send})
 		return nil
 	}
 	if f.again && f.value == nil { // that was all it asked
-		s.send(frame{kind: queued, number: m.number, send: f.send, at: f.at})
+		s.send(frame{kind: queued, number: cs.number, send: f.send, at: f.at})
 		return nil
 	}
 	// A send of a lane that was meant for an earlier time of this home came
 	// behind others, which were given back since.
-	if !m.isHome() || f.ordered && f.under != m.claim.generation {
-		m.redirect(s, t, f)
+	if !cs.isHome() || f.ordered && f.under != cs.claim.generation {
+		cs.redirect(s, att, f)
 		return nil
 	}
 	// Its owner asks again: nothing comes of an earlier match.
-	if p, ok := m.unpair(remoteID{s, f.send}); ok {
-		m.release(p)
+	if p, ok := cs.unpair(remoteID{s, f.send}); ok {
+		cs.release(p)
 	}
-	if t.blocked == f.send {
-		t.blocked = 0
+	if att.blocked == f.send {
+		att.blocked = 0
 	}
-	turn := !f.ordered || t.blocked == 0 && len(t.lane) == 0
+	turn := !f.ordered || att.blocked == 0 && len(att.pipeline) == 0
 	if turn && f.value != nil {
-		if r := m.receiveFor(); r != nil {
-			m.takes++
-			m.credit(nil)
-			m.take(r, f.value)
-			s.send(frame{kind: accept, number: m.number, send: f.send})
+		if r := cs.receiveFor(); r != nil {
+			cs.takes++
+			cs.credit(nil)
+			cs.take(r, f.value)
+			s.send(frame{kind: accept, number: cs.number, send: f.send})
 			return nil
 		}
 	}
-	op, err := m.note(s, t, f.send, f.at)
+	op, err := cs.note(s, att, f.send, f.at)
 	if err != nil {
 		return err
 	}
 	if f.ordered {
 		op.ordered = true
-		t.line(op)
-		m.remoteSends.restore(op)
+		att.enqueue(op)
+		cs.remoteSends.restore(op)
 	} else {
-		m.remoteSends.push(op)
+		cs.remoteSends.push(op)
 	}
-	if turn && m.match(op) {
+	if turn && cs.match(op) {
 		return nil
 	}
 	if f.value != nil {
-		m.hold(op, f.value)
+		cs.hold(op, f.value)
 	}
-	if !turn && m.mayPair(op) { // it has come back, before those behind it
-		m.match(op)
+	if !turn && cs.mayPair(op) { // it has come back, before those behind it
+		cs.match(op)
 	}
 	return nil
 }
 
 // match finds a receive for a send of another peer whose turn it is.
-func (m *member) match(op *operation) bool {
+func (cs *channelState) match(op *operation) bool {
 	if op.encoded != nil {
-		if r := m.receiveFor(); r != nil {
-			m.take(r, m.takeHeld(op))
+		if r := cs.receiveFor(); r != nil {
+			cs.take(r, cs.takeHeld(op))
 			return true
 		}
 	}
-	if r := m.remoteReceiveFor(op.owner); r != nil {
-		m.pairUp(op, r)
+	if r := cs.remoteReceiveFor(op.owner); r != nil {
+		cs.pairUp(op, r)
 		return true
 	}
-	for r := m.receives.first; r != nil; r = r.next {
+	for r := cs.receives.first; r != nil; r = r.next {
 		if r.free() {
-			m.pairUp(op, r)
+			cs.pairUp(op, r)
 			return true
 		}
 	}
@@ -82,10 +82,10 @@ func (m *member) match(op *operation) bool {
 }
 
 // rematch finds receives for the sends of other peers whose turn has come.
-func (m *member) rematch() {
-	for op := m.remoteSends.first; op != nil; {
-		if m.mayPair(op) && m.match(op) {
-			op = m.remoteSends.first
+func (cs *channelState) rematch() {
+	for op := cs.remoteSends.first; op != nil; {
+		if cs.mayPair(op) && cs.match(op) {
+			op = cs.remoteSends.first
 		} else {
 			op = op.next
 		}
@@ -93,40 +93,40 @@ func (m *member) rematch() {
 }
 
 // mayPair reports whether nothing of its lane comes before op.
-func (m *member) mayPair(op *operation) bool {
+func (cs *channelState) mayPair(op *operation) bool {
 	if !op.ordered {
 		return true
 	}
-	t := m.ties[op.owner]
-	return t.blocked == 0 && t.lane[0] == op
+	att := cs.attachments[op.owner]
+	return att.blocked == 0 && att.pipeline[0] == op
 }
 
 // line puts op into its place in the lane: behind all others, unless it comes
 // back.
-func (t *tie) line(op *operation) {
-	i := len(t.lane)
-	for i > 0 && t.lane[i-1].id > op.id {
+func (att *attachment) enqueue(op *operation) {
+	i := len(att.pipeline)
+	for i > 0 && att.pipeline[i-1].id > op.id {
 		i--
 	}
-	t.lane = slices.Insert(t.lane, i, op)
+	att.pipeline = slices.Insert(att.pipeline, i, op)
 }
 
 // unline removes op.
-func (t *tie) unline(op *operation) {
-	if t.lane[0] == op {
-		t.lane[0] = nil
-		t.lane = t.lane[1:]
-	} else if i := slices.Index(t.lane, op); i > 0 {
-		t.lane = slices.Delete(t.lane, i, i+1)
+func (att *attachment) dequeue(op *operation) {
+	if att.pipeline[0] == op {
+		att.pipeline[0] = nil
+		att.pipeline = att.pipeline[1:]
+	} else if i := slices.Index(att.pipeline, op); i > 0 {
+		att.pipeline = slices.Delete(att.pipeline, i, i+1)
 	}
 }
 
 // remoteSend returns the first send of another peer whose turn it is, and which
 // does not belong to the peer of r, a remote receive, or nil for one of this
 // peer's: a peer's own operations find each other there.
-func (m *member) remoteSend(r *operation) *operation {
-	for op := m.remoteSends.first; op != nil; op = op.next {
-		if (r == nil || op.owner.peer != r.owner.peer) && m.mayPair(op) {
+func (cs *channelState) remoteSend(r *operation) *operation {
+	for op := cs.remoteSends.first; op != nil; op = op.next {
+		if (r == nil || op.owner.peer != r.owner.peer) && cs.mayPair(op) {
 			return op
 		}
 	}
@@ -134,8 +134,8 @@ func (m *member) remoteSend(r *operation) *operation {
 }
 
 // remoteReceiveFor returns the first remote receive that is not of s's own peer.
-func (m *member) remoteReceiveFor(s *session) *operation {
-	for r := m.remoteReceives.first; r != nil; r = r.next {
+func (cs *channelState) remoteReceiveFor(s *session) *operation {
+	for r := cs.remoteReceives.first; r != nil; r = r.next {
 		if r.owner.peer != s.peer {
 			return r
 		}
@@ -144,39 +144,39 @@ func (m *member) remoteReceiveFor(s *session) *operation {
 }
 
 // onReceive: the peer of s has a receive that waits.
-func (m *member) onReceive(s *session, t *tie, f *frame) error {
-	if !m.isHome() {
-		m.redirect(s, t, f)
+func (cs *channelState) onReceive(s *session, att *attachment, f *frame) error {
+	if !cs.isHome() {
+		cs.redirect(s, att, f)
 		return nil
 	}
-	r, err := m.note(s, t, f.receive, 0)
+	r, err := cs.note(s, att, f.receive, 0)
 	if err != nil {
 		return err
 	}
-	m.serve(r)
+	cs.serve(r)
 	return nil
 }
 
 // serve finds a send for a remote receive, or queues it.
-func (m *member) serve(r *operation) {
-	for op := m.sends.first; op != nil; {
-		if !m.turn(op) || !op.reserve() {
+func (cs *channelState) serve(r *operation) {
+	for op := cs.sends.first; op != nil; {
+		if !cs.turn(op) || !op.reserve() {
 			op = op.next
 			continue
 		}
 		if err := op.encode(); err != nil {
-			m.finish(op, err)
-			op = m.sends.first
+			cs.finish(op, err)
+			op = cs.sends.first
 			continue
 		}
-		m.forget(r)
-		m.credit(r.owner)
-		m.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
+		cs.forget(r)
+		cs.credit(r.owner)
+		cs.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
 		return
 	}
-	if op := m.remoteSend(r); op != nil {
-		m.pairUp(op, r)
+	if op := cs.remoteSend(r); op != nil {
+		cs.pairUp(op, r)
 		return
 	}
-	m.remoteReceives.restore(r)
+	cs.remoteReceives.restore(r)
 }

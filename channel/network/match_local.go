@@ -5,58 +5,58 @@ import (
 )
 
 // admit gives op its id, and its place in the lane.
-func (m *member) admit(op *operation) {
-	m.lastID++
-	op.id = m.lastID
-	m.pending++
+func (cs *channelState) admit(op *operation) {
+	cs.lastID++
+	op.id = cs.lastID
+	cs.pending++
 	if op.sink == nil && op.end.async > 0 {
-		m.lane.push(op)
+		cs.lane.push(op)
 	}
 }
 
 // submit finds the other side of op, or queues it.
-func (m *member) submit(op *operation) {
+func (cs *channelState) submit(op *operation) {
 	op.remove()
 	if op.sink != nil {
-		m.submitReceive(op)
+		cs.submitReceive(op)
 	} else {
-		m.submitSend(op)
+		cs.submitSend(op)
 	}
 }
 
 // submitSend finds a receive for op, or queues it.
-func (m *member) submitSend(op *operation) {
-	m.sends.restore(op)
-	if m.turn(op) && m.place(op) {
+func (cs *channelState) submitSend(op *operation) {
+	cs.sends.restore(op)
+	if cs.turn(op) && cs.place(op) {
 		return
 	}
 	if op.ordered {
-		m.pump()
+		cs.pump()
 	} else {
-		m.register(op)
+		cs.register(op)
 	}
 }
 
 // place finds a receive for a send that waits, and whose turn it is.
-func (m *member) place(op *operation) bool {
-	r, err := m.localReceiveFor(op)
+func (cs *channelState) place(op *operation) bool {
+	r, err := cs.localReceiveFor(op)
 	if err != nil {
-		m.finish(op, err)
+		cs.finish(op, err)
 		return true
 	}
 	if r != nil {
-		m.hand(op.valueFor(r.sink), r)
-		m.finish(op, nil)
+		cs.hand(op.valueFor(r.sink), r)
+		cs.finish(op, nil)
 		return true
 	}
-	if r := m.remoteReceives.first; r != nil && op.reserve() { // only at home
+	if r := cs.remoteReceives.first; r != nil && op.reserve() { // only at home
 		if err := op.encode(); err != nil {
-			m.finish(op, err)
+			cs.finish(op, err)
 			return true
 		}
-		m.forget(r)
-		m.credit(r.owner)
-		m.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
+		cs.forget(r)
+		cs.credit(r.owner)
+		cs.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
 		return true
 	}
 	return false
@@ -64,8 +64,8 @@ func (m *member) place(op *operation) bool {
 
 // receiveFor returns a receive that waits, and takes another peer's send:
 // decided, if it is an alternative.
-func (m *member) receiveFor() *operation {
-	for r := m.receives.first; r != nil; r = r.next {
+func (cs *channelState) receiveFor() *operation {
+	for r := cs.receives.first; r != nil; r = r.next {
 		if commit(r, nil) {
 			return r
 		}
@@ -75,8 +75,8 @@ func (m *member) receiveFor() *operation {
 
 // localReceiveFor is receiveFor for a send of this peer. The error says that
 // its value has to be encoded, and cannot be.
-func (m *member) localReceiveFor(op *operation) (*operation, error) {
-	for r := m.receives.first; r != nil; r = r.next {
+func (cs *channelState) localReceiveFor(op *operation) (*operation, error) {
+	for r := cs.receives.first; r != nil; r = r.next {
 		if err := op.prepare(r.sink); err != nil {
 			return nil, err
 		}
@@ -89,8 +89,8 @@ func (m *member) localReceiveFor(op *operation) (*operation, error) {
 
 // receiveTaking is receiveFor for a value of this peer which need not be
 // encoded. It returns nil if it must be.
-func (m *member) receiveTaking(p channel.Payload) *operation {
-	for r := m.receives.first; r != nil && takes(r.sink, p); r = r.next {
+func (cs *channelState) receiveTaking(p channel.Payload) *operation {
+	for r := cs.receives.first; r != nil && takes(r.sink, p); r = r.next {
 		if commit(r, nil) {
 			return r
 		}
@@ -101,13 +101,13 @@ func (m *member) receiveTaking(p channel.Payload) *operation {
 // sendFor returns a send that waits, and whose turn it is, for the receive r,
 // which has the sink s. A nil r is one without alternatives. It ends sends whose
 // value has to be encoded, and cannot be.
-func (m *member) sendFor(s channel.Sink, r *operation) *operation {
-	for op := m.sends.first; op != nil; {
-		if !m.turn(op) {
+func (cs *channelState) sendFor(s channel.Sink, r *operation) *operation {
+	for op := cs.sends.first; op != nil; {
+		if !cs.turn(op) {
 			op = op.next
 		} else if err := op.prepare(s); err != nil {
-			m.finish(op, err)
-			op = m.sends.first
+			cs.finish(op, err)
+			op = cs.sends.first
 		} else if commit(op, r) {
 			return op
 		} else {
@@ -118,27 +118,27 @@ func (m *member) sendFor(s channel.Sink, r *operation) *operation {
 }
 
 // submitReceive finds a send for op, or queues it.
-func (m *member) submitReceive(op *operation) {
-	if s := m.sendFor(op.sink, op); s != nil {
+func (cs *channelState) submitReceive(op *operation) {
+	if s := cs.sendFor(op.sink, op); s != nil {
 		op.sink.Accept(s.valueFor(op.sink))
-		m.finish(s, nil)
-		m.finish(op, nil)
+		cs.finish(s, nil)
+		cs.finish(op, nil)
 		return
 	}
-	m.receives.restore(op)
-	if s := m.remoteSend(nil); s != nil { // only at home
+	cs.receives.restore(op)
+	if s := cs.remoteSend(nil); s != nil { // only at home
 		if s.encoded == nil {
-			m.pairUp(s, op)
+			cs.pairUp(s, op)
 		} else if commit(op, nil) {
-			m.take(op, m.takeHeld(s))
+			cs.take(op, cs.takeHeld(s))
 		}
 		return
 	}
-	m.register(op)
+	cs.register(op)
 }
 
 // hand gives p to the waiting receive r.
-func (m *member) hand(p channel.Payload, r *operation) {
+func (cs *channelState) hand(p channel.Payload, r *operation) {
 	r.sink.Accept(p)
-	m.finish(r, nil)
+	cs.finish(r, nil)
 }

@@ -17,66 +17,66 @@ const (
 )
 
 // hold keeps the value of a remote send that waits, for a moment.
-func (m *member) hold(op *operation, value []byte) {
-	if m.held+len(value) > maxHeld || m.space.held.Load()+int64(len(value)) > maxHeldAll {
-		op.owner.send(frame{kind: queued, number: m.number, send: op.id, at: op.at})
+func (cs *channelState) hold(op *operation, value []byte) {
+	if cs.held+len(value) > maxHeld || cs.space.held.Load()+int64(len(value)) > maxHeldAll {
+		op.owner.send(frame{kind: queued, number: cs.number, send: op.id, at: op.at})
 		return
 	}
 	op.encoded = value
-	m.held += len(value)
-	m.space.held.Add(int64(len(value)))
+	cs.held += len(value)
+	cs.space.held.Add(int64(len(value)))
 	switch {
-	case op.ordered && m.waitLane == nil:
-		seen := m.takes
-		m.waitLane = time.AfterFunc(laneTime, func() { m.endHold(&seen) })
-	case !op.ordered && m.waitPlain == nil:
-		m.waitPlain = time.AfterFunc(holdTime, func() { m.endHold(nil) })
+	case op.ordered && cs.waitLane == nil:
+		seen := cs.takes
+		cs.waitLane = time.AfterFunc(laneTime, func() { cs.endHold(&seen) })
+	case !op.ordered && cs.waitPlain == nil:
+		cs.waitPlain = time.AfterFunc(holdTime, func() { cs.endHold(nil) })
 	}
 }
 
 // endHold ends the time of the values that are kept: those of lanes, if none
 // was taken since seen, or the others.
-func (m *member) endHold(seen *uint64) {
-	m.mu.Lock()
-	defer m.unlock()
+func (cs *channelState) endHold(seen *uint64) {
+	cs.mu.Lock()
+	defer cs.unlock()
 	if seen == nil {
-		m.waitPlain = nil
-	} else if *seen != m.takes {
-		*seen = m.takes
-		m.waitLane.Reset(laneTime)
+		cs.waitPlain = nil
+	} else if *seen != cs.takes {
+		*seen = cs.takes
+		cs.waitLane.Reset(laneTime)
 		return
 	} else {
-		m.waitLane = nil
+		cs.waitLane = nil
 	}
-	for op := m.remoteSends.first; op != nil; op = op.next {
+	for op := cs.remoteSends.first; op != nil; op = op.next {
 		if op.encoded != nil && op.ordered == (seen != nil) {
-			m.unhold(op)
+			cs.unhold(op)
 		}
 	}
 }
 
 // unhold drops the value of a remote send and tells its owner.
-func (m *member) unhold(op *operation) {
-	m.drop(op)
-	op.owner.send(frame{kind: queued, number: m.number, send: op.id, at: op.at})
+func (cs *channelState) unhold(op *operation) {
+	cs.drop(op)
+	op.owner.send(frame{kind: queued, number: cs.number, send: op.id, at: op.at})
 }
 
 // drop drops the value of a remote send, if it is here.
-func (m *member) drop(op *operation) {
+func (cs *channelState) drop(op *operation) {
 	if n := len(op.encoded); n > 0 {
-		m.held -= n
-		m.space.held.Add(-int64(n))
+		cs.held -= n
+		cs.space.held.Add(-int64(n))
 	}
 	op.encoded = nil
 }
 
 // takeHeld takes a value that is kept here for a receive of this peer.
-func (m *member) takeHeld(s *operation) []byte {
+func (cs *channelState) takeHeld(s *operation) []byte {
 	value := s.encoded
-	m.forget(s)
-	m.takes++
-	m.credit(nil)
-	s.owner.send(frame{kind: accept, number: m.number, send: s.id})
+	cs.forget(s)
+	cs.takes++
+	cs.credit(nil)
+	s.owner.send(frame{kind: accept, number: cs.number, send: s.id})
 	*s = operation{}
 	noted.Put(s)
 	return value

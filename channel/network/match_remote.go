@@ -14,10 +14,10 @@ var noted = sync.Pool{New: func() any { return new(operation) }}
 const maxNoted = 2 * MaxPending
 
 // note makes an operation of another peer known here.
-func (m *member) note(s *session, t *tie, id, at uint64) (*operation, error) {
-	if old := t.ops[id]; old != nil {
-		m.forget(old)
-	} else if len(t.ops) >= maxNoted {
+func (cs *channelState) note(s *session, att *attachment, id, at uint64) (*operation, error) {
+	if old := att.ops[id]; old != nil {
+		cs.forget(old)
+	} else if len(att.ops) >= maxNoted {
 		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
 	}
 	if !s.keep(operationCost) {
@@ -25,65 +25,65 @@ func (m *member) note(s *session, t *tie, id, at uint64) (*operation, error) {
 	}
 	op := noted.Get().(*operation)
 	op.id, op.owner, op.at = id, s, at
-	t.ops[id] = op
+	att.ops[id] = op
 	return op, nil
 }
 
 // forget drops an operation of another peer.
-func (m *member) forget(op *operation) {
-	t := m.ties[op.owner]
-	if op.in != nil && op.ordered && t != nil {
-		t.unline(op)
+func (cs *channelState) forget(op *operation) {
+	att := cs.attachments[op.owner]
+	if op.in != nil && op.ordered && att != nil {
+		att.dequeue(op)
 	}
 	op.remove()
-	m.drop(op)
-	if t != nil && t.ops[op.id] == op {
-		delete(t.ops, op.id)
+	cs.drop(op)
+	if att != nil && att.ops[op.id] == op {
+		delete(att.ops, op.id)
 		op.owner.memory.remove(operationCost)
 	}
 }
 
 // redirect answers a request that only the home can serve.
-func (m *member) redirect(s *session, t *tie, f *frame) {
-	m.greet(s, t)
+func (cs *channelState) redirect(s *session, att *attachment, f *frame) {
+	cs.greet(s, att)
 	if f.kind == send && f.value != nil {
-		s.send(frame{kind: queued, number: m.number, send: f.send, at: f.at})
+		s.send(frame{kind: queued, number: cs.number, send: f.send, at: f.at})
 	}
 }
 
 // onWithdraw: the operation does not wait any more.
-func (m *member) onWithdraw(t *tie, id uint64) {
-	op := t.ops[id]
+func (cs *channelState) onWithdraw(att *attachment, id uint64) {
+	op := att.ops[id]
 	if op != nil {
 		if op.encoded != nil {
-			m.unhold(op)
+			cs.unhold(op)
 		}
-		m.forget(op)
+		cs.forget(op)
 	}
-	if t.blocked == id {
-		t.blocked = 0
+	if att.blocked == id {
+		att.blocked = 0
 	} else if op == nil || !op.ordered {
 		return
 	}
-	m.rematch()
+	cs.rematch()
 }
 
 // dissolve drops what the home knows of the operations of s.
-func (m *member) dissolve(s *session, t *tie) {
-	for _, op := range t.ops {
+func (cs *channelState) dissolve(s *session, att *attachment) {
+	for _, op := range att.ops {
 		if op.encoded != nil {
-			m.unhold(op) // it may be the home that goes, not the session
+			cs.unhold(op) // it may be the home that goes, not the session
 		}
-		m.forget(op)
+		cs.forget(op)
 	}
-	s.memory.remove(len(t.ops) * operationCost) // if the tie is cut already
-	clear(t.ops)
-	t.joins, t.blocked, t.lane, t.heir = false, 0, nil, ""
-	m.heirless = true
-	for id, p := range m.pairs {
+	s.memory.remove(len(att.ops) * operationCost) // if the attachment has ended already
+	clear(att.ops)
+	att.joined, att.blocked, att.pipeline, att.successorSent = false, 0, nil, ""
+	cs.heirless = true
+	for id, p := range cs.pairs {
 		if id.owner == s {
-			m.unpair(id)
-			m.release(p)
+			cs.unpair(id)
+			cs.release(p)
 		}
 	}
 }

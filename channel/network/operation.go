@@ -133,35 +133,35 @@ type offer struct {
 }
 
 // finish ends op with its outcome, and wakes its caller.
-func (m *member) finish(op *operation, err error) {
-	m.conclude(op, err)
+func (cs *channelState) finish(op *operation, err error) {
+	cs.conclude(op, err)
 	op.wake()
 }
 
-// conclude is finish without waking the caller, who would only wait for m.mu.
-func (m *member) conclude(op *operation, err error) {
+// conclude is finish without waking the caller, who would only wait for cs.mu.
+func (cs *channelState) conclude(op *operation, err error) {
 	op.remove()
-	if (op.registered || op.blocks) && m.home != nil {
-		m.home.send(frame{kind: withdraw, number: m.number, send: op.id})
+	if (op.registered || op.blocks) && cs.home != nil {
+		cs.home.send(frame{kind: withdraw, number: cs.number, send: op.id})
 	}
 	if op.exposed {
-		delete(m.exposed, op.id)
+		delete(cs.exposed, op.id)
 	}
-	m.endOffer(op)
+	cs.endOffer(op)
 	op.registered, op.blocks, op.exposed, op.promised = false, false, false, false
 	op.over = true
-	m.pending--
+	cs.pending--
 	op.err = err
 	if k := op.kept; k != nil {
 		op.kept = nil
-		m.refuse(k.from, &k.frame)
+		cs.refuse(k.from, &k.frame)
 	}
 	if op.notify != nil && op.sink == nil {
 		op.end.async--
 		op.payload, op.encoded = nil, nil // whoever holds op may do so for long
 	}
 	if op.ordered {
-		m.lane.remove(op)
-		m.advance()
+		cs.lane.remove(op)
+		cs.advance()
 	}
 }

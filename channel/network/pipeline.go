@@ -70,48 +70,48 @@ func (l *lane) remove(op *operation) {
 }
 
 // turn reports whether op may be received now, because all before it were.
-func (m *member) turn(op *operation) bool { return !op.ordered || m.lane.first() == op }
+func (cs *channelState) turn(op *operation) bool { return !op.ordered || cs.lane.first() == op }
 
 // advance finds receives for the sends whose turn has come, and tells the home
 // of those behind.
-func (m *member) advance() {
-	if m.lane.advancing {
+func (cs *channelState) advance() {
+	if cs.lane.advancing {
 		return // it is on the stack, and goes on
 	}
-	m.lane.advancing = true
-	defer func() { m.lane.advancing = false }()
+	cs.lane.advancing = true
+	defer func() { cs.lane.advancing = false }()
 	for {
-		op := m.lane.first()
+		op := cs.lane.first()
 		if op == nil {
 			return
 		}
-		if op.in == nil || !m.place(op) {
+		if op.in == nil || !cs.place(op) {
 			break
 		}
 	}
-	m.pump()
+	cs.pump()
 }
 
 // pump tells the home of the sends of the lane that it may know.
-func (m *member) pump() {
-	l := &m.lane
-	for m.home != nil && l.known < l.length() {
+func (cs *channelState) pump() {
+	l := &cs.lane
+	for cs.home != nil && l.known < l.length() {
 		op := l.sends[l.head+l.known]
 		if op.in == nil {
-			if !op.with(m.home) || op.under != m.claim.generation || op.offer.asks {
+			if !op.with(cs.home) || op.under != cs.claim.generation || op.offer.asks {
 				return // on its way elsewhere, or there from another time
 			}
 			l.known++
 			continue
 		}
-		if l.known > 0 && (!m.eager || l.bytes >= window || op.choice != nil) {
+		if l.known > 0 && (!cs.eager || l.bytes >= window || op.choice != nil) {
 			return
 		}
 		if op.choice == nil && op.encode() == nil && len(op.encoded) > inline && l.known > 0 {
 			return // it is asked for when its turn has come
 		}
 		l.known++ // before register, which may end op
-		m.register(op)
+		cs.register(op)
 	}
 }
 

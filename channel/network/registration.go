@@ -9,65 +9,65 @@ import "github.com/dstackless/dstackless/channel"
 const inline = channel.MaxReused
 
 // register tells the home of an operation that waits.
-func (m *member) register(op *operation) {
-	if m.home == nil || m.ties[m.home] == nil || op.registered {
+func (cs *channelState) register(op *operation) {
+	if cs.home == nil || cs.attachments[cs.home] == nil || op.registered {
 		return
 	}
 	op.blocks = false
 	if op.sink != nil {
-		m.expose(op)
+		cs.expose(op)
 		op.registered = true
-		m.home.send(frame{kind: receive, number: m.number, receive: op.id})
+		cs.home.send(frame{kind: receive, number: cs.number, receive: op.id})
 		return
 	}
 	if op.choice == nil { // an alternative is tentative no longer than need be
 		if err := op.encode(); err != nil { // said at once, not when a receive is found
-			m.finish(op, err)
+			cs.finish(op, err)
 			return
 		}
-		if m.eager && len(op.encoded) <= inline {
-			m.offer(op, offer{to: m.home.peer, via: m.home, run: m.home.run, open: true})
+		if cs.eager && len(op.encoded) <= inline {
+			cs.offer(op, offer{to: cs.home.peer, via: cs.home, run: cs.home.run, open: true})
 			return
 		}
 	}
-	m.expose(op)
+	cs.expose(op)
 	op.registered = true
-	m.attempt(op)
-	m.home.send(frame{kind: send, number: m.number, send: op.id, at: op.at, under: op.under, ordered: op.ordered})
+	cs.attempt(op)
+	cs.home.send(frame{kind: send, number: cs.number, send: op.id, at: op.at, under: op.under, ordered: op.ordered})
 }
 
 // attempt numbers what the home is about to hear of op.
-func (m *member) attempt(op *operation) {
-	m.attempts++
-	op.at, op.under = m.attempts, m.claim.generation
+func (cs *channelState) attempt(op *operation) {
+	cs.attempts++
+	op.at, op.under = cs.attempts, cs.claim.generation
 }
 
 // registerAll tells a new home of everything that waits.
-func (m *member) registerAll() {
-	for _, q := range []*queue{&m.sends, &m.receives} {
+func (cs *channelState) registerAll() {
+	for _, q := range []*queue{&cs.sends, &cs.receives} {
 		for op := q.first; op != nil; {
 			next := op.next
 			if !op.ordered {
-				m.register(op)
+				cs.register(op)
 			}
 			op = next
 		}
 	}
-	m.pump()
+	cs.pump()
 }
 
 // unregisterAll notes that no home knows of anything.
-func (m *member) unregisterAll() {
-	for _, q := range []*queue{&m.sends, &m.receives} {
+func (cs *channelState) unregisterAll() {
+	for _, q := range []*queue{&cs.sends, &cs.receives} {
 		for op := q.first; op != nil; op = op.next {
 			op.registered, op.promised, op.blocks = false, false, false
 		}
 	}
-	m.lane.known, m.eager = 0, false
-	m.forgetQuestions()
+	cs.lane.known, cs.eager = 0, false
+	cs.forgetQuestions()
 }
 
-func (m *member) expose(op *operation) {
+func (cs *channelState) expose(op *operation) {
 	op.exposed = true
-	m.exposed[op.id] = op
+	cs.exposed[op.id] = op
 }

@@ -20,7 +20,7 @@ func (s *Space) Select(ctx context.Context, alternatives []channel.Alternative, 
 	}
 	for i, a := range alternatives {
 		e, ok := a.End.(*endpoint)
-		if !ok || e.member.space != s || (a.Payload == nil) == (a.Sink == nil) {
+		if !ok || e.channel.space != s || (a.Payload == nil) == (a.Sink == nil) {
 			return -1, errors.New("an alternative is no operation of this space")
 		}
 		sel.ops[i] = &operation{payload: a.Payload, sink: a.Sink, end: e, choice: &sel.choice}
@@ -64,13 +64,13 @@ const neglect = 16
 // answered: without this, it might always be.
 func (s *selection) neglected() *operation {
 	for _, op := range s.ops {
-		m := op.end.member
-		m.mu.Lock()
+		cs := op.end.channel
+		cs.mu.Lock()
 		is := op.end.neglected >= neglect
 		if is {
 			op.end.neglected = 0
 		}
-		m.mu.Unlock()
+		cs.mu.Unlock()
 		if is {
 			return op
 		}
@@ -80,14 +80,14 @@ func (s *selection) neglected() *operation {
 
 // begin submits an alternative, once.
 func (s *selection) begin(op *operation) {
-	m := op.end.member
-	m.mu.Lock()
-	defer m.unlock()
+	cs := op.end.channel
+	cs.mu.Lock()
+	defer cs.unlock()
 	if op.id != 0 || op.over {
 		return
 	}
 	err := op.end.ready()
-	if err == nil && m.closed && op.sink == nil {
+	if err == nil && cs.closed && op.sink == nil {
 		err = channel.ErrClosed
 	}
 	if err != nil {
@@ -95,8 +95,8 @@ func (s *selection) begin(op *operation) {
 		s.concluded(op)
 		return
 	}
-	m.admit(op)
-	m.submit(op)
+	cs.admit(op)
+	cs.submit(op)
 }
 
 // await waits until the choice is decided and returns what it is.
@@ -117,21 +117,21 @@ func (s *selection) await(ctx context.Context) (int, error) {
 				continue
 			}
 			if _, op := s.look(); op != nil {
-				op.end.member.mu.Lock()
-				op.end.member.withdraw(op, ctx.Err())
-				op.end.member.unlock()
+				op.end.channel.mu.Lock()
+				op.end.channel.withdraw(op, ctx.Err())
+				op.end.channel.unlock()
 			}
 			timer := time.NewTimer(grace)
 			defer timer.Stop()
 			late = timer.C
 		case <-late:
 			if _, op := s.look(); op != nil {
-				m := op.end.member
-				m.mu.Lock()
+				cs := op.end.channel
+				cs.mu.Lock()
 				if op.offered {
-					m.doubt(op)
+					cs.doubt(op)
 				}
-				m.unlock()
+				cs.unlock()
 			}
 		}
 	}
@@ -140,8 +140,8 @@ func (s *selection) await(ctx context.Context) (int, error) {
 func (s *selection) outcome(chosen *operation) (int, error) {
 	for i, op := range s.ops {
 		if op == chosen {
-			op.end.member.mu.Lock()
-			defer op.end.member.mu.Unlock()
+			op.end.channel.mu.Lock()
+			defer op.end.channel.mu.Unlock()
 			return i, op.err
 		}
 	}
@@ -151,15 +151,15 @@ func (s *selection) outcome(chosen *operation) (int, error) {
 // retry looks at every alternative again after something has happened.
 func (s *selection) retry() {
 	for _, op := range s.ops {
-		m := op.end.member
-		m.mu.Lock()
-		m.retry(op)
-		m.unlock()
+		cs := op.end.channel
+		cs.mu.Lock()
+		cs.retry(op)
+		cs.unlock()
 	}
 }
 
 // retry submits an alternative that has begun again, if it waits for nothing.
-func (m *member) retry(op *operation) {
+func (cs *channelState) retry(op *operation) {
 	switch {
 	case op.over:
 		op.choice.concluded(op)
@@ -168,18 +168,18 @@ func (m *member) retry(op *operation) {
 		if commit(op, nil) {
 			k := op.kept
 			op.kept = nil
-			m.accept(k.from, &k.frame, op)
+			cs.accept(k.from, &k.frame, op)
 		}
 	default:
-		m.submit(op)
+		cs.submit(op)
 	}
 }
 
 // clean withdraws all but the chosen alternative.
 func (s *selection) clean(chosen int) {
 	for i, op := range s.ops {
-		m := op.end.member
-		m.mu.Lock()
+		cs := op.end.channel
+		cs.mu.Lock()
 		switch {
 		case i == chosen:
 			op.end.neglected = 0
@@ -187,9 +187,9 @@ func (s *selection) clean(chosen int) {
 			op.end.neglected++
 		}
 		if op.id != 0 && !op.over {
-			m.conclude(op, nil)
+			cs.conclude(op, nil)
 		}
-		m.unlock()
+		cs.unlock()
 	}
 }
 
@@ -214,14 +214,14 @@ func (s *selection) idle(ctx context.Context, ops ...*operation) bool {
 				met = true
 				break
 			}
-			m := op.end.member
-			m.mu.Lock()
-			home := m.home
+			cs := op.end.channel
+			cs.mu.Lock()
+			home := cs.home
 			waits := op.in != nil && !op.promised
 			asks := home != nil && op.registered
-			m.mu.Unlock()
+			cs.mu.Unlock()
 			if asks {
-				c, err := m.inquire(ctx, op.id)
+				c, err := cs.inquire(ctx, op.id)
 				waits = err != nil || c.waits
 			}
 			if !waits {

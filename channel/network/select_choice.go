@@ -24,7 +24,7 @@ type choice struct {
 	self p2p.ID
 	wake chan struct{} // capacity 1: there is something for the select to look at
 
-	mu     sync.Mutex // after the mutex of a member; of two, the one with the lower id first
+	mu     sync.Mutex // after the mutex of a channel; of two, the one with the lower id first
 	state  choiceState
 	op     *operation // that is tentative, or decided on
 	ending error      // why the select ends if nothing comes of the tentative one

@@ -34,9 +34,9 @@ type session struct {
 	stream p2p.Stream
 
 	// For the reader alone.
-	numbers  map[uint64]*member // by the other side's number
-	numberOf map[hash]uint64    // the other side's number of a channel
-	swept    int                // how many numbers were left when they were last swept
+	numbers  map[uint64]*channelState // by the other side's number
+	numberOf map[hash]uint64          // the other side's number of a channel
+	swept    int                      // how many numbers were left when they were last swept
 
 	memory  ledger
 	failure atomic.Pointer[error] // why this side ends the session
@@ -50,7 +50,7 @@ type session struct {
 	abandoned, abandonedSince int
 	dead                      bool
 	wake                      chan struct{} // capacity 1
-	ties                      map[*member]struct{}
+	channels                  map[*channelState]struct{}
 	pulse                     pulse
 
 	// Accepts that were sent and which the other side has not yet said to
@@ -83,25 +83,25 @@ func greet(stream p2p.Stream, run uint64) (uint64, error) {
 	return binary.LittleEndian.Uint64(b[:]), stream.SetDeadline(time.Time{})
 }
 
-// tie records that m is to be told when s ends. It reports false if it has.
-func (s *session) tie(m *member) bool {
-	if !s.keep(tieCost) {
+// attach records that cs is told when s ends. It reports false if it has.
+func (s *session) attach(cs *channelState) bool {
+	if !s.keep(attachmentBytes) {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.dead {
-		s.ties[m] = struct{}{}
+		s.channels[cs] = struct{}{}
 	}
 	return !s.dead
 }
 
-func (s *session) untie(m *member) {
+func (s *session) detach(cs *channelState) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, tied := s.ties[m]; tied {
-		delete(s.ties, m)
-		s.memory.remove(tieCost)
+	if _, tied := s.channels[cs]; tied {
+		delete(s.channels, cs)
+		s.memory.remove(attachmentBytes)
 	}
 }
 
@@ -116,7 +116,7 @@ func (s *session) hangUp() {
 	}
 }
 
-// serve runs the session until its stream ends, and then tells the members.
+// serve runs the session until its stream ends, and then tells the channels.
 func (s *session) serve() {
 	defer s.space.wg.Done()
 	s.space.spawn(s.write)

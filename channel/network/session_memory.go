@@ -31,12 +31,12 @@ const (
 
 // What is kept for a peer beside values, in bytes, about.
 const (
-	sessionCost   = 32 << 10 // buffers and goroutines
-	tieCost       = 1 << 10
-	numberCost    = 256
-	operationCost = 512
-	pairCost      = 256
-	passCost      = 256
+	sessionCost     = 32 << 10 // buffers and goroutines
+	attachmentBytes = 1 << 10
+	numberCost      = 256
+	operationCost   = 512
+	pairCost        = 256
+	passCost        = 256
 )
 
 func newMemory() *quota.Pool {

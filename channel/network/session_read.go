@@ -10,7 +10,7 @@ import (
 	"github.com/dstackless/dstackless/codec"
 )
 
-// read hands each frame to the member it is for until the stream ends.
+// read hands each frame to the channel it is for until the stream ends.
 func (s *session) read() error {
 	r := bufio.NewReaderSize(ear{s}, 16<<10)
 	var f frame // which nobody keeps
@@ -68,21 +68,21 @@ func (s *session) readLarge(r *bufio.Reader, n int, f *frame) error {
 func (s *session) handle(f *frame) error {
 	switch f.kind {
 	case hello:
-		m := s.space.byKey(f.key)
-		if m == nil || f.proof != prove(m.secret, s.peer, s.space.node.ID()) {
+		cs := s.space.byKey(f.key)
+		if cs == nil || f.proof != prove(cs.secret, s.peer, s.space.node.ID()) {
 			s.send(frame{kind: unknown, key: f.key})
 			return nil
 		}
-		if err := s.number(m, f.number); err != nil {
+		if err := s.number(cs, f.number); err != nil {
 			return err
 		}
-		m.onHello(s, f)
+		cs.onHello(s, f)
 		return nil
 	case ping:
 		return nil
 	case unknown:
-		if m := s.space.byKey(f.key); m != nil {
-			m.onUnknown(s)
+		if cs := s.space.byKey(f.key); cs != nil {
+			cs.onUnknown(s)
 		}
 		return nil
 	case send, deliver:
@@ -97,31 +97,31 @@ func (s *session) handle(f *frame) error {
 		}
 	}
 	// A frame for a channel that was left meanwhile: its sender knows soon.
-	if m := s.numbers[f.number]; m != nil {
+	if cs := s.numbers[f.number]; cs != nil {
 		if f.kind == leave {
 			s.unnumber(f.number)
 		}
-		return m.handle(s, f)
+		return cs.handle(s, f)
 	}
 	return nil
 }
 
 // number notes the other side's number of a channel. It has one for each.
-func (s *session) number(m *member, number uint64) error {
+func (s *session) number(cs *channelState, number uint64) error {
 	// The number of a channel that was left here, and opened again, stays.
-	if old := s.numbers[number]; old != nil && old.key != m.key {
+	if old := s.numbers[number]; old != nil && old.key != cs.key {
 		return fmt.Errorf("channel number %d given twice", number)
 	}
 	if len(s.numbers) == 0 {
 		s.space.node.Recognize(s.peer) // it has proved that it knows the name
 		s.memory.move(s.openShare())
 	}
-	if before, ok := s.numberOf[m.key]; ok && before != number {
+	if before, ok := s.numberOf[cs.key]; ok && before != number {
 		delete(s.numbers, before)
 	} else if !ok && !s.keep(numberCost) {
 		return errKept
 	}
-	s.numbers[number], s.numberOf[m.key] = m, number
+	s.numbers[number], s.numberOf[cs.key] = cs, number
 	if len(s.numbers) > 2*s.swept+64 {
 		s.sweep()
 	}
@@ -137,10 +137,10 @@ func (s *session) unnumber(number uint64) {
 
 // sweep forgets the numbers of channels that were left here.
 func (s *session) sweep() {
-	for number, m := range s.numbers {
-		m.mu.Lock()
-		gone := m.gone
-		m.mu.Unlock()
+	for number, cs := range s.numbers {
+		cs.mu.Lock()
+		gone := cs.gone
+		cs.mu.Unlock()
 		if gone {
 			s.unnumber(number)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // send queues f for the writer. It never blocks; on a dead session it does
-// nothing, because the members tied to it learn of its end.
+// nothing, because the channels attached to it learn of its end.
 func (s *session) send(f frame) {
 	s.mu.Lock()
 	if s.dead {

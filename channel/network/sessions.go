@@ -35,7 +35,7 @@ func (s *Space) accept(stream p2p.Stream) {
 func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
 	sn := &session{
 		space: s, peer: stream.Conn().RemotePeer(), run: run, stream: stream,
-		numbers: map[uint64]*member{}, ties: map[*member]struct{}{},
+		numbers: map[uint64]*channelState{}, channels: map[*channelState]struct{}{},
 		numberOf: map[hash]uint64{},
 		wake:     make(chan struct{}, 1), wrote: make(chan struct{}), finished: make(chan struct{}),
 	}
@@ -60,7 +60,7 @@ func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
 	return sn, nil
 }
 
-// drop ends sn: keeps what its peer may ask for, and tells the members.
+// drop ends sn: keeps what its peer may ask for, and tells the channels.
 func (s *Space) drop(sn *session) {
 	s.sessionsMu.Lock()
 	list := slices.DeleteFunc(s.sessions[sn.peer], func(o *session) bool { return o == sn })
@@ -69,16 +69,16 @@ func (s *Space) drop(sn *session) {
 	}
 	sn.mu.Lock()
 	sn.dead = true
-	ties := sn.ties
-	sn.ties = nil
+	ties := sn.channels
+	sn.channels = nil
 	for _, id := range sn.accepts {
 		s.keep(sn.peer, sn.peer, id, taken{accepted: true})
 	}
 	sn.accepts = nil
 	sn.mu.Unlock()
 	s.sessionsMu.Unlock()
-	for m := range ties {
-		m.onLost(sn)
+	for cs := range ties {
+		cs.onLost(sn)
 	}
 	sn.memory.end()
 }

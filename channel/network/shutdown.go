@@ -25,15 +25,15 @@ func (s *Space) Close() error {
 		return nil
 	}
 	s.node.Unhandle(Protocol)
-	for _, m := range members {
-		m.close()
+	for _, cs := range members {
+		cs.close()
 	}
 	s.farewell()
 	s.stop()
 	s.cut()
 	s.wg.Wait()
-	for _, m := range members {
-		m.giveUp()
+	for _, cs := range members {
+		cs.giveUp()
 	}
 	return nil
 }
@@ -75,70 +75,70 @@ func (s *Space) farewell() {
 
 // retire says goodbye to all sessions. As home it hands the matchmaking to the
 // member closest to the key.
-func (m *member) retire() {
-	m.gone = true
-	if m.isHome() && m.claim.generation < maxGeneration {
+func (cs *channelState) retire() {
+	cs.gone = true
+	if cs.isHome() && cs.claim.generation < maxGeneration {
 		var next claim
-		for s, t := range m.ties {
-			c := claim{m.claim.generation + 1, s.peer}
-			if t.joins && (next.home == "" || c.better(next, m.key)) {
+		for s, att := range cs.attachments {
+			c := claim{cs.claim.generation + 1, s.peer}
+			if att.joined && (next.home == "" || c.better(next, cs.key)) {
 				next = c
 			}
 		}
 		if next.home != "" {
-			m.claim = next
-			for s, t := range m.ties {
-				m.greet(s, t)
+			cs.claim = next
+			for s, att := range cs.attachments {
+				cs.greet(s, att)
 			}
 		}
 	}
-	m.stopAnnouncing()
-	for _, timer := range []*time.Timer{m.waitPlain, m.waitLane, m.drainBy} {
+	cs.stopAnnouncing()
+	for _, timer := range []*time.Timer{cs.waitPlain, cs.waitLane, cs.drainBy} {
 		if timer != nil {
 			timer.Stop()
 		}
 	}
-	for s, t := range m.ties {
-		s.send(frame{kind: leave, number: m.number})
-		s.untie(m)
-		s.memory.remove(len(t.ops)*operationCost + len(t.passing)*passCost)
+	for s, att := range cs.attachments {
+		s.send(frame{kind: leave, number: cs.number})
+		s.detach(cs)
+		s.memory.remove(len(att.ops)*operationCost + len(att.relayed)*passCost)
 	}
-	for id := range m.pairs {
-		m.unpair(id)
+	for id := range cs.pairs {
+		cs.unpair(id)
 	}
-	clear(m.ties)
-	m.home = nil
-	m.forgetQuestions()
+	clear(cs.attachments)
+	cs.home = nil
+	cs.forgetQuestions()
 }
 
 // close ends all operations that wait, because the space is shut down. The
-// member goes when the outcomes of the others are known.
-func (m *member) close() {
-	m.mu.Lock()
-	defer m.unlock()
-	for e := range m.ends {
+// channel goes when the outcomes of the others are known.
+func (cs *channelState) close() {
+	cs.mu.Lock()
+	defer cs.unlock()
+	for e := range cs.ends {
 		e.left = true
 	}
-	clear(m.ends)
-	m.endWaiting(func(*operation) bool { return true })
+	clear(cs.ends)
+	cs.endWaiting(func(*operation) bool { return true })
 }
 
 // giveUp ends the operations whose outcome will not be heard any more.
-func (m *member) giveUp() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for _, op := range m.exposed {
+func (cs *channelState) giveUp() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for _, op := range cs.exposed {
 		if op.offered {
-			m.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
+			cs.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
 		}
 	}
 }
 
 // endWaiting ends with ErrClosed the waiting operations that match, the last
 // first.
-func (m *member) endWaiting(which func(*operation) bool) {
+func (cs *channelState) endWaiting(which func(*operation) bool) {
 	var ending []*operation
-	for _, q := range []*queue{&m.sends, &m.receives} {
+	for _, q := range []*queue{&cs.sends, &cs.receives} {
 		for op := q.last; op != nil; op = op.prev {
 			if which(op) {
 				ending = append(ending, op)
@@ -147,7 +147,7 @@ func (m *member) endWaiting(which func(*operation) bool) {
 	}
 	for _, op := range ending {
 		if op.in != nil {
-			m.finish(op, channel.ErrClosed)
+			cs.finish(op, channel.ErrClosed)
 		}
 	}
 }

@@ -73,18 +73,18 @@ type Space struct {
 	patrolNow chan struct{} // capacity 1
 	wg        sync.WaitGroup
 
-	mu      sync.Mutex // before the mutex of a member
-	members map[hash]*member
-	next    uint64 // the last channel's number
-	closed  bool
-	emptied chan struct{} // closed when the last member of a closed space is gone
+	mu       sync.Mutex // before the mutex of a channel
+	channels map[hash]*channelState
+	next     uint64 // the last channel's number
+	closed   bool
+	emptied  chan struct{} // closed when the last channel of a closed space is gone
 
 	searches chan struct{} // holds a token for each channel that is looked for because a rationed view opened it
 
 	choices atomic.Uint64 // the last choice's number
 	held    atomic.Int64  // bytes of the values that homes keep
 
-	sessionsMu sync.Mutex // after the mutex of a member
+	sessionsMu sync.Mutex // after the mutex of a channel
 	sessions   map[p2p.ID][]*session
 	dialing    map[p2p.ID]*dialing
 	unsettled  unsettled
@@ -105,7 +105,7 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 	s := &Space{
 		node: node, dht: d, log: log, run: rand.Uint64(),
 		ctx: ctx, stop: stop, patrolNow: make(chan struct{}, 1),
-		members:   map[hash]*member{},
+		channels:  map[hash]*channelState{},
 		searches:  make(chan struct{}, MaxSearchesOfPrograms),
 		emptied:   make(chan struct{}),
 		sessions:  map[p2p.ID][]*session{},
@@ -139,25 +139,25 @@ func (s *Space) open(ctx context.Context, name channel.Name, ration *rationed) (
 		return nil, channel.ErrClosed
 	}
 	key := keyOf(name)
-	m := s.members[key]
-	if m == nil {
-		if len(s.members) >= MaxChannels {
+	cs := s.channels[key]
+	if cs == nil {
+		if len(s.channels) >= MaxChannels {
 			return nil, fmt.Errorf("%w: %d channels are open", channel.ErrLimit, MaxChannels)
 		}
 		s.next++
-		m = newMember(s, name, s.next)
-		s.members[key] = m
+		cs = newChannelState(s, name, s.next)
+		s.channels[key] = cs
 		if ration != nil {
-			ration.add(m)
+			ration.add(cs)
 		}
 	}
-	e := &endpoint{member: m}
-	m.mu.Lock()
-	m.ends[e] = struct{}{}
-	begun := m.begun
-	m.mu.Unlock()
+	e := &endpoint{channel: cs}
+	cs.mu.Lock()
+	cs.ends[e] = struct{}{}
+	begun := cs.begun
+	cs.mu.Unlock()
 	if ration == nil && !begun {
-		s.spawn(m.begin)
+		s.spawn(cs.begin)
 	}
 	return e, nil
 }
@@ -175,9 +175,9 @@ type Info struct {
 func (s *Space) Channels() []Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	infos := make([]Info, 0, len(s.members))
-	for _, m := range s.members {
-		infos = append(infos, m.info())
+	infos := make([]Info, 0, len(s.channels))
+	for _, cs := range s.channels {
+		infos = append(infos, cs.info())
 	}
 	slices.SortFunc(infos, func(a, b Info) int {
 		if a.Name < b.Name {
@@ -188,33 +188,33 @@ func (s *Space) Channels() []Info {
 	return infos
 }
 
-// all returns the members. The caller holds s.mu.
-func (s *Space) all() []*member {
-	list := make([]*member, 0, len(s.members))
-	for _, m := range s.members {
-		list = append(list, m)
+// all returns the channels. The caller holds s.mu.
+func (s *Space) all() []*channelState {
+	list := make([]*channelState, 0, len(s.channels))
+	for _, cs := range s.channels {
+		list = append(list, cs)
 	}
 	return list
 }
 
-func (s *Space) byKey(key hash) *member {
+func (s *Space) byKey(key hash) *channelState {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.members[key]
+	return s.channels[key]
 }
 
-// remove forgets m unless it was opened again.
-func (s *Space) remove(m *member) bool {
+// remove forgets cs unless it was opened again.
+func (s *Space) remove(cs *channelState) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.gone || len(m.ends) > 0 || m.inFlight() {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	if cs.gone || len(cs.ends) > 0 || cs.inFlight() {
 		return false
 	}
-	delete(s.members, m.key)
-	m.retire()
-	if s.closed && len(s.members) == 0 {
+	delete(s.channels, cs.key)
+	cs.retire()
+	if s.closed && len(s.channels) == 0 {
 		close(s.emptied)
 	}
 	return true

@@ -27,7 +27,7 @@ func (s *Space) Rationed() channel.Space { return &rationed{Space: s} }
 type rationed struct {
 	*Space
 	mu        sync.Mutex
-	waiting   []*member
+	waiting   []*channelState
 	searching int // goroutines
 }
 
@@ -36,19 +36,19 @@ func (r *rationed) Open(ctx context.Context, name channel.Name) (channel.Endpoin
 	return r.open(ctx, name, r)
 }
 
-// add has m looked for when its turn comes.
-func (r *rationed) add(m *member) {
+// add has cs looked for when its turn comes.
+func (r *rationed) add(cs *channelState) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiting = append(r.waiting, m)
+	r.waiting = append(r.waiting, cs)
 	if r.searching < MaxSearchesOfProgram {
 		r.searching++
 		r.spawn(r.search)
 	}
 }
 
-// next returns the member whose turn it is, or nil.
-func (r *rationed) next() *member {
+// next returns the channel whose turn it is, or nil.
+func (r *rationed) next() *channelState {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.waiting) == 0 {
@@ -56,15 +56,15 @@ func (r *rationed) next() *member {
 		r.searching--
 		return nil
 	}
-	m := r.waiting[0]
+	cs := r.waiting[0]
 	r.waiting = r.waiting[1:]
-	return m
+	return cs
 }
 
 func (r *rationed) search() {
-	for m := r.next(); m != nil; m = r.next() {
+	for cs := r.next(); cs != nil; cs = r.next() {
 		r.searches <- struct{}{}
-		m.begin()
+		cs.begin()
 		<-r.searches
 	}
 }

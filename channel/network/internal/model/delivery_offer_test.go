@@ -2,57 +2,57 @@ package model
 
 // offer sends a send, reserved if it is an alternative, on its way to the peer
 // that decides over it.
-func (m *member) offer(id opID, o offer) {
-	op := m.op(id)
+func (cs *channelState) offer(id opID, o offer) {
+	op := cs.op(id)
 	op.phase, op.registered, op.offer = offered, false, o
-	m.transmit(id)
+	cs.transmit(id)
 }
 
 // transmit writes the frame of an offer whose session is there.
-func (m *member) transmit(id opID) {
-	o := &m.op(id).offer
-	o.by = o.via.other(m.me)
-	t := m.tie(o.via)
-	if t == nil {
-		m.lose(id)
+func (cs *channelState) transmit(id opID) {
+	o := &cs.op(id).offer
+	o.by = o.via.other(cs.me)
+	att := cs.attachment(o.via)
+	if att == nil {
+		cs.lose(id)
 		return
 	}
-	if !t.said {
-		m.greet(o.via, t)
+	if !att.helloSent {
+		cs.greet(o.via, att)
 	}
 	f := frame{kind: send, send: id, value: true, again: o.again}
-	if op := m.op(id); o.open {
-		m.attempt(id)
+	if op := cs.op(id); o.open {
+		cs.attempt(id)
 		f.at, f.under = op.at, op.under
-		if o.again && !m.turn(id) && m.p.defect != resumesAll {
+		if o.again && !cs.turn(id) && cs.p.defect != resumesAll {
 			f.value, o.asks = false, true // nothing may overtake those before it
 		}
 	} else {
-		f.kind, f.receive, f.choice = deliver, o.receive, m.p.want(id).choice
-		if to := o.via.other(m.me); o.to != to {
+		f.kind, f.receive, f.choice = deliver, o.receive, cs.p.want(id).choice
+		if to := o.via.other(cs.me); o.to != to {
 			f.peer, f.pass = o.to, true
 		}
 	}
-	m.put(o.via, f)
+	cs.put(o.via, f)
 }
 
 // reoffer takes back an offered send that was surely not received, and tries
 // again.
-func (m *member) reoffer(id opID) {
-	op, st := m.op(id), m.state()
-	if m.p.want(id).lane {
+func (cs *channelState) reoffer(id opID) {
+	op, st := cs.op(id), cs.fields()
+	if cs.p.want(id).lane {
 		op.blocks = op.offer.matcher != 0 && op.offer.matcher == st.home
-		st.known = min(st.known, uint8(m.index(id)))
+		st.known = min(st.known, uint8(cs.index(id)))
 	}
 	op.offer = offer{}
-	if c := m.choiceOf(id); c != nil {
+	if c := cs.choiceOf(id); c != nil {
 		op.phase = waiting
-		m.release(id)
+		cs.release(id)
 		return
 	}
-	if m.unwanted(id) {
-		m.finish(id, cancelled)
+	if cs.unwanted(id) {
+		cs.finish(id, cancelled)
 		return
 	}
-	m.submitSend(id)
+	cs.submitSend(id)
 }

@@ -2,28 +2,28 @@ package model
 
 // passBack passes on what the peer of s answers to a value that came by way of
 // this peer, the home.
-func (m *member) passBack(s linkID, f frame) {
-	p := &m.state().passing
+func (cs *channelState) passBack(s linkID, f frame) {
+	p := &cs.fields().passing
 	for i := int(p.n) - 1; i >= 0; i-- {
-		if x := p.list[i]; x.to == s && x.id == f.send && x.link.other(m.me) == f.peer {
+		if x := p.list[i]; x.to == s && x.id == f.send && x.link.other(cs.me) == f.peer {
 			p.remove(i)
-			m.answer(f.kind, x.link, f.send, s.other(m.me))
+			cs.answer(f.kind, x.link, f.send, s.other(cs.me))
 		}
 	}
 }
 
 // onAstray: the home passed on a value, and has lost the peer that it was for.
-func (m *member) onAstray(s linkID, f frame) {
-	op := m.exposed(f.send)
-	if op != nil && op.phase == offered && op.offer.via == s && op.offer.to == f.peer && f.peer != s.other(m.me) {
-		m.lose(f.send)
+func (cs *channelState) onAstray(s linkID, f frame) {
+	op := cs.exposed(f.send)
+	if op != nil && op.phase == offered && op.offer.via == s && op.offer.to == f.peer && f.peer != s.other(cs.me) {
+		cs.lose(f.send)
 	}
 }
 
 // giveUpPassed tells the owners of values that were passed on to s that it has
 // gone: they are refused if it left.
-func (m *member) giveUpPassed(s linkID, lost bool) {
-	p := &m.state().passing
+func (cs *channelState) giveUpPassed(s linkID, lost bool) {
+	p := &cs.fields().passing
 	for i := int(p.n) - 1; i >= 0; i-- {
 		if x := p.list[i]; x.to == s {
 			p.remove(i)
@@ -31,8 +31,8 @@ func (m *member) giveUpPassed(s linkID, lost bool) {
 			if lost {
 				what = astray
 			}
-			if m.p.defect != forgetsPassed {
-				m.answer(what, x.link, x.id, s.other(m.me))
+			if cs.p.defect != forgetsPassed {
+				cs.answer(what, x.link, x.id, s.other(cs.me))
 			}
 		}
 	}

@@ -4,13 +4,13 @@
 //
 // A histories test shows that the code kept its promises in the runs that it
 // made. Here no schedule is left out, but it is a model that runs, not the code:
-// who changes one changes the other. Its member has the methods of
-// network.member, with the same names and, less what only bytes and clocks need,
+// who changes one changes the other. Its channelState has the methods of
+// network.channelState, with the same names and, less what only bytes and clocks need,
 // the same bodies.
 //
 // # What is modelled
 //
-// Peers, each with a life, its members, and what it remembers of accepts;
+// Peers, each with a life, its channels, and what it remembers of accepts;
 // sessions, two between a pair at most, first in, first out in each direction;
 // all frames that find a receiver for a value (hello, unknown, leave, send,
 // queued, receive, withdraw, match, settle, deliver, accept, refuse, astray);

@@ -39,8 +39,8 @@ func (p *plan) faultSteps(w *world, add func(action, int, int, int)) {
 			}
 		}
 		for c := range p.channels {
-			m := p.at(w, q, channel(c))
-			st := m.state()
+			cs := p.at(w, q, channel(c))
+			st := cs.fields()
 			if !st.opened || st.left {
 				continue
 			}
@@ -48,8 +48,8 @@ func (p *plan) faultSteps(w *world, add func(action, int, int, int)) {
 				strike(leaves, n, c)
 			}
 			strike(reminds, n, c)
-			for s, t := range m.ties() {
-				if t.joins && m.isHome() {
+			for s, att := range cs.attachments() {
+				if att.joined && cs.isHome() {
 					strike(drifts, n, int(s.other(q))|c<<4)
 				}
 			}
@@ -104,8 +104,8 @@ func (p *plan) strike(w *world, s step) {
 	case leaves:
 		p.at(w, n, channel(s.b)).leave()
 	case drifts:
-		m := p.at(w, n, channel(s.b>>4))
-		m.adopt(claim{m.state().claim.generation + 1, peerID(s.b & 15)})
+		cs := p.at(w, n, channel(s.b>>4))
+		cs.adopt(claim{cs.fields().claim.generation + 1, peerID(s.b & 15)})
 	case doubles:
 		w.connect(n, peerID(s.b))
 	case reminds:
@@ -129,7 +129,7 @@ func (w *world) cut(a, b peerID) {
 // from then on, the last first.
 func (p *plan) cancel(w *world, id opID) {
 	x := p.want(id)
-	m := p.at(w, x.peer, x.ch)
+	cs := p.at(w, x.peer, x.ch)
 	switch {
 	case x.choice != 0:
 		p.end(w, x.choice)
@@ -140,11 +140,11 @@ func (p *plan) cancel(w *world, id opID) {
 			case op.phase == idle:
 				op.phase, op.result = over, cancelled
 			default:
-				m.withdraw(opID(i))
+				cs.withdraw(opID(i))
 			}
 		}
 	default:
-		m.withdraw(id)
+		cs.withdraw(id)
 	}
 }
 

@@ -1,91 +1,91 @@
 package model
 
 // greet tells the other side of s whom this one takes for the home.
-func (m *member) greet(s linkID, t *tie) {
-	t.said, t.claim = true, m.state().claim
-	m.put(s, frame{kind: hello, claim: m.state().claim})
+func (cs *channelState) greet(s linkID, att *attachment) {
+	att.helloSent, att.helloClaim = true, cs.fields().claim
+	cs.put(s, frame{kind: hello, claim: cs.fields().claim})
 }
 
 // greetOnce makes sure that the other side knows this one's number.
-func (m *member) greetOnce(s linkID) {
-	if t := m.tie(s); t != nil && !t.said {
-		m.greet(s, t)
+func (cs *channelState) greetOnce(s linkID) {
+	if att := cs.attachment(s); att != nil && !att.helloSent {
+		cs.greet(s, att)
 	}
 }
 
 // onHello: another peer has the channel open. Whoever knows of a better claim
 // tells the other.
-func (m *member) onHello(s linkID, f frame) {
-	t := m.tie(s)
-	if t == nil {
+func (cs *channelState) onHello(s linkID, f frame) {
+	att := cs.attachment(s)
+	if att == nil {
 		return
 	}
-	t.numbered = true
-	st := m.state()
-	if f.claim.home != 0 && (st.claim.home == 0 || m.believes(f.claim)) {
-		m.adopt(f.claim)
-		st.teller = s.other(m.me)
+	att.numbered = true
+	st := cs.fields()
+	if f.claim.home != 0 && (st.claim.home == 0 || cs.believes(f.claim)) {
+		cs.adopt(f.claim)
+		st.teller = s.other(cs.me)
 	}
 	worse := f.claim.home != 0 && st.claim.better(f.claim)
-	if !t.said || f.claim != st.claim && (t.claim != st.claim || worse) {
-		m.greet(s, t)
+	if !att.helloSent || f.claim != st.claim && (att.helloClaim != st.claim || worse) {
+		cs.greet(s, att)
 	}
-	t.joins = m.isHome() && f.claim == st.claim || t.joins && m.isHome()
-	if st.claim.home == s.other(m.me) && st.home == 0 {
-		m.join(s, t)
+	att.joined = cs.isHome() && f.claim == st.claim || att.joined && cs.isHome()
+	if st.claim.home == s.other(cs.me) && st.home == 0 {
+		cs.join(s, att)
 	}
 }
 
-func (m *member) believes(c claim) bool {
-	if m.p.defect == worseClaims {
-		return c != m.state().claim
+func (cs *channelState) believes(c claim) bool {
+	if cs.p.defect == worseClaims {
+		return c != cs.fields().claim
 	}
-	return c.better(m.state().claim)
+	return c.better(cs.fields().claim)
 }
 
 // onUnknown: the other side does not have the channel open.
-func (m *member) onUnknown(s linkID) {
-	if m.tied(s) != nil {
-		m.onLeave(s)
+func (cs *channelState) onUnknown(s linkID) {
+	if cs.attached(s) != nil {
+		cs.onLeave(s)
 	}
 }
 
 // onLeave: the other side has nothing more to do with the channel. What it did
 // not answer, it did not take.
-func (m *member) onLeave(s linkID) {
-	st, n := m.state(), s.other(m.me)
-	m.untie(s)
-	m.end(s, m.me).ties[m.ch] = tie{}
-	m.dissolve(s, nil)
-	m.giveUpPassed(s, m.p.defect == doubtsOnLeave)
-	m.unlinkPairs(s)
+func (cs *channelState) onLeave(s linkID) {
+	st, n := cs.fields(), s.other(cs.me)
+	cs.detach(s)
+	cs.end(s, cs.me).attachments[cs.ch] = attachment{}
+	cs.dissolve(s, nil)
+	cs.giveUpPassed(s, cs.p.defect == doubtsOnLeave)
+	cs.unlinkPairs(s)
 	wasHome := st.home == s || st.home == 0 && st.claim.home == n
 	if st.home == s {
 		st.home = 0
-		m.unregisterAll()
+		cs.unregisterAll()
 	}
 	if wasHome && !st.gone {
-		m.succeed()
+		cs.succeed()
 	}
-	for id := range m.mine() {
-		op := m.op(id)
+	for id := range cs.mine() {
+		op := cs.op(id)
 		if op.phase != offered || op.offer.via != s {
 			continue
 		}
 		switch {
 		case op.offer.again && op.offer.to != n: // it was passed on before
-			m.lose(id)
+			cs.lose(id)
 		case op.offer.again: // it may have been taken before the session broke
-			m.doubt(id)
+			cs.doubt(id)
 		default:
-			m.reoffer(id)
+			cs.reoffer(id)
 		}
 	}
 }
 
 // unlinkPairs notes that the owner of receives has gone.
-func (m *member) unlinkPairs(s linkID) {
-	st := m.state()
+func (cs *channelState) unlinkPairs(s linkID) {
+	st := cs.fields()
 	for i := range st.pairs.n {
 		if st.pairs.list[i].other == s {
 			st.pairs.list[i].other = lostLink

@@ -1,44 +1,44 @@
 package model
 
 // ask says hello to a peer.
-func (m *member) ask(n peerID) {
-	s := m.dial(m.me, n)
-	if t := m.tie(s); t != nil && (!t.said || t.claim != m.state().claim) {
-		m.greet(s, t)
+func (cs *channelState) ask(n peerID) {
+	s := cs.dial(cs.me, n)
+	if att := cs.attachment(s); att != nil && (!att.helloSent || att.helloClaim != cs.fields().claim) {
+		cs.greet(s, att)
 	}
 }
 
 // adopt changes to a better claim.
-func (m *member) adopt(c claim) {
-	st := m.state()
+func (cs *channelState) adopt(c claim) {
+	st := cs.fields()
 	if st.claim.home != 0 && !c.better(st.claim) {
-		m.fault(worseClaim)
+		cs.fault(worseClaim)
 	}
 	if c.generation > maxGeneration {
-		m.fault(endlessElection)
+		cs.fault(endlessElection)
 		return
 	}
-	wasHome := m.isHome()
+	wasHome := cs.isHome()
 	st.claim, st.teller, st.reached = c, 0, false
 	st.home = 0
-	m.unregisterAll()
+	cs.unregisterAll()
 	if wasHome {
-		for s, t := range m.ties() {
-			m.dissolve(s, t)
-			if m.p.defect == forgetsOnMove {
-				m.giveUpPassed(s, true)
+		for s, att := range cs.attachments() {
+			cs.dissolve(s, att)
+			if cs.p.defect == forgetsOnMove {
+				cs.giveUpPassed(s, true)
 			}
 		}
 		st.pairs = pairs{}
 	}
-	for s, t := range m.ties() {
-		if t.said {
-			m.greet(s, t)
+	for s, att := range cs.attachments() {
+		if att.helloSent {
+			cs.greet(s, att)
 		}
 	}
-	if m.isHome() {
-		for id := range m.mine() { // whoever waits here may have been waiting for a home
-			if op := m.op(id); op.phase == waiting {
+	if cs.isHome() {
+		for id := range cs.mine() { // whoever waits here may have been waiting for a home
+			if op := cs.op(id); op.phase == waiting {
 				op.registered = false
 			}
 		}
@@ -46,46 +46,46 @@ func (m *member) adopt(c claim) {
 }
 
 // join submits to the home, at the other end of s, what waits here.
-func (m *member) join(s linkID, t *tie) {
-	m.state().home, m.state().reached = s, true
-	if !t.said || t.claim != m.state().claim {
-		m.greet(s, t)
+func (cs *channelState) join(s linkID, att *attachment) {
+	cs.fields().home, cs.fields().reached = s, true
+	if !att.helloSent || att.helloClaim != cs.fields().claim {
+		cs.greet(s, att)
 	}
-	m.registerAll()
+	cs.registerAll()
 }
 
 // rejoin is when the home that the claim names was dialled.
-func (m *member) rejoin() {
-	s := m.dial(m.me, m.state().claim.home)
-	if t := m.tie(s); t != nil {
-		m.join(s, t)
+func (cs *channelState) rejoin() {
+	s := cs.dial(cs.me, cs.fields().claim.home)
+	if att := cs.attachment(s); att != nil {
+		cs.join(s, att)
 	}
 }
 
 // succeed makes this peer the home in place of one that is lost.
-func (m *member) succeed() {
-	st := m.state()
-	next := claim{st.claim.generation + 1, m.me}
-	if t := st.teller; t != 0 && !st.reached && t != st.claim.home && m.to(m.me, t) != 0 && m.p.defect != takesPlace {
+func (cs *channelState) succeed() {
+	st := cs.fields()
+	next := claim{st.claim.generation + 1, cs.me}
+	if t := st.teller; t != 0 && !st.reached && t != st.claim.home && cs.to(cs.me, t) != 0 && cs.p.defect != takesPlace {
 		next.home = t
 	}
-	m.adopt(next)
+	cs.adopt(next)
 }
 
 // remind tells the home again of the receives that wait.
-func (m *member) remind() {
-	st := m.state()
-	for r := range m.mine() {
-		op := m.op(r)
-		if !m.p.want(r).receive || op.phase != waiting {
+func (cs *channelState) remind() {
+	st := cs.fields()
+	for r := range cs.mine() {
+		op := cs.op(r)
+		if !cs.p.want(r).receive || op.phase != waiting {
 			continue
 		}
 		switch {
-		case m.isHome():
+		case cs.isHome():
 			op.promised = false
-			m.rematch()
-		case m.tied(st.home) != nil && op.registered:
-			m.put(st.home, frame{kind: receive, receive: r})
+			cs.rematch()
+		case cs.attached(st.home) != nil && op.registered:
+			cs.put(st.home, frame{kind: receive, receive: r})
 		}
 	}
 }

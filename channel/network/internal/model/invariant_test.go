@@ -54,24 +54,24 @@ func (w *world) fault(f flaw) {
 }
 
 // accepts notes that the receive r has the value of a send.
-func (m *member) accepts(id, r opID) {
-	s := m.op(id)
+func (cs *channelState) accepts(id, r opID) {
+	s := cs.op(id)
 	if s.received++; s.received > 1 {
-		m.fault(receivedTwice)
+		cs.fault(receivedTwice)
 	}
 	if s.result == cancelled {
-		m.fault(receivedAnyway)
+		cs.fault(receivedAnyway)
 	}
-	if m.op(r).got != 0 {
-		m.fault(acceptedTwice)
+	if cs.op(r).got != 0 {
+		cs.fault(acceptedTwice)
 	}
-	m.op(r).got = id
+	cs.op(r).got = id
 	for i := range int(r - 1) {
 		before := opID(i + 1)
-		got := m.op(before).got
-		if got > id && m.p.tasklet(before) == m.p.tasklet(r) && m.p.tasklet(got) == m.p.tasklet(id) &&
-			m.op(got).result != inDoubt && s.result != inDoubt {
-			m.fault(outOfOrder)
+		got := cs.op(before).got
+		if got > id && cs.p.tasklet(before) == cs.p.tasklet(r) && cs.p.tasklet(got) == cs.p.tasklet(id) &&
+			cs.op(got).result != inDoubt && s.result != inDoubt {
+			cs.fault(outOfOrder)
 		}
 	}
 }
@@ -96,22 +96,22 @@ func (p *plan) tasklet(id opID) opID {
 }
 
 // checkResult looks whether what the owner was told is true.
-func (m *member) checkResult(id opID) {
-	op := m.op(id)
+func (cs *channelState) checkResult(id opID) {
+	op := cs.op(id)
 	had := op.received > 0
-	if m.p.want(id).receive {
+	if cs.p.want(id).receive {
 		had = op.got != 0
 	}
 	switch {
 	case op.result == done && !had:
-		m.fault(notReceived)
+		cs.fault(notReceived)
 	case op.result == cancelled && had:
-		m.fault(receivedAnyway)
+		cs.fault(receivedAnyway)
 	}
-	if c := m.p.want(id).choice; c != 0 && (op.result == done || op.result == inDoubt) {
-		for i := range m.p.ops {
-			if o := opID(i + 1); o != id && m.p.ops[i].choice == c && (m.op(o).result == done || m.op(o).result == inDoubt) {
-				m.fault(chosenTwice)
+	if c := cs.p.want(id).choice; c != 0 && (op.result == done || op.result == inDoubt) {
+		for i := range cs.p.ops {
+			if o := opID(i + 1); o != id && cs.p.ops[i].choice == c && (cs.op(o).result == done || cs.op(o).result == inDoubt) {
+				cs.fault(chosenTwice)
 			}
 		}
 	}
@@ -119,18 +119,18 @@ func (m *member) checkResult(id opID) {
 
 // checkDoubt looks whether the peer that was taking the value was lost, to its
 // owner or to the home that passed it on.
-func (m *member) checkDoubt(id opID) {
-	o := m.op(id).offer
-	if o.via != 0 && m.links[o.via-1].broken {
+func (cs *channelState) checkDoubt(id opID) {
+	o := cs.op(id).offer
+	if o.via != 0 && cs.links[o.via-1].broken {
 		return // it is being lost
 	}
-	if losses := m.node(m.me).losses; losses&(1<<o.to) != 0 || losses&(1<<o.by) != 0 {
+	if losses := cs.node(cs.me).losses; losses&(1<<o.to) != 0 || losses&(1<<o.by) != 0 {
 		return
 	}
-	if o.by != 0 && m.node(o.by).losses&(1<<o.to) != 0 {
+	if o.by != 0 && cs.node(o.by).losses&(1<<o.to) != 0 {
 		return
 	}
-	m.fault(doubtWithout)
+	cs.fault(doubtWithout)
 }
 
 // check looks at what must hold in every world.
@@ -148,7 +148,7 @@ func (p *plan) check(w *world) {
 			}
 			for i := range near.in.n {
 				f := &near.in.list[i]
-				if f.value && f.kind != match && near.ties[f.ch].numbered && !w.node(n).members[f.ch].gone {
+				if f.value && f.kind != match && near.attachments[f.ch].numbered && !w.node(n).channels[f.ch].gone {
 					copies[f.send-1]++
 				}
 			}
@@ -156,7 +156,7 @@ func (p *plan) check(w *world) {
 	}
 	for n := peerID(1); int(n) <= p.peers; n++ {
 		for c := range p.channels {
-			st := p.at(w, n, channel(c)).state()
+			st := p.at(w, n, channel(c)).fields()
 			for i := range st.sends.n {
 				if e := st.sends.list[i]; e.held && !w.links[e.link-1].broken {
 					copies[e.id-1]++
@@ -201,12 +201,12 @@ func (p *plan) checkRest(w *world) {
 	for c := range p.channels {
 		var home peerID
 		for n := peerID(1); int(n) <= p.peers; n++ {
-			m := p.at(w, n, channel(c))
-			st := m.state()
-			if !m.node(n).up || !st.opened || st.gone {
+			cs := p.at(w, n, channel(c))
+			st := cs.fields()
+			if !cs.node(n).up || !st.opened || st.gone {
 				continue
 			}
-			if !m.isHome() && m.tied(st.home) == nil {
+			if !cs.isHome() && cs.attached(st.home) == nil {
 				w.fault(noHome)
 			}
 			if home != 0 && home != st.claim.home && !p.walled(w) {
@@ -219,7 +219,7 @@ func (p *plan) checkRest(w *world) {
 
 // meet reports whether two operations have a home in common.
 func (p *plan) meet(w *world, x, y want) bool {
-	return x.peer == y.peer || w.node(x.peer).members[x.ch].claim.home == w.node(y.peer).members[x.ch].claim.home ||
+	return x.peer == y.peer || w.node(x.peer).channels[x.ch].claim.home == w.node(y.peer).channels[x.ch].claim.home ||
 		!p.walled(w)
 }
 

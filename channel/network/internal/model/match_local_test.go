@@ -1,61 +1,61 @@
 package model
 
 // start begins an operation.
-func (m *member) start(id opID) {
-	m.op(id).phase = waiting
-	m.submit(id)
-	if c := m.choiceOf(id); c != nil && c.state == tentative && m.p.defect == oneBegun {
+func (cs *channelState) start(id opID) {
+	cs.op(id).phase = waiting
+	cs.submit(id)
+	if c := cs.choiceOf(id); c != nil && c.state == tentative && cs.p.defect == oneBegun {
 		c.stops = true
 	}
 }
 
 // submit finds the other side of an operation, or queues it.
-func (m *member) submit(id opID) {
-	if m.p.want(id).receive {
-		m.submitReceive(id)
+func (cs *channelState) submit(id opID) {
+	if cs.p.want(id).receive {
+		cs.submitReceive(id)
 	} else {
-		m.submitSend(id)
+		cs.submitSend(id)
 	}
 }
 
-func (m *member) submitSend(id opID) {
-	m.op(id).phase = waiting
-	if m.turn(id) && m.place(id) {
+func (cs *channelState) submitSend(id opID) {
+	cs.op(id).phase = waiting
+	if cs.turn(id) && cs.place(id) {
 		return
 	}
-	if m.p.want(id).lane {
-		m.pump()
+	if cs.p.want(id).lane {
+		cs.pump()
 	} else {
-		m.register(id)
+		cs.register(id)
 	}
 }
 
 // place finds a receive for a send that waits, and whose turn it is.
-func (m *member) place(id opID) bool {
-	if r := m.receiveFor(id); r != 0 {
-		m.hand(id, r)
-		m.finish(id, done)
+func (cs *channelState) place(id opID) bool {
+	if r := cs.receiveFor(id); r != 0 {
+		cs.hand(id, r)
+		cs.finish(id, done)
 		return true
 	}
-	st := m.state()
-	if st.receives.n > 0 && m.reserve(id) { // only at home
+	st := cs.fields()
+	if st.receives.n > 0 && cs.reserve(id) { // only at home
 		r := st.receives.list[0]
-		m.forget(r.link, r.id)
-		m.offer(id, m.direct(r))
+		cs.forget(r.link, r.id)
+		cs.offer(id, cs.direct(r))
 		return true
 	}
 	return false
 }
 
-func (m *member) direct(r entry) offer {
-	return offer{to: r.link.other(m.me), via: r.link, run: m.end(r.link, m.me).run, receive: r.id}
+func (cs *channelState) direct(r entry) offer {
+	return offer{to: r.link.other(cs.me), via: r.link, run: cs.end(r.link, cs.me).run, receive: r.id}
 }
 
 // receiveFor returns a receive that waits, and takes the send: decided, if it is
 // an alternative. Send 0 is another peer's.
-func (m *member) receiveFor(id opID) opID {
-	for r := range m.mine() {
-		if m.p.want(r).receive && m.op(r).phase == waiting && m.commit(r, id) {
+func (cs *channelState) receiveFor(id opID) opID {
+	for r := range cs.mine() {
+		if cs.p.want(r).receive && cs.op(r).phase == waiting && cs.commit(r, id) {
 			return r
 		}
 	}
@@ -63,84 +63,84 @@ func (m *member) receiveFor(id opID) opID {
 }
 
 // sendFor returns a send that waits, and whose turn it is, for the receive r.
-func (m *member) sendFor(r opID) opID {
-	for id := range m.mine() {
-		if !m.p.want(id).receive && m.op(id).phase == waiting && m.turn(id) && m.commit(id, r) {
+func (cs *channelState) sendFor(r opID) opID {
+	for id := range cs.mine() {
+		if !cs.p.want(id).receive && cs.op(id).phase == waiting && cs.turn(id) && cs.commit(id, r) {
 			return id
 		}
 	}
 	return 0
 }
 
-func (m *member) submitReceive(id opID) {
-	if s := m.sendFor(id); s != 0 {
-		m.hand(s, id)
-		m.finish(s, done)
+func (cs *channelState) submitReceive(id opID) {
+	if s := cs.sendFor(id); s != 0 {
+		cs.hand(s, id)
+		cs.finish(s, done)
 		return
 	}
-	if s := m.remoteSend(0); s >= 0 { // only at home
-		x := m.state().sends.list[s]
+	if s := cs.remoteSend(0); s >= 0 { // only at home
+		x := cs.fields().sends.list[s]
 		if !x.held {
-			m.pairUp(x, 0, id)
-		} else if m.commit(id, 0) {
-			m.takeHeld(x, id)
+			cs.pairUp(x, 0, id)
+		} else if cs.commit(id, 0) {
+			cs.takeHeld(x, id)
 		}
 		return
 	}
-	m.register(id)
+	cs.register(id)
 }
 
 // hand gives the value of a send to a receive of this peer, and ends the receive.
-func (m *member) hand(s, r opID) {
-	m.accepts(s, r)
-	m.finish(r, done)
+func (cs *channelState) hand(s, r opID) {
+	cs.accepts(s, r)
+	cs.finish(r, done)
 }
 
 // finish ends an operation with its outcome.
-func (m *member) finish(id opID, what result) {
-	op, st := m.op(id), m.state()
+func (cs *channelState) finish(id opID, what result) {
+	op, st := cs.op(id), cs.fields()
 	if (op.registered || op.blocks) && st.home != 0 {
-		m.put(st.home, frame{kind: withdraw, send: id})
+		cs.put(st.home, frame{kind: withdraw, send: id})
 	}
-	place := m.index(id)
+	place := cs.index(id)
 	k := op.kept
 	*op = operation{phase: over, result: what, received: op.received, got: op.got}
-	m.checkResult(id)
+	cs.checkResult(id)
 	if k.send != 0 {
-		m.answer(refuse, k.from, k.send, k.origin)
+		cs.answer(refuse, k.from, k.send, k.origin)
 	}
-	if m.p.want(id).lane {
+	if cs.p.want(id).lane {
 		if uint8(place) < st.known {
 			st.known--
 		}
-		m.advance()
+		cs.advance()
 	}
-	m.concluded(id)
+	cs.concluded(id)
 }
 
-func (m *member) unwanted(id opID) bool {
-	c := m.choiceOf(id)
-	return m.op(id).abandoned || c != nil && c.ended || m.state().left
+func (cs *channelState) unwanted(id opID) bool {
+	c := cs.choiceOf(id)
+	return cs.op(id).abandoned || c != nil && c.ended || cs.fields().left
 }
 
 // withdraw ends an operation, because its context has, if it is not on its way.
 // Else it does so if the peer that has it gives it back.
-func (m *member) withdraw(id opID) {
-	op := m.op(id)
+func (cs *channelState) withdraw(id opID) {
+	op := cs.op(id)
 	switch {
 	case op.phase == waiting:
-		m.finish(id, cancelled)
+		cs.finish(id, cancelled)
 	case op.phase != offered:
-	case m.p.defect == cancelLies:
-		m.finish(id, cancelled)
+	case cs.p.defect == cancelLies:
+		cs.finish(id, cancelled)
 	case op.offer.via == 0 && !op.offer.again: // a peer is dialled, and nothing was said
 		op.abandoned = true
-		m.settleGone(id)
-		m.reoffer(id)
+		cs.settleGone(id)
+		cs.reoffer(id)
 	default:
 		op.abandoned = true
 		if op.offer.open && op.offer.via != 0 {
-			m.put(op.offer.via, frame{kind: withdraw, send: id})
+			cs.put(op.offer.via, frame{kind: withdraw, send: id})
 		}
 	}
 }

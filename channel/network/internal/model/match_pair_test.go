@@ -2,15 +2,15 @@ package model
 
 // pairUp tells the owner of a remote send where to deliver. The receive is
 // another peer's or, set aside but still free for senders here, this peer's.
-func (m *member) pairUp(x entry, s linkID, r opID) {
-	st := m.state()
-	if m.p.defect != offersTwice {
-		m.forget(x.link, x.id)
+func (cs *channelState) pairUp(x entry, s linkID, r opID) {
+	st := cs.fields()
+	if cs.p.defect != offersTwice {
+		cs.forget(x.link, x.id)
 	}
 	f := frame{kind: match, send: x.id, receive: r, at: x.at}
 	if s == 0 {
-		m.op(r).promised = true
-		f.peer = m.me
+		cs.op(r).promised = true
+		f.peer = cs.me
 	} else {
 		if i := st.receives.index(s, r); i >= 0 {
 			st.receives.remove(i)
@@ -18,16 +18,16 @@ func (m *member) pairUp(x entry, s linkID, r opID) {
 		if st.aside.index(s, r) < 0 {
 			st.aside.push(entry{link: s, id: r})
 		}
-		f.peer = s.other(m.me)
+		f.peer = s.other(cs.me)
 	}
-	if m.p.want(x.id).lane {
-		m.tied(x.link).blocked = x.id
+	if cs.p.want(x.id).lane {
+		cs.attached(x.link).blocked = x.id
 	}
 	if i := st.pairs.index(x.link, x.id); i >= 0 {
 		st.pairs.remove(i)
 	}
 	st.pairs.add(pair{x.link, x.id, s, r})
-	m.put(x.link, f)
+	cs.put(x.link, f)
 }
 
 // add keeps pairs in an order of their own: it does not matter when they came.
@@ -42,43 +42,43 @@ func (p *pairs) add(x pair) {
 }
 
 // onSettle: the owner of a send tells what became of a match.
-func (m *member) onSettle(s linkID, t *tie, f frame) {
-	st := m.state()
+func (cs *channelState) onSettle(s linkID, att *attachment, f frame) {
+	st := cs.fields()
 	i := st.pairs.index(s, f.send)
 	if i < 0 || st.pairs.list[i].receive != f.receive {
 		return // made by this peer before it stopped being home
 	}
 	x := st.pairs.remove(i)
 	if f.outcome == gone {
-		m.restoreReceive(x)
-	} else if x.other != 0 && m.tied(x.other) != nil && (f.outcome == accepted || st.receives.index(x.other, x.receive) < 0) {
-		m.forget(x.other, x.receive)
+		cs.restoreReceive(x)
+	} else if x.other != 0 && cs.attached(x.other) != nil && (f.outcome == accepted || st.receives.index(x.other, x.receive) < 0) {
+		cs.forget(x.other, x.receive)
 	}
-	if t.blocked == f.send && (f.outcome != refused || m.p.defect == overtakesRefused) {
-		t.blocked = 0
-		m.rematch()
+	if att.blocked == f.send && (f.outcome != refused || cs.p.defect == overtakesRefused) {
+		att.blocked = 0
+		cs.rematch()
 	}
 }
 
 // restoreReceive puts the receive of a match back that came to nothing.
-func (m *member) restoreReceive(x pair) {
-	st := m.state()
+func (cs *channelState) restoreReceive(x pair) {
+	st := cs.fields()
 	if x.other == 0 {
-		r := m.exposed(x.receive)
+		r := cs.exposed(x.receive)
 		if r == nil || !r.promised {
 			return
 		}
 		r.promised = false
-		if i := m.remoteSend(0); i >= 0 && r.phase == waiting && m.free(x.receive) {
-			m.pairUp(st.sends.list[i], 0, x.receive)
+		if i := cs.remoteSend(0); i >= 0 && r.phase == waiting && cs.free(x.receive) {
+			cs.pairUp(st.sends.list[i], 0, x.receive)
 		}
 		return
 	}
-	if m.tied(x.other) == nil {
+	if cs.attached(x.other) == nil {
 		return
 	}
-	if st.aside.index(x.other, x.receive) >= 0 || m.p.defect == releasesTwice && st.receives.index(x.other, x.receive) >= 0 {
-		m.serve(x.other, x.receive)
+	if st.aside.index(x.other, x.receive) >= 0 || cs.p.defect == releasesTwice && st.receives.index(x.other, x.receive) >= 0 {
+		cs.serve(x.other, x.receive)
 	}
 }
 

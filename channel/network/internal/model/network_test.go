@@ -83,15 +83,15 @@ func (w *world) connect(a, b peerID) linkID {
 
 // put writes a frame. On a session that has broken it is lost, but who wrote it
 // may not know that.
-func (m *member) put(s linkID, f frame) {
+func (cs *channelState) put(s linkID, f frame) {
 	if s == 0 || s == lostLink {
 		return
 	}
-	e := m.end(s, m.me)
+	e := cs.end(s, cs.me)
 	if !e.open {
 		return
 	}
-	f.ch = m.ch
+	f.ch = cs.ch
 	switch f.kind {
 	case send, deliver:
 		f.heard = e.heard
@@ -101,34 +101,34 @@ func (m *member) put(s linkID, f frame) {
 			e.accepts.n++
 		}
 	}
-	far := m.end(s, s.other(m.me))
-	if m.links[s-1].broken || !far.open {
+	far := cs.end(s, s.other(cs.me))
+	if cs.links[s-1].broken || !far.open {
 		return
 	}
 	if far.in.n == maxFlight {
-		m.fault(tooMuch)
+		cs.fault(tooMuch)
 		return
 	}
 	far.in.push(f)
 }
 
-// get hands the next frame to the member at n's end of s that it is for.
+// get hands the next frame to the channel at n's end of s that it is for.
 func (p *plan) get(w *world, s linkID, n peerID) {
 	e := w.end(s, n)
 	f := e.in.pop()
-	m := p.at(w, n, f.ch)
-	st := m.state()
+	cs := p.at(w, n, f.ch)
+	st := cs.fields()
 	switch f.kind {
 	case hello:
 		if !st.opened || st.gone {
-			m.put(s, frame{kind: unknown})
+			cs.put(s, frame{kind: unknown})
 			return
 		}
-		m.onHello(s, f)
+		cs.onHello(s, f)
 		return
 	case unknown:
 		if st.opened && !st.gone {
-			m.onUnknown(s)
+			cs.onUnknown(s)
 		}
 		return
 	case send, deliver:
@@ -143,26 +143,26 @@ func (p *plan) get(w *world, s linkID, n peerID) {
 			e.heard++
 		}
 	}
-	t := &e.ties[f.ch]
-	if !t.numbered || st.gone {
+	att := &e.attachments[f.ch]
+	if !att.numbered || st.gone {
 		return
 	}
 	if f.kind == leave {
-		t.numbered = false
+		att.numbered = false
 	}
-	m.handle(s, f)
+	cs.handle(s, f)
 }
 
 // wasTaken reports whether a send was accepted before by n.
-func (m *member) wasTaken(origin peerID, id opID) bool {
-	if m.p.defect == noMemory {
+func (cs *channelState) wasTaken(origin peerID, id opID) bool {
+	if cs.p.defect == noMemory {
 		return false
 	}
-	if m.node(m.me).taken&(1<<id) != 0 {
+	if cs.node(cs.me).taken&(1<<id) != 0 {
 		return true
 	}
-	for _, s := range linksOf(m.me, origin) {
-		e := m.end(s, m.me)
+	for _, s := range linksOf(cs.me, origin) {
+		e := cs.end(s, cs.me)
 		for i := range e.accepts.n {
 			if e.open && e.accepts.list[i] == id {
 				return true
@@ -190,22 +190,22 @@ func (p *plan) learn(w *world, s linkID, n peerID) {
 	for i := range e.accepts.n {
 		x.taken |= 1 << e.accepts.list[i]
 	}
-	ties := e.ties
+	ties := e.attachments
 	*e = end{}
 	for c := range p.channels {
 		if ties[c].on {
-			m := p.at(w, n, channel(c))
-			m.onLost(s)
+			cs := p.at(w, n, channel(c))
+			cs.onLost(s)
 		}
-		m := p.at(w, n, channel(c))
-		m.unlink(s)
+		cs := p.at(w, n, channel(c))
+		cs.unlink(s)
 	}
 }
 
 // unlink forgets a session that has ended for this peer: frames that would be
 // written on it go nowhere.
-func (m *member) unlink(s linkID) {
-	st := m.state()
+func (cs *channelState) unlink(s linkID) {
+	st := cs.fields()
 	for i := range st.pairs.n {
 		if st.pairs.list[i].other == s {
 			st.pairs.list[i].other = lostLink
@@ -216,8 +216,8 @@ func (m *member) unlink(s linkID) {
 			st.passing.remove(i)
 		}
 	}
-	for id := range m.mine() {
-		op := m.op(id)
+	for id := range cs.mine() {
+		op := cs.op(id)
 		if op.offer.matcher == s {
 			op.offer.matcher = 0
 		}
@@ -275,8 +275,8 @@ func (p *plan) rename(w *world, n peerID, from, to linkID) {
 		}
 	}
 	for c := range p.channels {
-		m := p.at(w, n, channel(c))
-		st := m.state()
+		cs := p.at(w, n, channel(c))
+		st := cs.fields()
 		swap(&st.home)
 		for _, e := range []*entries{&st.sends, &st.receives, &st.aside, &st.passing} {
 			for i := range e.n {
@@ -288,8 +288,8 @@ func (p *plan) rename(w *world, n peerID, from, to linkID) {
 			swap(&st.pairs.list[i].owner)
 			swap(&st.pairs.list[i].other)
 		}
-		for id := range m.mine() {
-			op := m.op(id)
+		for id := range cs.mine() {
+			op := cs.op(id)
 			swap(&op.offer.via)
 			swap(&op.offer.matcher)
 			swap(&op.kept.from)

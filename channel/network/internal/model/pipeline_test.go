@@ -4,10 +4,10 @@ package model
 // once, in their order.
 
 // lane returns those that have begun and are not over.
-func (m *member) lane() []opID {
+func (cs *channelState) lane() []opID {
 	var all []opID
-	for id := range m.mine() {
-		if op := m.op(id); m.p.want(id).lane && (op.phase == waiting || op.phase == offered) {
+	for id := range cs.mine() {
+		if op := cs.op(id); cs.p.want(id).lane && (op.phase == waiting || op.phase == offered) {
 			all = append(all, id)
 		}
 	}
@@ -15,8 +15,8 @@ func (m *member) lane() []opID {
 }
 
 // index returns the place of a send in the lane.
-func (m *member) index(id opID) int {
-	for i, o := range m.lane() {
+func (cs *channelState) index(id opID) int {
+	for i, o := range cs.lane() {
 		if o == id {
 			return i
 		}
@@ -25,58 +25,58 @@ func (m *member) index(id opID) int {
 }
 
 // turn reports whether a send may be received now, because all before it were.
-func (m *member) turn(id opID) bool {
-	return !m.p.want(id).lane || m.index(id) == 0
+func (cs *channelState) turn(id opID) bool {
+	return !cs.p.want(id).lane || cs.index(id) == 0
 }
 
 // advance finds receives for the sends whose turn has come, and tells the home
 // of those behind.
-func (m *member) advance() {
-	st := m.state()
+func (cs *channelState) advance() {
+	st := cs.fields()
 	if st.advancing {
 		return
 	}
 	st.advancing = true
 	for {
-		l := m.lane()
+		l := cs.lane()
 		if len(l) == 0 {
 			st.advancing = false
 			return
 		}
-		if m.op(l[0]).phase != waiting || !m.place(l[0]) {
+		if cs.op(l[0]).phase != waiting || !cs.place(l[0]) {
 			break
 		}
 	}
-	m.pump()
+	cs.pump()
 	st.advancing = false
 }
 
 // pump tells the home of the sends of the lane that it may know.
-func (m *member) pump() {
-	st := m.state()
+func (cs *channelState) pump() {
+	st := cs.fields()
 	for st.home != 0 {
-		l := m.lane()
+		l := cs.lane()
 		if int(st.known) >= len(l) {
 			return
 		}
 		id := l[st.known]
-		if op := m.op(id); op.phase == offered {
-			if (!m.with(id, st.home) || op.under != st.claim.generation || op.offer.asks) && m.p.defect != exposesAll {
+		if op := cs.op(id); op.phase == offered {
+			if (!cs.with(id, st.home) || op.under != st.claim.generation || op.offer.asks) && cs.p.defect != exposesAll {
 				return // on its way elsewhere
 			}
 			st.known++
 			continue
 		}
-		if x := m.p.want(id); st.known > 0 && (x.big || x.choice != 0) {
+		if x := cs.p.want(id); st.known > 0 && (x.big || x.choice != 0) {
 			return
 		}
 		st.known++
-		m.register(id)
+		cs.register(id)
 	}
 }
 
 // with reports whether the value is with the home, which has not answered.
-func (m *member) with(id opID, s linkID) bool {
-	op := m.op(id)
+func (cs *channelState) with(id opID, s linkID) bool {
+	op := cs.op(id)
 	return op.phase == offered && op.offer.open && op.offer.via == s
 }

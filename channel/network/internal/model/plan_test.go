@@ -128,7 +128,7 @@ func (p *plan) begin() world {
 			home = p.homes[c]
 		}
 		for n := range p.peers {
-			w.nodes[n].members[c].opened = true
+			w.nodes[n].channels[c].opened = true
 		}
 		quiet.at(&w, home, channel(c)).adopt(claim{1, home})
 	}

@@ -2,11 +2,11 @@ package model
 
 // commit decides the choices that a and b are alternatives of. It reports false,
 // and changes nothing, if one of them is not open. b may be 0.
-func (m *member) commit(a, b opID) bool {
-	c := m.choiceOf(a)
+func (cs *channelState) commit(a, b opID) bool {
+	c := cs.choiceOf(a)
 	var d *choice
 	if b != 0 {
-		d = m.choiceOf(b)
+		d = cs.choiceOf(b)
 	}
 	if c != nil && c == d || c != nil && c.state != open || d != nil && d.state != open {
 		return false
@@ -22,8 +22,8 @@ func (m *member) commit(a, b opID) bool {
 
 // reserve makes the choice of a send tentative, if it has one. It reports false
 // if that is not open.
-func (m *member) reserve(id opID) bool {
-	c := m.choiceOf(id)
+func (cs *channelState) reserve(id opID) bool {
+	c := cs.choiceOf(id)
 	if c == nil {
 		return true
 	}
@@ -35,33 +35,33 @@ func (m *member) reserve(id opID) bool {
 }
 
 // release opens the choice again after nothing came of the tentative send.
-func (m *member) release(id opID) {
-	c := m.choiceOf(id)
+func (cs *channelState) release(id opID) {
+	c := cs.choiceOf(id)
 	c.state, c.op = open, 0
 	if c.ended {
 		c.state = decided
 	}
-	m.poke(m.p.want(id).choice)
+	cs.poke(cs.p.want(id).choice)
 }
 
 // concluded is called when an alternative has come to an end by itself.
-func (m *member) concluded(id opID) {
-	c := m.choiceOf(id)
+func (cs *channelState) concluded(id opID) {
+	c := cs.choiceOf(id)
 	if c == nil {
 		return
 	}
 	if c.state == open || c.state == tentative && c.op == id {
 		c.state, c.op = decided, id
 	}
-	m.poke(m.p.want(id).choice)
+	cs.poke(cs.p.want(id).choice)
 }
 
 // poke has the select look at all its alternatives that have begun.
-func (m *member) poke(n choiceID) {
-	c := &m.choices[n-1]
+func (cs *channelState) poke(n choiceID) {
+	c := &cs.choices[n-1]
 	c.todo = 0
-	for i := range m.p.ops {
-		if m.p.ops[i].choice == n && (m.ops[i].phase == waiting || m.ops[i].phase == offered) {
+	for i := range cs.p.ops {
+		if cs.p.ops[i].choice == n && (cs.ops[i].phase == waiting || cs.ops[i].phase == offered) {
 			c.todo |= 1 << i
 		}
 	}
@@ -69,30 +69,30 @@ func (m *member) poke(n choiceID) {
 
 // look is when the select comes to an alternative: to try it again, or to
 // withdraw it when another was chosen.
-func (m *member) look(id opID) {
-	op, c := m.op(id), m.choiceOf(id)
+func (cs *channelState) look(id opID) {
+	op, c := cs.op(id), cs.choiceOf(id)
 	c.todo &^= 1 << (id - 1)
 	switch {
 	case op.phase == over:
 	case c.state == decided:
 		if c.op != id {
-			m.finish(id, cancelled)
+			cs.finish(id, cancelled)
 		}
 	case op.phase == offered || c.state != open:
 	case op.kept.send != 0:
 		k := op.kept
 		op.kept = kept{}
-		m.commit(id, 0)
-		m.take(k, id)
+		cs.commit(id, 0)
+		cs.take(k, id)
 	default:
-		m.submit(id)
+		cs.submit(id)
 	}
 }
 
 // end is when the context of a select ends.
 func (p *plan) end(w *world, n choiceID) {
 	c := &w.choices[n-1]
-	var first *member
+	var first *channelState
 	for i := range p.ops {
 		if p.ops[i].choice == n {
 			first = p.at(w, p.ops[i].peer, p.ops[i].ch)
@@ -116,15 +116,15 @@ func (p *plan) end(w *world, n choiceID) {
 // waits for that; if its own choice is tentative meanwhile, selects could wait
 // for each other in a circle. So each keeps back only what comes from greater
 // ones.
-func (m *member) keeps(r opID, origin peerID, other choiceID) bool {
-	c := m.choiceOf(r)
+func (cs *channelState) keeps(r opID, origin peerID, other choiceID) bool {
+	c := cs.choiceOf(r)
 	switch {
 	case c == nil || c.state != tentative:
 		return false
-	case other == 0 || m.p.defect == bothHold:
+	case other == 0 || cs.p.defect == bothHold:
 		return true
-	case m.p.defect == bothRefuse:
+	case cs.p.defect == bothRefuse:
 		return false
 	}
-	return other > m.p.want(r).choice
+	return other > cs.p.want(r).choice
 }

@@ -52,13 +52,13 @@ const (
 
 // A node is a peer.
 type node struct {
-	up      bool
-	run     uint8 // which life
-	restart bool  // it will be started again
-	voids   uint8 // sends that were offered again: what comes of them by way of a home does not count
-	taken   uint8 // sends that were accepted, and whose owner may not know: Space.unsettled
-	losses  uint8 // peers that a session was lost to
-	members [maxChannels]memberState
+	up       bool
+	run      uint8 // which life
+	restart  bool  // it will be started again
+	voids    uint8 // sends that were offered again: what comes of them by way of a home does not count
+	taken    uint8 // sends that were accepted, and whose owner may not know: Space.unsettled
+	losses   uint8 // peers that a session was lost to
+	channels [maxChannels]channelFields
 }
 
 // A claim says who is home.
@@ -76,7 +76,7 @@ func (c claim) better(d claim) bool {
 }
 
 // A memberState is a peer's part in a channel.
-type memberState struct {
+type channelFields struct {
 	opened    bool
 	left      bool // nobody uses it here any more
 	gone      bool
@@ -249,25 +249,25 @@ type choice struct {
 	stops bool  // and it begins no more of them
 }
 
-// A tie is what a member and a session have to do with each other.
-type tie struct {
-	on       bool
-	numbered bool // the other side's number is known
-	said     bool
-	joins    bool
-	claim    claim
-	blocked  opID
+// An attachment is what a channel and a session have to do with each other.
+type attachment struct {
+	on         bool
+	numbered   bool // the other side's number is known
+	helloSent  bool
+	joined     bool
+	helloClaim claim
+	blocked    opID
 }
 
 // An end is a session as one of its two peers sees it.
 type end struct {
-	open    bool
-	run     uint8 // of the peer at the other end
-	accepts ids
-	dropped uint8
-	heard   uint8
-	ties    [maxChannels]tie
-	in      flight // on its way here
+	open        bool
+	run         uint8 // of the peer at the other end
+	accepts     ids
+	dropped     uint8
+	heard       uint8
+	attachments [maxChannels]attachment
+	in          flight // on its way here
 }
 
 type ids struct {

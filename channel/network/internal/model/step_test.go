@@ -73,8 +73,8 @@ func (p *plan) appendSteps(all []step, w *world) []step {
 
 func (p *plan) opSteps(w *world, id opID, add func(action, int, int, int)) {
 	x, op := p.want(id), &w.ops[id-1]
-	m := p.at(w, x.peer, x.ch)
-	st, c := m.state(), m.choiceOf(id)
+	cs := p.at(w, x.peer, x.ch)
+	st, c := cs.fields(), cs.choiceOf(id)
 	switch {
 	case op.lost:
 	case op.phase == idle:
@@ -82,11 +82,11 @@ func (p *plan) opSteps(w *world, id opID, add func(action, int, int, int)) {
 			add(starts, int(id), 0, 0)
 		}
 	case op.phase == offered && op.offer.via == 0 && !op.offer.again:
-		if m.mayDial(m.me, op.offer.to) || !m.reachable(m.me, op.offer.to) {
+		if cs.mayDial(cs.me, op.offer.to) || !cs.reachable(cs.me, op.offer.to) {
 			add(dials, int(id), 0, 0)
 		}
 	case op.phase == offered && (op.abandoned || c != nil && c.ended):
-		if op.offer.via == 0 || m.links[op.offer.via-1].broken {
+		if op.offer.via == 0 || cs.links[op.offer.via-1].broken {
 			add(despairs, int(id), 0, 0)
 		}
 	}
@@ -110,8 +110,8 @@ func (p *plan) mayStart(w *world, id opID) bool {
 	return true
 }
 
-func (m *member) steps(add func(action, int, int, int)) {
-	st, n, c := m.state(), int(m.me), int(m.ch)
+func (cs *channelState) steps(add func(action, int, int, int)) {
+	st, n, c := cs.fields(), int(cs.me), int(cs.ch)
 	if !st.opened {
 		add(opens, n, c, 0)
 		return
@@ -121,28 +121,28 @@ func (m *member) steps(add func(action, int, int, int)) {
 	}
 	if st.claim.home == 0 {
 		add(elects, n, c, 0)
-	} else if !m.isHome() && st.home == 0 {
+	} else if !cs.isHome() && st.home == 0 {
 		switch h := st.claim.home; {
-		case m.mayDial(m.me, h):
+		case cs.mayDial(cs.me, h):
 			add(rejoins, n, c, 0)
-		case !m.reachable(m.me, h):
+		case !cs.reachable(cs.me, h):
 			add(succeeds, n, c, 0)
 		}
 	}
-	for o := 1; o <= m.p.peers; o++ {
+	for o := 1; o <= cs.p.peers; o++ {
 		if o == n {
 			continue
 		}
 		q := peerID(o)
-		far := m.node(q)
-		if st.claim.home == 0 || m.isHome() && m.p.defect != successorsOnly {
-			if far.up && far.members[c].claim.home == q && m.mayDial(m.me, q) {
-				if t := m.tied(m.to(m.me, q)); t == nil || !t.said || t.claim != st.claim {
+		far := cs.node(q)
+		if st.claim.home == 0 || cs.isHome() && cs.p.defect != successorsOnly {
+			if far.up && far.channels[c].claim.home == q && cs.mayDial(cs.me, q) {
+				if att := cs.attached(cs.to(cs.me, q)); att == nil || !att.helloSent || att.helloClaim != st.claim {
 					add(meets, n, c, o)
 				}
 			}
 		}
-		if m.lostTo(q) && (m.mayDial(m.me, q) || !m.reachable(m.me, q)) {
+		if cs.lostTo(q) && (cs.mayDial(cs.me, q) || !cs.reachable(cs.me, q)) {
 			add(resumes, n, c, o)
 		}
 	}
@@ -163,7 +163,7 @@ func (p *plan) apply(w *world, s step) {
 	case learns:
 		p.learn(w, linkID(s.b), n)
 	case opens:
-		p.at(w, n, channel(s.b)).state().opened = true
+		p.at(w, n, channel(s.b)).fields().opened = true
 	case elects:
 		p.at(w, n, channel(s.b)).adopt(claim{1, n})
 	case meets:
@@ -189,23 +189,23 @@ func (p *plan) apply(w *world, s step) {
 		w.faults--
 		p.strike(w, s)
 	default:
-		m := p.at(w, p.want(opID(s.a)).peer, p.want(opID(s.a)).ch)
+		cs := p.at(w, p.want(opID(s.a)).peer, p.want(opID(s.a)).ch)
 		switch s.do {
 		case starts:
-			m.start(opID(s.a))
+			cs.start(opID(s.a))
 		case looks:
-			m.look(opID(s.a))
+			cs.look(opID(s.a))
 		case dials:
-			m.dialled(opID(s.a))
+			cs.dialled(opID(s.a))
 		case despairs:
-			m.doubt(opID(s.a))
+			cs.doubt(opID(s.a))
 		}
 	}
 	for n := peerID(1); int(n) <= p.peers; n++ {
 		for c := range p.channels {
-			m := p.at(w, n, channel(c))
-			if st := m.state(); st.left && !st.gone && !m.inFlight() {
-				m.retire()
+			cs := p.at(w, n, channel(c))
+			if st := cs.fields(); st.left && !st.gone && !cs.inFlight() {
+				cs.retire()
 			}
 		}
 	}
