@@ -100,7 +100,7 @@ func TestSendAsyncTurn(t *testing.T) {
 	home.ping()
 	first := c.SendAsync(ctx, "first")
 	f := home.await(func(f network.Frame) bool { return f.Kind == network.Send })
-	home.say(network.Frame{Kind: network.Match, Number: 1, Send: f.Send, At: f.At, Receive: 1, Peer: node.ID()})
+	home.say(network.Frame{Kind: network.Match, Number: 1, Send: f.Send, Attempt: f.Attempt, Receive: 1, Peer: node.ID()})
 	home.await(func(f network.Frame) bool { return f.Kind == network.Deliver })
 	received := make(chan string)
 	go func() {

@@ -121,8 +121,8 @@ func (h *hostile) write(b []byte) error {
 func (h *hostile) hello(name channel.Name, number, generation uint64, home p2p.ID) network.Frame {
 	return network.Frame{
 		Kind: network.Hello, Number: number, Key: network.KeyOf(name),
-		Proof:      network.Prove(name, h.node.ID(), h.target),
-		Generation: generation, Home: home,
+		Proof:     network.Prove(name, h.node.ID(), h.target),
+		ClaimTerm: generation, Home: home,
 	}
 }
 
@@ -131,7 +131,7 @@ func (h *hostile) join(name channel.Name) {
 	h.t.Helper()
 	h.say(h.hello(name, 1, 0, ""))
 	f := h.await(func(f network.Frame) bool { return f.Kind == network.Hello })
-	h.say(h.hello(name, 1, f.Generation, f.Home))
+	h.say(h.hello(name, 1, f.ClaimTerm, f.Home))
 	h.ping()
 }
 

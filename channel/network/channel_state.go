@@ -14,7 +14,7 @@ import (
 // matchmaking for others while the peer is the channel's home.
 //
 // Sessions call handle, onHello, onUnknown and onLost, and the space info, close
-// and giveUp: these take cs.mu, as do the goroutines that wait for something. All
+// and endOffersInDoubt: these take cs.mu, as do the goroutines that wait for something. All
 // other methods want it held, and none of them blocks.
 type channelState struct {
 	space  *Space
@@ -30,48 +30,48 @@ type channelState struct {
 	begun bool // it was looked for, or is
 
 	// As owner of operations.
-	lastID   uint64
-	attempts uint64 // of the home to match a send
-	sends    queue  // that wait, and are offered to nobody
-	receives queue  // that wait
-	lane     lane
-	eager    bool // the last value was received by the home itself
-	exposed  map[uint64]*operation
-	pending  int // operations that are not done
+	lastID      uint64
+	lastAttempt uint64 // of the home to match a send
+	sends       queue  // that wait, and are offered to nobody
+	receives    queue  // that wait
+	lane        lane
+	eager       bool // the last value was received by the home itself
+	exposed     map[uint64]*operation
+	pending     int // operations that are not done
 
 	// As one of the channel's members.
-	claim        claim           // the best that was heard
-	claimed      func()          // called when there is one
-	teller       p2p.ID          // who told of the claim
-	reached      bool            // the home was
-	turned       chan struct{}   // closed when there is a better one; nil: nobody waits for it
-	heir         p2p.ID          // who is home next, as the home says
-	crowned      time.Time       // when this peer became home
-	deposed      int             // how often it was not for long
-	closed       bool            // for everyone
-	acknowledged chan struct{}   // closed when the home knows that; made by acknowledgement
-	drainBy      *time.Timer     // sets overdue
-	overdue      bool            // members that have not heard so are not waited for
-	lostHomes    map[claim]bool  // of the last generation there is; their homes have gone
-	home         *session        // to the home, where operations are registered
-	joining      bool            // a goroutine seeks the home
-	resumes      map[p2p.ID]bool // a goroutine seeks a peer that has an offer
-	search       schedule        // of other homes, while this peer is home
-	questions    map[uint64]chan<- census
-	told         time.Time // when the home was last reminded of what waits
-	attachments  map[*session]*attachment
+	claim         claim           // the best that was heard
+	onFirstClaim  func()          // called when there is one
+	claimSource   p2p.ID          // who told of the claim
+	homeReached   bool            // the home was
+	claimChanged  chan struct{}   // closed when there is a better one; nil: nobody waits for it
+	successor     p2p.ID          // who is home next, as the home says
+	becameHomeAt  time.Time       // when this peer became home
+	homeLosses    int             // how often it was not for long
+	closed        bool            // for everyone
+	closeAcked    chan struct{}   // closed when the home knows that; made by closeAckedSignal
+	drainTimer    *time.Timer     // sets overdue
+	drainOverdue  bool            // members that have not heard so are not waited for
+	refusedClaims map[claim]bool  // of the last term there is; their homes have gone
+	home          *session        // to the home, where operations are registered
+	joining       bool            // a goroutine seeks the home
+	resumes       map[p2p.ID]bool // a goroutine seeks a peer that has an offer
+	nextSearch    searchSchedule  // of other homes, while this peer is home
+	pendingProbes map[uint64]chan<- waiterCount
+	remindedAt    time.Time // when the home was last reminded of what waits
+	attachments   map[*session]*attachment
 
 	// As home.
 	remoteSends    queue
 	remoteReceives queue
 	pairs          map[remoteID]pair // the receive of each match under way, by send
-	withdrawKey    func()            // ends the announcement of the key
+	stopAnnounce   func()            // ends the announcement of the key
 	held           int               // bytes of values in remoteSends
-	heirless       bool              // the members have changed
+	successorStale bool              // the members have changed
 	matches        int               // since the home looked for a better place
-	drifting       *session          // to the member that is one
-	stay           time.Duration     // how long this peer keeps the home once it came back
-	stayUntil      time.Time
+	migrateTo      *session          // to the member that is one
+	tenure         time.Duration     // how long this peer keeps the home once it came back
+	tenureEnd      time.Time
 	takes          uint64      // values of other peers that were received here
 	waitPlain      *time.Timer // ends the time of held values
 	waitLane       *time.Timer // and of those of lanes
@@ -114,11 +114,11 @@ func newChannelState(s *Space, name channel.Name, number uint64) *channelState {
 	// open: what only others need is made when one comes.
 	return &channelState{
 		space: s, name: name, key: key, secret: secretOf(name), number: number,
-		record:  dht.KeyOf(key[:]),
-		ends:    map[*endpoint]struct{}{},
-		lastID:  rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
-		exposed: map[uint64]*operation{},
-		told:    time.Now(),
+		record:     dht.KeyOf(key[:]),
+		ends:       map[*endpoint]struct{}{},
+		lastID:     rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
+		exposed:    map[uint64]*operation{},
+		remindedAt: time.Now(),
 	}
 }
 
@@ -156,7 +156,7 @@ func (cs *channelState) attachment(s *session) *attachment {
 			cs.attachments = map[*session]*attachment{}
 			cs.pairs = map[remoteID]pair{}
 			cs.resumes = map[p2p.ID]bool{}
-			cs.questions = map[uint64]chan<- census{}
+			cs.pendingProbes = map[uint64]chan<- waiterCount{}
 		}
 		cs.attachments[s] = att
 	}
@@ -199,14 +199,14 @@ func (cs *channelState) handle(s *session, f *frame) error {
 		cs.onAnswer(s, f)
 	case astray:
 		cs.onAstray(s, f)
-	case shut:
-		cs.onShut(s, att)
+	case channelClosed:
+		cs.onClosed(s, att)
 	case probe:
 		cs.onProbe(s, att, f)
-	case probed:
+	case probeReply:
 		cs.onProbed(s, f)
-	case heir:
-		cs.onHeir(s, f)
+	case successor:
+		cs.onSuccessor(s, f)
 	case drained:
 		if s == cs.home && cs.closed {
 			cs.onDrained()
@@ -229,11 +229,11 @@ func (cs *channelState) supersede(s *session) {
 
 // unlock unlocks cs.mu, and removes the channel if nobody needs it.
 func (cs *channelState) unlock() {
-	if cs.drifting != nil {
-		cs.drift()
+	if cs.migrateTo != nil {
+		cs.migrateHome()
 	}
-	if cs.heirless {
-		cs.nameHeir()
+	if cs.successorStale {
+		cs.announceSuccessor()
 	}
 	if cs.closed {
 		cs.drain()

@@ -7,9 +7,9 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
-// drainTime is how long a home waits for its members to hear that the channel
+// drainTimeout is how long a home waits for its members to hear that the channel
 // is closed: a send that one of them began before belongs to what is drained.
-const drainTime = 2 * time.Second
+const drainTimeout = 2 * time.Second
 
 // Close implements [channel.Endpoint].
 func (e *endpoint) Close(ctx context.Context) error {
@@ -19,8 +19,8 @@ func (e *endpoint) Close(ctx context.Context) error {
 		cs.mu.Unlock()
 		return channel.ErrClosed
 	}
-	cs.shutDown()
-	acknowledged := cs.acknowledgement()
+	cs.closeForAll()
+	acknowledged := cs.closeAckedSignal()
 	cs.unlock()
 	select {
 	case <-acknowledged:
@@ -32,30 +32,30 @@ func (e *endpoint) Close(ctx context.Context) error {
 	}
 }
 
-// shutDown notes that the channel is closed, and tells everyone. A channel that
+// closeForAll notes that the channel is closed, and tells everyone. A channel that
 // is closed stays so for as long as somebody has it open.
-func (cs *channelState) shutDown() {
+func (cs *channelState) closeForAll() {
 	if !cs.closed {
 		cs.closed = true
-		cs.drainBy = time.AfterFunc(drainTime, func() {
+		cs.drainTimer = time.AfterFunc(drainTimeout, func() {
 			cs.mu.Lock()
 			defer cs.unlock()
-			cs.overdue = true
+			cs.drainOverdue = true
 		})
 		for s, att := range cs.attachments {
 			if att.helloSent {
-				cs.tellShut(s, att)
+				cs.sendClosed(s, att)
 			}
 		}
 	}
 	if cs.isHome() {
-		cs.acknowledge()
+		cs.ackClose()
 	}
 }
 
-// acknowledge lets Close return: the home knows.
-func (cs *channelState) acknowledge() {
-	acknowledged := cs.acknowledgement()
+// ackClose lets Close return: the home knows.
+func (cs *channelState) ackClose() {
+	acknowledged := cs.closeAckedSignal()
 	select {
 	case <-acknowledged:
 	default:
@@ -63,30 +63,30 @@ func (cs *channelState) acknowledge() {
 	}
 }
 
-// acknowledgement returns what is closed when the home knows.
-func (cs *channelState) acknowledgement() chan struct{} {
-	if cs.acknowledged == nil {
-		cs.acknowledged = make(chan struct{})
+// closeAckedSignal returns what is closed when the home knows.
+func (cs *channelState) closeAckedSignal() chan struct{} {
+	if cs.closeAcked == nil {
+		cs.closeAcked = make(chan struct{})
 	}
-	return cs.acknowledged
+	return cs.closeAcked
 }
 
-// tellShut tells the other side of s, once, that the channel is closed.
-func (cs *channelState) tellShut(s *session, att *attachment) {
+// sendClosed tells the other side of s, once, that the channel is closed.
+func (cs *channelState) sendClosed(s *session, att *attachment) {
 	if cs.closed && !att.closeSent {
 		att.closeSent = true
-		s.send(frame{kind: shut, number: cs.number})
+		s.send(frame{kind: channelClosed, number: cs.number})
 	}
 }
 
-// onShut: the other side knows that the channel is closed. It begins no more
+// onClosed: the other side knows that the channel is closed. It begins no more
 // sends; those that it began came before.
-func (cs *channelState) onShut(s *session, att *attachment) {
+func (cs *channelState) onClosed(s *session, att *attachment) {
 	att.closeReceived = true
-	cs.shutDown()
-	cs.tellShut(s, att)
+	cs.closeForAll()
+	cs.sendClosed(s, att)
 	if s == cs.home {
-		cs.acknowledge()
+		cs.ackClose()
 	}
 }
 
@@ -97,7 +97,7 @@ func (cs *channelState) drain() {
 		return
 	}
 	for _, att := range cs.attachments {
-		if att.joined && !att.closeReceived && !cs.overdue {
+		if att.joined && !att.closeReceived && !cs.drainOverdue {
 			return
 		}
 	}

@@ -43,7 +43,7 @@ func (s *Space) Describe() string {
 	defer s.mu.Unlock()
 	for _, cs := range s.channels {
 		cs.mu.Lock()
-		fmt.Fprintf(&b, "\n\t%q: claim %d of %s, home %p, joining %v, closed %v", cs.name, cs.claim.generation, short(cs.claim.home), cs.home, cs.joining, cs.closed)
+		fmt.Fprintf(&b, "\n\t%q: claim %d of %s, home %p, joining %v, closed %v", cs.name, cs.claim.term, short(cs.claim.home), cs.home, cs.joining, cs.closed)
 		for peer := range cs.resumes {
 			fmt.Fprintf(&b, "\n\t\tresumes %s", short(peer))
 		}
@@ -61,7 +61,7 @@ func (s *Space) Describe() string {
 			fmt.Fprintf(&b, "\n\t\tpair: %d of %p with %d of %p", from.id%10000, from.owner, to.id%10000, to.owner)
 		}
 		for sn, att := range cs.attachments {
-			fmt.Fprintf(&b, "\n\t\ttie: %p said %v claim %d of %s joins %v shut %v, %d ops, lined %d, blocked %d", sn, att.helloSent, att.helloClaim.generation, short(att.helloClaim.home), att.joined, att.closeReceived, len(att.ops), len(att.pipeline), att.blocked%10000)
+			fmt.Fprintf(&b, "\n\t\ttie: %p said %v claim %d of %s joins %v shut %v, %d ops, lined %d, blocked %d", sn, att.helloSent, att.helloClaim.term, short(att.helloClaim.home), att.joined, att.closeReceived, len(att.ops), len(att.pipeline), att.blocked%10000)
 		}
 		cs.mu.Unlock()
 	}

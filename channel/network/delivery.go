@@ -8,11 +8,11 @@ import (
 // onQueued: the home did not take the value of a send, and has it in its queue.
 func (cs *channelState) onQueued(s *session, f *frame) {
 	op := cs.exposed[f.send]
-	if op == nil || !op.with(s) || f.at != op.at {
+	if op == nil || !op.with(s) || f.attempt != op.attempt {
 		return
 	}
 	// It may have been home before, and be it again.
-	if s != cs.home || op.under != cs.claim.generation || op.offer.asks {
+	if s != cs.home || op.term != cs.claim.term || op.offer.asks {
 		cs.reoffer(op)
 		return
 	}
@@ -32,7 +32,7 @@ func (cs *channelState) onQueued(s *session, f *frame) {
 // onMatch: the home found a receive for a send of this peer.
 func (cs *channelState) onMatch(s *session, f *frame) {
 	op := cs.exposed[f.send]
-	current := op != nil && op.sink == nil && f.at == op.at
+	current := op != nil && op.sink == nil && f.attempt == op.attempt
 	if current && s == cs.home {
 		op.registered = false // it has struck it out
 	}
@@ -144,7 +144,7 @@ func (cs *channelState) onDeliver(s *session, att *attachment, f *frame) {
 		origin = f.peer
 	}
 	cs.unpair(remoteID{s, f.send}) // if this peer is the home: settled here
-	cs.greetOnce(s)
+	cs.sendHelloOnce(s)
 	if (f.again || f.peer != "") && cs.space.wasTaken(origin, f.send) {
 		s.send(frame{kind: accept, number: cs.number, send: f.send, peer: f.peer})
 		return

@@ -40,7 +40,7 @@ func (cs *channelState) lost(s *session) {
 	if cs.home == s {
 		cs.home = nil
 		cs.unregisterAll()
-		cs.rejoin()
+		cs.seekHome()
 	}
 }
 

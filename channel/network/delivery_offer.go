@@ -29,15 +29,15 @@ func (cs *channelState) transmit(op *operation) {
 		return
 	}
 	if !att.helloSent {
-		cs.greet(o.via, att)
+		cs.sendHello(o.via, att)
 	}
 	f := frame{kind: send, number: cs.number, send: op.id, value: op.encoded, again: o.again, ordered: op.ordered}
 	if o.open {
 		if o.asks = o.again && !cs.turn(op); o.asks {
 			f.value = nil
 		}
-		cs.attempt(op)
-		f.at, f.under = op.at, op.under
+		cs.nextAttempt(op)
+		f.attempt, f.term = op.attempt, op.term
 	} else {
 		if op.choice != nil {
 			f.choice = op.choice.id

@@ -22,7 +22,7 @@ func (cs *channelState) passOn(s *session, f *frame) bool {
 	if to == nil {
 		return false
 	}
-	cs.greetOnce(to)
+	cs.sendHelloOnce(to)
 	att, id := cs.attachments[to], remoteID{s, f.send}
 	_, again := att.relayed[id]
 	if !again && !to.memory.add(passCost) {

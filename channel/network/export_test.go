@@ -9,25 +9,25 @@ import (
 // What the tests see of the protocol.
 
 const (
-	Hello    = hello
-	Unknown  = unknown
-	Goodbye  = leave
-	Send     = send
-	Queued   = queued
-	Receive  = receive
-	Withdraw = withdraw
-	Match    = match
-	Settle   = settle
-	Deliver  = deliver
-	Accept   = accept
-	Refuse   = refuse
-	Shut     = shut
-	Drained  = drained
-	Probe    = probe
-	Probed   = probed
-	Astray   = astray
-	Heir     = heir
-	Ping     = ping
+	Hello         = hello
+	Unknown       = unknown
+	Goodbye       = leave
+	Send          = send
+	Queued        = queued
+	Receive       = receive
+	Withdraw      = withdraw
+	Match         = match
+	Settle        = settle
+	Deliver       = deliver
+	Accept        = accept
+	Refuse        = refuse
+	ChannelClosed = channelClosed
+	Drained       = drained
+	Probe         = probe
+	ProbeReply    = probeReply
+	Astray        = astray
+	Successor     = successor
+	Ping          = ping
 
 	Accepted = accepted
 	Refused  = refused
@@ -48,7 +48,7 @@ type Frame struct {
 	Kind       kind
 	Number     uint64
 	Key, Proof [32]byte
-	Generation uint64
+	ClaimTerm  uint64
 	Home       p2p.ID
 	Send       uint64
 	Receive    uint64
@@ -56,8 +56,8 @@ type Frame struct {
 	Peer       p2p.ID
 	Addrs      []string
 	Heard      uint64
-	At         uint64
-	Under      uint64
+	Attempt    uint64
+	Term       uint64
 	Run        uint64
 	Choice     uint64
 	Again      bool
@@ -71,9 +71,9 @@ type Frame struct {
 
 func (f Frame) Bytes() []byte {
 	in := frame{
-		kind: f.Kind, number: f.Number, key: f.Key, proof: f.Proof, claim: claim{f.Generation, f.Home},
+		kind: f.Kind, number: f.Number, key: f.Key, proof: f.Proof, claim: claim{f.ClaimTerm, f.Home},
 		send: f.Send, receive: f.Receive, outcome: f.Outcome, peer: f.Peer, addrs: f.Addrs,
-		heard: f.Heard, at: f.At, under: f.Under, run: f.Run, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
+		heard: f.Heard, attempt: f.Attempt, term: f.Term, run: f.Run, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
 		waits: f.Waits, sends: f.Sends, receives: f.Receives, value: f.Value,
 	}
 	return append(in.append(nil), in.value...)
@@ -82,25 +82,25 @@ func (f Frame) Bytes() []byte {
 func ParseFrame(b []byte) (Frame, error) {
 	f, err := parseFrame(b)
 	return Frame{
-		Kind: f.kind, Number: f.number, Key: f.key, Proof: f.proof, Generation: f.claim.generation, Home: f.claim.home,
+		Kind: f.kind, Number: f.number, Key: f.key, Proof: f.proof, ClaimTerm: f.claim.term, Home: f.claim.home,
 		Send: f.send, Receive: f.receive, Outcome: f.outcome, Peer: f.peer, Addrs: f.addrs,
-		Heard: f.heard, At: f.at, Under: f.under, Run: f.run, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
+		Heard: f.heard, Attempt: f.attempt, Term: f.term, Run: f.run, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
 		Waits: f.waits, Sends: f.sends, Receives: f.receives, Value: f.value,
 	}, err
 }
 
 func KeyOf(name channel.Name) [32]byte { return keyOf(name) }
 
-func Prove(name channel.Name, from, to p2p.ID) [32]byte { return prove(secretOf(name), from, to) }
+func Prove(name channel.Name, from, to p2p.ID) [32]byte { return nameProof(secretOf(name), from, to) }
 
 // A Claim is a claim whose fields the tests may set.
 type Claim struct {
-	Generation uint64
-	Home       p2p.ID
+	Term uint64
+	Home p2p.ID
 }
 
 func (c Claim) Better(d Claim, key [32]byte) bool {
-	return claim{c.Generation, c.Home}.better(claim{d.Generation, d.Home}, key)
+	return claim{c.Term, c.Home}.better(claim{d.Term, d.Home}, key)
 }
 
 // A Queue is a queue of operations of numbered owners.
@@ -196,15 +196,15 @@ func (s *Space) Remind() {
 	defer s.mu.Unlock()
 	for _, cs := range s.channels {
 		cs.mu.Lock()
-		cs.remind()
+		cs.remindHome()
 		cs.mu.Unlock()
 	}
 }
 
-// Generation returns the generation of a channel's home.
-func (s *Space) Generation(name channel.Name) uint64 {
+// Term returns the term of a channel's home.
+func (s *Space) Term(name channel.Name) uint64 {
 	cs := s.byKey(keyOf(name))
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	return cs.claim.generation
+	return cs.claim.term
 }

@@ -39,7 +39,7 @@ func settled(ctx context.Context, t testing.TB, name channel.Name, peers ...*dst
 }
 
 // A home that dies, or falls silent, is replaced in time, and by the one who is
-// its heir: the others need not find each other first.
+// its successor: the others need not find each other first.
 func TestHomeIsReplaced(t *testing.T) {
 	for _, test := range []struct {
 		how   string

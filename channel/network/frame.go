@@ -39,21 +39,21 @@ const (
 	accept
 	refuse
 
-	// shut says that the sender knows that the channel is closed for
+	// channelClosed says that the sender knows that the channel is closed for
 	// everyone, and begins no more sends.
-	shut
+	channelClosed
 	// drained tells the owner of receives that nothing is left for them.
 	drained
 
 	// probe asks the home whether the operation receive is in its queue, and
 	// how many are. Probed answers the probe called send.
 	probe
-	probed
+	probeReply
 	// astray tells the owner of send that it was passed on to peer, which is
 	// lost and has not answered.
 	astray
-	// heir tells a member who is to be home if this one is lost.
-	heir
+	// successor tells a member who is to be home if this one is lost.
+	successor
 
 	// ping says that its sender is alive. It is of no channel.
 	ping
@@ -95,8 +95,8 @@ type frame struct {
 	peer     p2p.ID
 	addrs    []string
 	heard    uint64 // how many accepts of this session the sender of a value has heard
-	at       uint64 // which attempt of the send it is, or answers
-	under    uint64 // the generation of the home that a send was meant for
+	attempt  uint64 // which attempt of the send it is, or answers
+	term     uint64 // the term of the home that a send was meant for
 	run      uint64 // the life of peer that has the receive
 	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
 	again    bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks

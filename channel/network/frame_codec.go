@@ -18,7 +18,7 @@ func (f *frame) append(dst []byte) []byte {
 	case hello:
 		dst = append(dst, f.key[:]...)
 		dst = append(dst, f.proof[:]...)
-		dst = binary.AppendUvarint(dst, f.claim.generation)
+		dst = binary.AppendUvarint(dst, f.claim.term)
 		dst = appendString(dst, string(f.claim.home))
 		dst = appendAddrs(dst, f.addrs)
 	case unknown:
@@ -32,13 +32,13 @@ func (f *frame) append(dst []byte) []byte {
 		}
 		dst = binary.AppendUvarint(dst, f.heard)
 		if f.kind == send {
-			dst = binary.AppendUvarint(dst, f.at)
-			dst = binary.AppendUvarint(dst, f.under)
+			dst = binary.AppendUvarint(dst, f.attempt)
+			dst = binary.AppendUvarint(dst, f.term)
 		}
 		dst = append(dst, f.flags())
 	case queued:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
-		dst = binary.AppendUvarint(dst, f.at)
+		dst = binary.AppendUvarint(dst, f.attempt)
 	case accept, refuse, astray:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = appendString(dst, string(f.peer))
@@ -49,7 +49,7 @@ func (f *frame) append(dst []byte) []byte {
 	case match:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
-		dst = binary.AppendUvarint(dst, f.at)
+		dst = binary.AppendUvarint(dst, f.attempt)
 		dst = binary.LittleEndian.AppendUint64(dst, f.run)
 		dst = appendString(dst, string(f.peer))
 		dst = appendAddrs(dst, f.addrs)
@@ -60,12 +60,12 @@ func (f *frame) append(dst []byte) []byte {
 	case probe:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
-	case probed:
+	case probeReply:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.AppendUvarint(dst, f.sends)
 		dst = binary.AppendUvarint(dst, f.receives)
 		dst = append(dst, f.flags())
-	case heir:
+	case successor:
 		dst = appendString(dst, string(f.peer))
 		dst = appendAddrs(dst, f.addrs)
 	}
@@ -126,15 +126,15 @@ func parseFrame(b []byte) (frame, error) {
 	case hello:
 		r.hash(&f.key)
 		r.hash(&f.proof)
-		f.claim.generation = r.uvarint()
+		f.claim.term = r.uvarint()
 		f.claim.home = r.id()
 		f.addrs = r.addrs()
-		if (f.claim.generation == 0) != (f.claim.home == "") || f.claim.generation > maxGeneration {
+		if (f.claim.term == 0) != (f.claim.home == "") || f.claim.term > maxTerm {
 			r.fail()
 		}
 	case unknown:
 		r.hash(&f.key)
-	case leave, shut, drained, ping:
+	case leave, channelClosed, drained, ping:
 	case send, deliver:
 		f.send = r.uint64()
 		if f.kind == deliver {
@@ -144,7 +144,7 @@ func parseFrame(b []byte) (frame, error) {
 		}
 		f.heard = r.uvarint()
 		if f.kind == send {
-			f.at, f.under = r.uvarint(), r.uvarint()
+			f.attempt, f.term = r.uvarint(), r.uvarint()
 		}
 		flags := r.byte()
 		f.again = flags&flagAgain != 0
@@ -161,7 +161,7 @@ func parseFrame(b []byte) (frame, error) {
 		}
 	case queued:
 		f.send = r.uint64()
-		f.at = r.uvarint()
+		f.attempt = r.uvarint()
 	case withdraw:
 		f.send = r.uint64()
 	case accept, refuse, astray:
@@ -172,7 +172,7 @@ func parseFrame(b []byte) (frame, error) {
 	case match:
 		f.send = r.uint64()
 		f.receive = r.uint64()
-		f.at = r.uvarint()
+		f.attempt = r.uvarint()
 		f.run = r.uint64()
 		f.peer = r.id()
 		f.addrs = r.addrs()
@@ -188,14 +188,14 @@ func parseFrame(b []byte) (frame, error) {
 	case probe:
 		f.send = r.uint64()
 		f.receive = r.uint64()
-	case probed:
+	case probeReply:
 		f.send = r.uint64()
 		f.sends, f.receives = r.uvarint(), r.uvarint()
 		flags := r.byte()
 		if f.waits = flags == flagWaits; flags > flagWaits || !f.waits && flags != 0 || f.sends|f.receives > math.MaxInt32 {
 			r.fail()
 		}
-	case heir:
+	case successor:
 		f.peer = r.id()
 		f.addrs = r.addrs()
 	default:

@@ -32,19 +32,19 @@ func frames() map[string]network.Frame {
 	key, proof := [32]byte{1, 2}, [32]byte{31: 3}
 	return map[string]network.Frame{
 		"hello":              {Kind: network.Hello, Number: 1, Key: key, Proof: proof},
-		"hello_home":         {Kind: network.Hello, Number: 300, Key: key, Proof: proof, Generation: 1 << 32, Home: peer, Addrs: addrs},
+		"hello_home":         {Kind: network.Hello, Number: 300, Key: key, Proof: proof, ClaimTerm: 1 << 32, Home: peer, Addrs: addrs},
 		"unknown":            {Kind: network.Unknown, Key: key},
 		"leave":              {Kind: network.Goodbye, Number: math.MaxUint64},
 		"send":               {Kind: network.Send, Number: 1, Send: math.MaxUint64},
 		"send_value":         {Kind: network.Send, Number: 1, Send: 2, Heard: 200, Value: []byte("value")},
 		"send_empty_value":   {Kind: network.Send, Number: 1, Send: 2, Value: []byte{}},
-		"send_again":         {Kind: network.Send, Number: 1, At: 300, Send: 2, Again: true, Value: []byte("value")},
-		"send_asks":          {Kind: network.Send, Number: 1, At: 1, Send: 2, Again: true},
-		"queued":             {Kind: network.Queued, Number: 1, At: 2, Send: 2},
+		"send_again":         {Kind: network.Send, Number: 1, Attempt: 300, Send: 2, Again: true, Value: []byte("value")},
+		"send_asks":          {Kind: network.Send, Number: 1, Attempt: 1, Send: 2, Again: true},
+		"queued":             {Kind: network.Queued, Number: 1, Attempt: 2, Send: 2},
 		"receive":            {Kind: network.Receive, Number: 1, Receive: 3},
 		"withdraw":           {Kind: network.Withdraw, Number: 1, Send: 2},
 		"match":              {Kind: network.Match, Number: 1, Send: 2, Receive: 3, Peer: peer},
-		"match_addrs":        {Kind: network.Match, Number: 1, At: 1 << 32, Run: math.MaxUint64, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
+		"match_addrs":        {Kind: network.Match, Number: 1, Attempt: 1 << 32, Run: math.MaxUint64, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
 		"settle_accepted":    {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Accepted},
 		"settle_gone":        {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Gone},
 		"deliver":            {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Heard: 1, Value: []byte("value")},
@@ -53,16 +53,16 @@ func frames() map[string]network.Frame {
 		"accept":             {Kind: network.Accept, Number: 1, Send: 2},
 		"accept_passed":      {Kind: network.Accept, Number: 1, Send: 2, Peer: peer},
 		"refuse":             {Kind: network.Refuse, Number: 1, Send: 2, Peer: peer},
-		"shut":               {Kind: network.Shut, Number: 1},
+		"closed":             {Kind: network.ChannelClosed, Number: 1},
 		"drained":            {Kind: network.Drained, Number: 1},
-		"send_ordered":       {Kind: network.Send, Number: 1, Send: 2, Under: 300, Ordered: true, Value: []byte("value")},
+		"send_ordered":       {Kind: network.Send, Number: 1, Send: 2, Term: 300, Ordered: true, Value: []byte("value")},
 		"deliver_choice":     {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Choice: 1 << 40, Value: []byte("value")},
 		"probe":              {Kind: network.Probe, Number: 1, Send: 2, Receive: 3},
-		"probed":             {Kind: network.Probed, Number: 1, Send: 2, Sends: 300, Receives: 1},
-		"probed_waits":       {Kind: network.Probed, Number: 1, Send: 2, Receives: math.MaxInt32, Waits: true},
+		"probe reply":        {Kind: network.ProbeReply, Number: 1, Send: 2, Sends: 300, Receives: 1},
+		"probed_waits":       {Kind: network.ProbeReply, Number: 1, Send: 2, Receives: math.MaxInt32, Waits: true},
 		"astray":             {Kind: network.Astray, Number: 1, Send: 2, Peer: peer},
-		"heir":               {Kind: network.Heir, Number: 1, Peer: peer, Addrs: addrs},
-		"heir_nobody":        {Kind: network.Heir, Number: 1},
+		"successor":          {Kind: network.Successor, Number: 1, Peer: peer, Addrs: addrs},
+		"heir_nobody":        {Kind: network.Successor, Number: 1},
 		"ping":               {Kind: network.Ping},
 	}
 }
@@ -104,10 +104,10 @@ func TestRefusedFrames(t *testing.T) {
 		"the last kind":                {255, 1},
 		"number in a long form":        {byte(network.Goodbye), 0x80, 0},
 		"number of 65 bits":            append(append([]byte{byte(network.Goodbye)}, bytes.Repeat([]byte{0xff}, 9)...), 2),
-		"generation without a home":    network.Frame{Kind: network.Hello, Generation: 1}.Bytes(),
-		"generation over the last":     network.Frame{Kind: network.Hello, Generation: 1<<32 + 1, Home: "x"}.Bytes(),
+		"generation without a home":    network.Frame{Kind: network.Hello, ClaimTerm: 1}.Bytes(),
+		"generation over the last":     network.Frame{Kind: network.Hello, ClaimTerm: 1<<32 + 1, Home: "x"}.Bytes(),
 		"home without a generation":    network.Frame{Kind: network.Hello, Home: "x"}.Bytes(),
-		"home of 65 bytes":             network.Frame{Kind: network.Hello, Generation: 1, Home: long}.Bytes(),
+		"home of 65 bytes":             network.Frame{Kind: network.Hello, ClaimTerm: 1, Home: long}.Bytes(),
 		"address of 257 bytes":         append(match(), append([]byte{1, 0x81, 2}, make([]byte, 257)...)...),
 		"addresses of 3,328 bytes":     append(match(), append([]byte{13}, bytes.Repeat(append([]byte{0x80, 2}, make([]byte, 256)...), 13)...)...),
 		"17 addresses":                 append(match(), append([]byte{17}, make([]byte, 17)...)...),
@@ -120,8 +120,8 @@ func TestRefusedFrames(t *testing.T) {
 		"pass of a send":               network.Frame{Kind: network.Send, Pass: true, Value: []byte{}}.Bytes(),
 		"flags of the future":          append(network.Frame{Kind: network.Send}.Bytes()[:13], 16),
 		"ordered delivery":             network.Frame{Kind: network.Deliver, Ordered: true, Value: []byte{}}.Bytes(),
-		"a crowd":                      network.Frame{Kind: network.Probed, Sends: math.MaxInt32 + 1}.Bytes(),
-		"another flag of a probe":      append(network.Frame{Kind: network.Probed}.Bytes()[:13], 1),
+		"a crowd":                      network.Frame{Kind: network.ProbeReply, Sends: math.MaxInt32 + 1}.Bytes(),
+		"another flag of a probe":      append(network.Frame{Kind: network.ProbeReply}.Bytes()[:13], 1),
 		"value over the limit":         network.Frame{Kind: network.Send, Value: make([]byte, channel.MaxValue+1)}.Bytes(),
 		"accept by way of a long peer": network.Frame{Kind: network.Accept, Peer: long}.Bytes(),
 	} {
@@ -135,7 +135,7 @@ func TestRefusedFrames(t *testing.T) {
 	for range 20 {
 		crowd = append(crowd, long256)
 	}
-	hello := network.Frame{Kind: network.Hello, Number: math.MaxUint64, Generation: 1 << 32, Home: long[:64], Addrs: crowd}.Bytes()
+	hello := network.Frame{Kind: network.Hello, Number: math.MaxUint64, ClaimTerm: 1 << 32, Home: long[:64], Addrs: crowd}.Bytes()
 	if f, err := network.ParseFrame(hello); err != nil || len(f.Addrs) != 12 || f.Addrs[0] != long256 || len(hello) > network.Small {
 		t.Errorf("a hello of %d bytes with %d addresses, %v", len(hello), len(f.Addrs), err)
 	}
@@ -199,9 +199,9 @@ func TestClaimsAreOrdered(t *testing.T) {
 		if r.IntN(20) == 0 {
 			return network.Claim{}
 		}
-		c := network.Claim{Generation: 1 + r.Uint64N(3), Home: p2p.ID(hex.EncodeToString([]byte{byte(r.IntN(6))}))}
+		c := network.Claim{Term: 1 + r.Uint64N(3), Home: p2p.ID(hex.EncodeToString([]byte{byte(r.IntN(6))}))}
 		if r.IntN(10) == 0 {
-			c.Generation = math.MaxUint64 - r.Uint64N(2)
+			c.Term = math.MaxUint64 - r.Uint64N(2)
 		}
 		return c
 	}

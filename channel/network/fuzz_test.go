@@ -98,11 +98,11 @@ func proven(h *hostile, name channel.Name, data []byte) []byte {
 			return append(out, data[len(data)-left:]...)
 		}
 		f, err := network.ParseFrame(b)
-		if err == nil && f.Kind == network.Shut {
+		if err == nil && f.Kind == network.ChannelClosed {
 			continue
 		}
 		if err == nil && f.Kind == network.Hello {
-			valid := h.hello(name, f.Number, f.Generation, f.Home)
+			valid := h.hello(name, f.Number, f.ClaimTerm, f.Home)
 			if said++; said > hellos {
 				return out
 			}

@@ -1,23 +1,23 @@
 package network
 
-// greet tells the other side of s whom this one takes for the home.
-func (cs *channelState) greet(s *session, att *attachment) {
+// sendHello tells the other side of s whom this one takes for the home.
+func (cs *channelState) sendHello(s *session, att *attachment) {
 	att.helloSent, att.helloClaim = true, cs.claim
 	f := frame{
 		kind: hello, number: cs.number, claim: cs.claim,
-		key: cs.key, proof: prove(cs.secret, cs.self(), s.peer),
+		key: cs.key, proof: nameProof(cs.secret, cs.self(), s.peer),
 	}
 	if cs.claim.home != "" && !cs.isHome() {
 		f.addrs = cs.space.node.AddrsOf(cs.claim.home)
 	}
 	s.send(f)
-	cs.tellShut(s, att)
+	cs.sendClosed(s, att)
 }
 
-// greetOnce makes sure that the other side knows this one's number.
-func (cs *channelState) greetOnce(s *session) {
+// sendHelloOnce makes sure that the other side knows this one's number.
+func (cs *channelState) sendHelloOnce(s *session) {
 	if att := cs.attachment(s); att != nil && !att.helloSent {
-		cs.greet(s, att)
+		cs.sendHello(s, att)
 	}
 }
 
@@ -31,19 +31,19 @@ func (cs *channelState) onHello(s *session, f *frame) {
 		return
 	}
 	att.markAnswered()
-	if f.claim.home != "" && !cs.lostHomes[f.claim] && (cs.claim.home == "" || f.claim.better(cs.claim, cs.key)) {
-		cs.adopt(f.claim, f.addrs)
-		cs.teller = s.peer
+	if f.claim.home != "" && !cs.refusedClaims[f.claim] && (cs.claim.home == "" || f.claim.better(cs.claim, cs.key)) {
+		cs.adoptClaim(f.claim, f.addrs)
+		cs.claimSource = s.peer
 	}
 	worse := f.claim.home != "" && cs.claim.better(f.claim, cs.key)
 	if !att.helloSent || f.claim != cs.claim && (att.helloClaim != cs.claim || worse) {
-		cs.greet(s, att)
+		cs.sendHello(s, att)
 	}
 	if cs.isHome() && f.claim == cs.claim && !att.joined {
-		att.joined, cs.heirless = true, true
+		att.joined, cs.successorStale = true, true
 	}
 	if cs.claim.home == s.peer && cs.home == nil {
-		cs.join(s, att)
+		cs.joinHome(s, att)
 	}
 }
 
@@ -70,7 +70,7 @@ func (cs *channelState) onLeave(s *session, att *attachment) {
 		cs.unregisterAll()
 	}
 	if wasHome && !cs.gone {
-		cs.succeed()
+		cs.takeOver()
 	}
 	for _, op := range cs.exposed {
 		if !op.offered || op.offer.via != s {

@@ -9,31 +9,31 @@ import (
 )
 
 const (
-	// rejoinTime is how long a lost home is sought before this peer takes
+	// rejoinTimeout is how long a lost home is sought before this peer takes
 	// its place.
-	rejoinTime = time.Second
+	rejoinTimeout = time.Second
 
-	// maxLost is how many claims of the last generation are refused: to
+	// maxRefusedClaims is how many claims of the last term are refused: to
 	// forget one costs no more than to seek its home again.
-	maxLost = 256
+	maxRefusedClaims = 256
 )
 
-// adopt changes to a better claim.
-func (cs *channelState) adopt(c claim, addrs []string) {
+// adoptClaim changes to a better claim.
+func (cs *channelState) adoptClaim(c claim, addrs []string) {
 	wasHome, first := cs.isHome(), cs.claim.home == ""
-	cs.claim, cs.heir, cs.teller, cs.reached = c, "", "", false
-	if first && cs.claimed != nil {
-		cs.claimed() // there is no need to ask more
+	cs.claim, cs.successor, cs.claimSource, cs.homeReached = c, "", "", false
+	if first && cs.onFirstClaim != nil {
+		cs.onFirstClaim() // there is no need to ask more
 	}
-	if cs.turned != nil {
-		close(cs.turned)
-		cs.turned = nil
+	if cs.claimChanged != nil {
+		close(cs.claimChanged)
+		cs.claimChanged = nil
 	}
 	cs.home = nil
 	cs.unregisterAll()
 	if wasHome {
-		if !cs.isHome() && time.Since(cs.crowned) < time.Minute {
-			cs.deposed++
+		if !cs.isHome() && time.Since(cs.becameHomeAt) < time.Minute {
+			cs.homeLosses++
 		}
 		cs.stopAnnouncing()
 		for s, att := range cs.attachments {
@@ -45,36 +45,36 @@ func (cs *channelState) adopt(c claim, addrs []string) {
 	}
 	for s, att := range cs.attachments {
 		if att.helloSent {
-			cs.greet(s, att)
+			cs.sendHello(s, att)
 		}
 	}
-	cs.space.log.Debug("channel home", "channel", cs.name, "home", c.home, "generation", c.generation)
+	cs.space.log.Debug("channel home", "channel", cs.name, "home", c.home, "term", c.term)
 	if cs.isHome() {
-		cs.crowned = time.Now()
+		cs.becameHomeAt = time.Now()
 		cs.announce()
 		if cs.closed {
-			cs.acknowledge()
+			cs.ackClose()
 		}
 	} else {
 		cs.space.node.AddAddrs(c.home, addrs)
-		cs.rejoin()
+		cs.seekHome()
 	}
 }
 
-// join submits to the home, at the other end of s, what waits here.
-func (cs *channelState) join(s *session, att *attachment) {
-	cs.home, cs.reached = s, true
+// joinHome submits to the home, at the other end of s, what waits here.
+func (cs *channelState) joinHome(s *session, att *attachment) {
+	cs.home, cs.homeReached = s, true
 	if !att.helloSent || att.helloClaim != cs.claim {
-		cs.greet(s, att)
+		cs.sendHello(s, att)
 	}
 	if att.closeReceived {
-		cs.acknowledge()
+		cs.ackClose()
 	}
 	cs.registerAll()
 }
 
-// rejoin seeks the home that the claim names.
-func (cs *channelState) rejoin() {
+// seekHome seeks the home that the claim names.
+func (cs *channelState) seekHome() {
 	if cs.joining || cs.gone {
 		return
 	}
@@ -93,7 +93,7 @@ func (cs *channelState) rejoin() {
 			}
 			// Peers that reach a third one, but not each other, would
 			// take the place from each other without end.
-			patience := rejoinTime << min(max(cs.deposed-1, 0), 6)
+			patience := rejoinTimeout << min(max(cs.homeLosses-1, 0), 6)
 			cs.mu.Unlock()
 
 			ctx, cancel := context.WithTimeout(cs.space.ctx, patience-time.Since(start))
@@ -103,14 +103,14 @@ func (cs *channelState) rejoin() {
 			cs.mu.Lock()
 			if err == nil && cs.claim == sought && !cs.gone && cs.home == nil {
 				if att := cs.attachment(sn); att != nil {
-					cs.join(sn, att)
+					cs.joinHome(sn, att)
 				}
 			}
 			cs.unlock()
 			switch {
 			case err == nil:
 			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) >= patience:
-				cs.inherit(sought)
+				cs.failover(sought)
 			default:
 				select {
 				case <-time.After(min(wait, patience-time.Since(start))):
@@ -121,20 +121,20 @@ func (cs *channelState) rejoin() {
 	})
 }
 
-// succeed replaces a home that is lost by this peer. One that was never reached
+// takeOver replaces a home that is lost by this peer. One that was never reached
 // is replaced by the peer that told of it: that one reaches both.
-func (cs *channelState) succeed() {
-	next := claim{cs.claim.generation + 1, cs.self()}
-	if !cs.reached && cs.teller != cs.claim.home && cs.space.to(cs.teller) != nil {
-		next.home = cs.teller
+func (cs *channelState) takeOver() {
+	next := claim{cs.claim.term + 1, cs.self()}
+	if !cs.homeReached && cs.claimSource != cs.claim.home && cs.space.to(cs.claimSource) != nil {
+		next.home = cs.claimSource
 	}
-	if next.generation > maxGeneration {
+	if next.term > maxTerm {
 		// No channel comes so far by losing its homes. Begin anew, and do
 		// not hear of that home again.
-		if cs.lostHomes == nil || len(cs.lostHomes) >= maxLost {
-			cs.lostHomes = map[claim]bool{}
+		if cs.refusedClaims == nil || len(cs.refusedClaims) >= maxRefusedClaims {
+			cs.refusedClaims = map[claim]bool{}
 		}
-		cs.lostHomes[cs.claim], next = true, claim{1, cs.self()}
+		cs.refusedClaims[cs.claim], next = true, claim{1, cs.self()}
 	}
-	cs.adopt(next, nil)
+	cs.adoptClaim(next, nil)
 }

@@ -8,31 +8,31 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// A schedule says when a home looks for others next: often at first, because
+// A searchSchedule says when a home looks for others next: often at first, because
 // two peers may have opened the channel at once, then less.
-type schedule struct {
+type searchSchedule struct {
 	next time.Time
 	wait time.Duration
 }
 
 const (
-	firstPatrol = 250 * time.Millisecond
-	// busyPatrol is how long a home waits, at most, after the network has
+	firstSearchInterval = 250 * time.Millisecond
+	// busySearchInterval is how long a home waits, at most, after the network has
 	// changed: whom it could not find, it may find now.
-	busyPatrol = time.Minute
-	// quietPatrol is how long it waits when the network no longer changes. A
+	busySearchInterval = time.Minute
+	// quietSearchInterval is how long it waits when the network no longer changes. A
 	// search takes some 40 messages among 100 peers.
-	quietPatrol = 10 * time.Minute
-	// patrols is how many channels are looked for at a time.
-	patrols = 8
+	quietSearchInterval = 10 * time.Minute
+	// maxConcurrentSearches is how many channels are looked for at a time.
+	maxConcurrentSearches = 8
 )
 
 // announce makes this peer, the home, findable.
 func (cs *channelState) announce() {
 	cs.stopAnnouncing()
-	cs.withdrawKey = cs.space.dht.Announce(cs.record)
-	cs.search = schedule{next: time.Now().Add(firstPatrol), wait: firstPatrol}
-	cs.space.hurry()
+	cs.stopAnnounce = cs.space.dht.Announce(cs.record)
+	cs.nextSearch = searchSchedule{next: time.Now().Add(firstSearchInterval), wait: firstSearchInterval}
+	cs.space.kickRediscovery()
 	// Whoever waits here may have been waiting for a home.
 	for _, q := range []*queue{&cs.sends, &cs.receives} {
 		for op := q.first; op != nil; op = op.next {
@@ -42,23 +42,23 @@ func (cs *channelState) announce() {
 }
 
 func (cs *channelState) stopAnnouncing() {
-	if stop := cs.withdrawKey; stop != nil {
-		cs.withdrawKey = nil
+	if stop := cs.stopAnnounce; stop != nil {
+		cs.stopAnnounce = nil
 		cs.space.spawn(stop)
 	}
 }
 
-// hurry has the patrol look at its schedule.
-func (s *Space) hurry() {
+// kickRediscovery has rediscover look at its schedule.
+func (s *Space) kickRediscovery() {
 	select {
-	case s.patrolNow <- struct{}{}:
+	case s.rediscoverNow <- struct{}{}:
 	default:
 	}
 }
 
-// patrol looks for other homes of the channels whose home is here: on
+// rediscover looks for other homes of the channels whose home is here: on
 // schedule, and whenever peers have joined the network.
-func (s *Space) patrol() {
+func (s *Space) rediscover() {
 	joined, changed := make(chan struct{}, 1), make(chan struct{}, 1)
 	tell := func(c chan struct{}) {
 		select {
@@ -68,11 +68,11 @@ func (s *Space) patrol() {
 	}
 	defer s.dht.Joined(func() { tell(joined) })()
 	defer s.node.Watch(func(p2p.ID, bool) { tell(changed) })()
-	timer := time.NewTimer(busyPatrol)
+	timer := time.NewTimer(busySearchInterval)
 	defer timer.Stop()
 	var news time.Time
 	for {
-		most := quietPatrol
+		most := quietSearchInterval
 		select {
 		case <-s.ctx.Done():
 			return
@@ -82,20 +82,20 @@ func (s *Space) patrol() {
 			if time.Since(news) < time.Second { // what is sought within a minute of that is soon enough
 				continue
 			}
-			news, most = time.Now(), busyPatrol
-		case <-s.patrolNow:
+			news, most = time.Now(), busySearchInterval
+		case <-s.rediscoverNow:
 		case <-timer.C:
 		}
-		due, next := s.due(most)
+		due, next := s.dueSearches(most)
 		s.forgetTaken(time.Now())
 		var wg sync.WaitGroup
-		room := make(chan struct{}, patrols)
+		room := make(chan struct{}, maxConcurrentSearches)
 		for _, cs := range due {
 			room <- struct{}{}
 			wg.Go(func() {
 				ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
 				defer cancel()
-				cs.meet(ctx)
+				cs.helloProviders(ctx)
 				<-room
 			})
 		}
@@ -104,34 +104,34 @@ func (s *Space) patrol() {
 	}
 }
 
-// due returns the channels to look for now, and when to look again. No home waits
+// dueSearches returns the channels to look for now, and when to look again. No home waits
 // longer than most for its next search.
-func (s *Space) due(most time.Duration) (due []*channelState, next time.Time) {
+func (s *Space) dueSearches(most time.Duration) (due []*channelState, next time.Time) {
 	now := time.Now()
-	next = now.Add(busyPatrol)
+	next = now.Add(busySearchInterval)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, cs := range s.channels {
 		cs.mu.Lock()
-		if now.Sub(cs.told) >= remindTime {
-			cs.told = now
-			cs.deposed /= 2
-			cs.remind()
+		if now.Sub(cs.remindedAt) >= remindInterval {
+			cs.remindedAt = now
+			cs.homeLosses /= 2
+			cs.remindHome()
 		}
 		if cs.isHome() {
-			if cs.search.wait > most {
-				cs.search.wait = max(most, firstPatrol)
+			if cs.nextSearch.wait > most {
+				cs.nextSearch.wait = max(most, firstSearchInterval)
 			}
-			if soon := now.Add(most); cs.search.next.After(soon) {
-				cs.search.next = soon
+			if soon := now.Add(most); cs.nextSearch.next.After(soon) {
+				cs.nextSearch.next = soon
 			}
-			if !cs.search.next.After(now) {
+			if !cs.nextSearch.next.After(now) {
 				due = append(due, cs)
-				cs.search.wait = min(2*cs.search.wait, quietPatrol)
-				cs.search.next = now.Add(cs.search.wait)
+				cs.nextSearch.wait = min(2*cs.nextSearch.wait, quietSearchInterval)
+				cs.nextSearch.next = now.Add(cs.nextSearch.wait)
 			}
-			if cs.search.next.Before(next) {
-				next = cs.search.next
+			if cs.nextSearch.next.Before(next) {
+				next = cs.nextSearch.next
 			}
 		}
 		cs.mu.Unlock()
@@ -139,13 +139,13 @@ func (s *Space) due(most time.Duration) (due []*channelState, next time.Time) {
 	return due, next
 }
 
-// remindTime is how often the home is told again of what waits.
-const remindTime = time.Minute
+// remindInterval is how often the home is told again of what waits.
+const remindInterval = time.Minute
 
-// remind tells the home again of the receives that wait. It has set those aside
+// remindHome tells the home again of the receives that wait. It has set those aside
 // that it found a send for, and forgets them on the word of the send's owner:
 // one that lies, or says nothing, must not keep a receive waiting forever.
-func (cs *channelState) remind() {
+func (cs *channelState) remindHome() {
 	att := cs.attachments[cs.home]
 	for r := cs.receives.first; r != nil; r = r.next {
 		if cs.isHome() {

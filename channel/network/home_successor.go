@@ -10,9 +10,9 @@ import (
 // the one closest to the channel's key. So they need not find out when it has
 // happened.
 
-// nameHeir tells the members that do not know it.
-func (cs *channelState) nameHeir() {
-	cs.heirless = false
+// announceSuccessor tells the members that do not know it.
+func (cs *channelState) announceSuccessor() {
+	cs.successorStale = false
 	if !cs.isHome() {
 		return
 	}
@@ -31,46 +31,46 @@ func (cs *channelState) nameHeir() {
 		if addrs == nil {
 			addrs = cs.space.node.AddrsOf(next.home)
 		}
-		s.send(frame{kind: heir, number: cs.number, peer: next.home, addrs: addrs})
+		s.send(frame{kind: successor, number: cs.number, peer: next.home, addrs: addrs})
 	}
 }
 
-// onHeir: the home tells who is next.
-func (cs *channelState) onHeir(s *session, f *frame) {
+// onSuccessor: the home tells who is next.
+func (cs *channelState) onSuccessor(s *session, f *frame) {
 	if s.peer != cs.claim.home {
 		return
 	}
-	cs.heir = f.peer
+	cs.successor = f.peer
 	if f.peer != "" && f.peer != cs.self() {
 		cs.space.node.AddAddrs(f.peer, f.addrs)
 	}
 }
 
-// inherit finds the home's successor after it was lost: the heir, if he can be
+// failover finds the home's successor after it was lost: the successor, if it can be
 // reached and has taken its place or does so now, else this peer.
-func (cs *channelState) inherit(lost claim) {
+func (cs *channelState) failover(lost claim) {
 	cs.mu.Lock()
-	who := cs.heir
-	cs.heir = ""
-	if cs.turned == nil {
-		cs.turned = make(chan struct{})
+	who := cs.successor
+	cs.successor = ""
+	if cs.claimChanged == nil {
+		cs.claimChanged = make(chan struct{})
 	}
-	turned := cs.turned
+	turned := cs.claimChanged
 	cs.mu.Unlock()
 	if who != "" && who != cs.self() && who != lost.home {
-		ctx, cancel := context.WithTimeout(cs.space.ctx, rejoinTime)
+		ctx, cancel := context.WithTimeout(cs.space.ctx, rejoinTimeout)
 		defer cancel()
-		cs.consult(ctx, who, turned)
+		cs.helloAndWait(ctx, who, turned)
 	}
 	cs.mu.Lock()
 	defer cs.unlock()
 	if cs.claim == lost && cs.home == nil && !cs.gone {
-		cs.succeed()
+		cs.takeOver()
 	}
 }
 
-// consult says hello to a peer and waits until a better claim is known.
-func (cs *channelState) consult(ctx context.Context, who p2p.ID, turned <-chan struct{}) {
+// helloAndWait says hello to a peer and waits until a better claim is known.
+func (cs *channelState) helloAndWait(ctx context.Context, who p2p.ID, turned <-chan struct{}) {
 	sn, err := cs.space.dial(ctx, who)
 	if err != nil {
 		return
@@ -78,7 +78,7 @@ func (cs *channelState) consult(ctx context.Context, who p2p.ID, turned <-chan s
 	cs.mu.Lock()
 	att := cs.attachment(sn)
 	if att != nil {
-		cs.greet(sn, att)
+		cs.sendHello(sn, att)
 	}
 	cs.unlock()
 	if att == nil {

@@ -45,7 +45,7 @@ func TestHomeMatchesTwice(t *testing.T) {
 		receives = append(receives, receiver.await(func(f network.Frame) bool { return f.Kind == network.Receive }).Receive)
 	}
 	match := func(s network.Frame, r uint64) network.Frame {
-		return network.Frame{Kind: network.Match, Number: 1, Send: s.Send, At: s.At, Receive: r, Peer: peers[1].node.ID(), Addrs: peers[1].node.Addrs()}
+		return network.Frame{Kind: network.Match, Number: 1, Send: s.Send, Attempt: s.Attempt, Receive: r, Peer: peers[1].node.ID(), Addrs: peers[1].node.Addrs()}
 	}
 	sender.say(match(sends[0], receives[0]), match(sends[1], receives[0]), match(sends[2], receives[1]), match(sends[2], receives[2]))
 	seen := map[string]int{}

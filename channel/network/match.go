@@ -11,12 +11,12 @@ func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
 		return nil
 	}
 	if f.again && f.value == nil { // that was all it asked
-		s.send(frame{kind: queued, number: cs.number, send: f.send, at: f.at})
+		s.send(frame{kind: queued, number: cs.number, send: f.send, attempt: f.attempt})
 		return nil
 	}
 	// A send of a lane that was meant for an earlier time of this home came
 	// behind others, which were given back since.
-	if !cs.isHome() || f.ordered && f.under != cs.claim.generation {
+	if !cs.isHome() || f.ordered && f.term != cs.claim.term {
 		cs.redirect(s, att, f)
 		return nil
 	}
@@ -31,13 +31,13 @@ func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
 	if turn && f.value != nil {
 		if r := cs.receiveFor(); r != nil {
 			cs.takes++
-			cs.credit(nil)
+			cs.countMatch(nil)
 			cs.take(r, f.value)
 			s.send(frame{kind: accept, number: cs.number, send: f.send})
 			return nil
 		}
 	}
-	op, err := cs.note(s, att, f.send, f.at)
+	op, err := cs.note(s, att, f.send, f.attempt)
 	if err != nil {
 		return err
 	}
@@ -170,7 +170,7 @@ func (cs *channelState) serve(r *operation) {
 			continue
 		}
 		cs.forget(r)
-		cs.credit(r.owner)
+		cs.countMatch(r.owner)
 		cs.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
 		return
 	}

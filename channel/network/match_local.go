@@ -55,7 +55,7 @@ func (cs *channelState) place(op *operation) bool {
 			return true
 		}
 		cs.forget(r)
-		cs.credit(r.owner)
+		cs.countMatch(r.owner)
 		cs.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
 		return true
 	}

@@ -11,7 +11,7 @@ type pair struct {
 // another peer's or, set aside but still free for senders here, this peer's.
 func (cs *channelState) pairUp(op, r *operation) {
 	cs.forget(op)
-	f := frame{kind: match, number: cs.number, send: op.id, receive: r.id, at: op.at}
+	f := frame{kind: match, number: cs.number, send: op.id, receive: r.id, attempt: op.attempt}
 	if r.owner == nil {
 		cs.expose(r)
 		r.promised = true
@@ -24,7 +24,7 @@ func (cs *channelState) pairUp(op, r *operation) {
 	if op.ordered {
 		cs.attachments[op.owner].blocked = op.id
 	}
-	cs.credit(r.owner)
+	cs.countMatch(r.owner)
 	cs.unpair(remoteID{op.owner, op.id})
 	cs.pairs[remoteID{op.owner, op.id}] = pair{owner: r.owner, id: r.id, noted: r}
 	op.owner.keep(pairCost)

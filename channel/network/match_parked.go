@@ -19,7 +19,7 @@ const (
 // hold keeps the value of a remote send that waits, for a moment.
 func (cs *channelState) hold(op *operation, value []byte) {
 	if cs.held+len(value) > maxHeld || cs.space.held.Load()+int64(len(value)) > maxHeldAll {
-		op.owner.send(frame{kind: queued, number: cs.number, send: op.id, at: op.at})
+		op.owner.send(frame{kind: queued, number: cs.number, send: op.id, attempt: op.attempt})
 		return
 	}
 	op.encoded = value
@@ -58,7 +58,7 @@ func (cs *channelState) endHold(seen *uint64) {
 // unhold drops the value of a remote send and tells its owner.
 func (cs *channelState) unhold(op *operation) {
 	cs.drop(op)
-	op.owner.send(frame{kind: queued, number: cs.number, send: op.id, at: op.at})
+	op.owner.send(frame{kind: queued, number: cs.number, send: op.id, attempt: op.attempt})
 }
 
 // drop drops the value of a remote send, if it is here.
@@ -75,7 +75,7 @@ func (cs *channelState) takeHeld(s *operation) []byte {
 	value := s.encoded
 	cs.forget(s)
 	cs.takes++
-	cs.credit(nil)
+	cs.countMatch(nil)
 	s.owner.send(frame{kind: accept, number: cs.number, send: s.id})
 	*s = operation{}
 	noted.Put(s)

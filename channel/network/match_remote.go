@@ -24,7 +24,7 @@ func (cs *channelState) note(s *session, att *attachment, id, at uint64) (*opera
 		return nil, errKept
 	}
 	op := noted.Get().(*operation)
-	op.id, op.owner, op.at = id, s, at
+	op.id, op.owner, op.attempt = id, s, at
 	att.ops[id] = op
 	return op, nil
 }
@@ -45,9 +45,9 @@ func (cs *channelState) forget(op *operation) {
 
 // redirect answers a request that only the home can serve.
 func (cs *channelState) redirect(s *session, att *attachment, f *frame) {
-	cs.greet(s, att)
+	cs.sendHello(s, att)
 	if f.kind == send && f.value != nil {
-		s.send(frame{kind: queued, number: cs.number, send: f.send, at: f.at})
+		s.send(frame{kind: queued, number: cs.number, send: f.send, attempt: f.attempt})
 	}
 }
 
@@ -79,7 +79,7 @@ func (cs *channelState) dissolve(s *session, att *attachment) {
 	s.memory.remove(len(att.ops) * operationCost) // if the attachment has ended already
 	clear(att.ops)
 	att.joined, att.blocked, att.pipeline, att.successorSent = false, 0, nil, ""
-	cs.heirless = true
+	cs.successorStale = true
 	for id, p := range cs.pairs {
 		if id.owner == s {
 			cs.unpair(id)

@@ -146,7 +146,7 @@ func TestPassedOnUnread(t *testing.T) {
 	home, member := keeper(t, name, nil)
 	deaf := attack(ctx, t, startNode(t), home, false)
 	info := home.Channels()[0]
-	deaf.say(deaf.hello(name, 1, home.Generation(name), home.node.ID()))
+	deaf.say(deaf.hello(name, 1, home.Term(name), home.node.ID()))
 	eventually(t, "the deaf member is not known", func() bool { return home.Channels()[0].Members > info.Members })
 	pinging := make(chan struct{})
 	defer close(pinging)
@@ -190,7 +190,7 @@ func TestValuesOfNobody(t *testing.T) {
 	const name, limit = channel.Name("nobody"), 2000
 	victim, member := keeper(t, name, func(p *peer) { p.SetRemembered(3*limit, limit, limit) })
 	h := attack(ctx, t, startNode(t), victim, true)
-	h.say(h.hello(name, 1, victim.Generation(name)+1, h.node.ID()))
+	h.say(h.hello(name, 1, victim.Term(name)+1, h.node.ID()))
 	h.ping()
 	h.bringNobodys(1, 2*limit)
 	h.isReset()

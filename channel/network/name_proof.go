@@ -23,9 +23,9 @@ func keyOf(name channel.Name) hash {
 	return sha256.Sum256(append([]byte("dstackless channel key\x00"), secret[:]...))
 }
 
-// prove is what peer from tells peer to, to prove that it knows the name. Both
+// nameProof is what peer from tells peer to, to prove that it knows the name. Both
 // ends of a session are authenticated, so a proof is of no use to anyone else.
-func prove(secret hash, from, to p2p.ID) hash {
+func nameProof(secret hash, from, to p2p.ID) hash {
 	mac := hmac.New(sha256.New, secret[:])
 	mac.Write([]byte(from))
 	mac.Write([]byte{0})

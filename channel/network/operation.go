@@ -14,7 +14,7 @@ type operation struct {
 	id      uint64
 	owner   *session // nil: this peer
 	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is held
-	at      uint64   // the last attempt of a send: what is said about another does not count
+	attempt uint64   // the last attempt of a send: what is said about another does not count
 
 	// What follows is for the owner alone.
 	payload channel.Payload // of a send
@@ -27,7 +27,7 @@ type operation struct {
 	choice  *choice // nil: not an alternative of a select
 	kept    *kept   // what is offered to a receive whose choice is tentative
 
-	under     uint64 // the generation of the home at the last attempt
+	term      uint64 // the term of the home at the last attempt
 	abandoned error  // the context's error of a caller who gave up on an offered send
 
 	ordered bool // a send of a lane, of whichever peer

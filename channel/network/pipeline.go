@@ -98,7 +98,7 @@ func (cs *channelState) pump() {
 	for cs.home != nil && l.known < l.length() {
 		op := l.sends[l.head+l.known]
 		if op.in == nil {
-			if !op.with(cs.home) || op.under != cs.claim.generation || op.offer.asks {
+			if !op.with(cs.home) || op.term != cs.claim.term || op.offer.asks {
 				return // on its way elsewhere, or there from another time
 			}
 			l.known++

@@ -98,7 +98,7 @@ func (w *watched) grewLess(limit int64) {
 	}
 }
 
-// generation returns that of the home of a channel, as the victim says.
+// term returns that of the home of a channel, as the victim says.
 func (h *hostile) generation(name channel.Name) network.Frame {
 	h.t.Helper()
 	h.say(h.hello(name, 1, 0, ""))
@@ -115,8 +115,8 @@ func TestUnreadTakesNoMemory(t *testing.T) {
 	from := attackAt(ctx, t, startNode(t), addr, true)
 	home := from.generation(name)
 	deaf := attackAt(ctx, t, startNode(t), addr, false)
-	deaf.say(deaf.hello(name, 1, home.Generation, home.Home))
-	from.say(from.hello(name, 1, home.Generation, home.Home))
+	deaf.say(deaf.hello(name, 1, home.ClaimTerm, home.Home))
+	from.say(from.hello(name, 1, home.ClaimTerm, home.Home))
 	for members := 0; members < 3; time.Sleep(10 * time.Millisecond) { // and the other process
 		infos, err := w.victim.Channels(ctx)
 		if err != nil {
@@ -146,7 +146,7 @@ func TestNobodysTakeNoMemory(t *testing.T) {
 	const each = 100_000
 	for i := range uint64(5) {
 		h := attackAt(ctx, t, node, w.victim.Addrs()[0], true)
-		h.say(h.hello(name, 1, h.generation(name).Generation+1, h.node.ID()))
+		h.say(h.hello(name, 1, h.generation(name).ClaimTerm+1, h.node.ID()))
 		h.bringNobodys(1+i*each, each)
 		w.resident()
 		h.stream.Reset()

@@ -32,14 +32,14 @@ func (cs *channelState) register(op *operation) {
 	}
 	cs.expose(op)
 	op.registered = true
-	cs.attempt(op)
-	cs.home.send(frame{kind: send, number: cs.number, send: op.id, at: op.at, under: op.under, ordered: op.ordered})
+	cs.nextAttempt(op)
+	cs.home.send(frame{kind: send, number: cs.number, send: op.id, attempt: op.attempt, term: op.term, ordered: op.ordered})
 }
 
-// attempt numbers what the home is about to hear of op.
-func (cs *channelState) attempt(op *operation) {
-	cs.attempts++
-	op.at, op.under = cs.attempts, cs.claim.generation
+// nextAttempt numbers what the home is about to hear of op.
+func (cs *channelState) nextAttempt(op *operation) {
+	cs.lastAttempt++
+	op.attempt, op.term = cs.lastAttempt, cs.claim.term
 }
 
 // registerAll tells a new home of everything that waits.
@@ -64,7 +64,7 @@ func (cs *channelState) unregisterAll() {
 		}
 	}
 	cs.lane.known, cs.eager = 0, false
-	cs.forgetQuestions()
+	cs.failProbes()
 }
 
 func (cs *channelState) expose(op *operation) {

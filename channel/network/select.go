@@ -221,7 +221,7 @@ func (s *selection) idle(ctx context.Context, ops ...*operation) bool {
 			asks := home != nil && op.registered
 			cs.mu.Unlock()
 			if asks {
-				c, err := cs.inquire(ctx, op.id)
+				c, err := cs.probeHome(ctx, op.id)
 				waits = err != nil || c.waits
 			}
 			if !waits {

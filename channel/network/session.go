@@ -66,8 +66,8 @@ type session struct {
 	finished chan struct{} // the reader has ended
 }
 
-// greet exchanges the first bytes of a stream: which life of each peer it is.
-func greet(stream p2p.Stream, run uint64) (uint64, error) {
+// exchangePreamble exchanges the first bytes of a stream: which life of each peer it is.
+func exchangePreamble(stream p2p.Stream, run uint64) (uint64, error) {
 	deadline := time.Now().Add(writeTimeout)
 	if err := stream.SetDeadline(deadline); err != nil {
 		return 0, err

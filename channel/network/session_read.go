@@ -69,7 +69,7 @@ func (s *session) handle(f *frame) error {
 	switch f.kind {
 	case hello:
 		cs := s.space.byKey(f.key)
-		if cs == nil || f.proof != prove(cs.secret, s.peer, s.space.node.ID()) {
+		if cs == nil || f.proof != nameProof(cs.secret, s.peer, s.space.node.ID()) {
 			s.send(frame{kind: unknown, key: f.key})
 			return nil
 		}

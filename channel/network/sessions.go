@@ -21,7 +21,7 @@ var errShutdown = errors.New("the space is shut down")
 
 // accept serves a stream that another peer opened.
 func (s *Space) accept(stream p2p.Stream) {
-	run, err := greet(stream, s.run)
+	run, err := exchangePreamble(stream, s.run)
 	if err != nil {
 		stream.Reset()
 		return
@@ -157,7 +157,7 @@ func (s *Space) connect(peer p2p.ID) (*session, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { stream.Reset() })
-	run, err := greet(stream, s.run)
+	run, err := exchangePreamble(stream, s.run)
 	if !stop() || err != nil {
 		stream.Reset()
 		return nil, errors.Join(err, ctx.Err())

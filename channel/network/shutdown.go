@@ -26,14 +26,14 @@ func (s *Space) Close() error {
 	}
 	s.node.Unhandle(Protocol)
 	for _, cs := range members {
-		cs.close()
+		cs.endWaitingAll()
 	}
 	s.farewell()
 	s.stop()
 	s.cut()
 	s.wg.Wait()
 	for _, cs := range members {
-		cs.giveUp()
+		cs.endOffersInDoubt()
 	}
 	return nil
 }
@@ -73,14 +73,14 @@ func (s *Space) farewell() {
 	}
 }
 
-// retire says goodbye to all sessions. As home it hands the matchmaking to the
+// leaveAll says goodbye to all sessions. As home it hands the matchmaking to the
 // member closest to the key.
-func (cs *channelState) retire() {
+func (cs *channelState) leaveAll() {
 	cs.gone = true
-	if cs.isHome() && cs.claim.generation < maxGeneration {
+	if cs.isHome() && cs.claim.term < maxTerm {
 		var next claim
 		for s, att := range cs.attachments {
-			c := claim{cs.claim.generation + 1, s.peer}
+			c := claim{cs.claim.term + 1, s.peer}
 			if att.joined && (next.home == "" || c.better(next, cs.key)) {
 				next = c
 			}
@@ -88,12 +88,12 @@ func (cs *channelState) retire() {
 		if next.home != "" {
 			cs.claim = next
 			for s, att := range cs.attachments {
-				cs.greet(s, att)
+				cs.sendHello(s, att)
 			}
 		}
 	}
 	cs.stopAnnouncing()
-	for _, timer := range []*time.Timer{cs.waitPlain, cs.waitLane, cs.drainBy} {
+	for _, timer := range []*time.Timer{cs.waitPlain, cs.waitLane, cs.drainTimer} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -108,12 +108,12 @@ func (cs *channelState) retire() {
 	}
 	clear(cs.attachments)
 	cs.home = nil
-	cs.forgetQuestions()
+	cs.failProbes()
 }
 
-// close ends all operations that wait, because the space is shut down. The
+// endWaitingAll ends all operations that wait, because the space is shut down. The
 // channel goes when the outcomes of the others are known.
-func (cs *channelState) close() {
+func (cs *channelState) endWaitingAll() {
 	cs.mu.Lock()
 	defer cs.unlock()
 	for e := range cs.ends {
@@ -123,8 +123,8 @@ func (cs *channelState) close() {
 	cs.endWaiting(func(*operation) bool { return true })
 }
 
-// giveUp ends the operations whose outcome will not be heard any more.
-func (cs *channelState) giveUp() {
+// endOffersInDoubt ends the operations whose outcome will not be heard any more.
+func (cs *channelState) endOffersInDoubt() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for _, op := range cs.exposed {

@@ -22,7 +22,7 @@
 // # Where the home goes
 //
 // A home that receives least while one of its members receives most makes that
-// member the home, so that values go there at once. It names an heir among its
+// member the home, so that values go there at once. It names a successor among its
 // members, who takes its place when it is lost: about a second after its
 // connections broke, and seven after it fell silent.
 //
@@ -68,10 +68,10 @@ type Space struct {
 	log  *slog.Logger
 	run  uint64
 
-	ctx       context.Context // ends at Close
-	stop      context.CancelFunc
-	patrolNow chan struct{} // capacity 1
-	wg        sync.WaitGroup
+	ctx           context.Context // ends at Close
+	stop          context.CancelFunc
+	rediscoverNow chan struct{} // capacity 1
+	wg            sync.WaitGroup
 
 	mu       sync.Mutex // before the mutex of a channel
 	channels map[hash]*channelState
@@ -104,7 +104,7 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Space{
 		node: node, dht: d, log: log, run: rand.Uint64(),
-		ctx: ctx, stop: stop, patrolNow: make(chan struct{}, 1),
+		ctx: ctx, stop: stop, rediscoverNow: make(chan struct{}, 1),
 		channels:  map[hash]*channelState{},
 		searches:  make(chan struct{}, MaxSearchesOfPrograms),
 		emptied:   make(chan struct{}),
@@ -115,7 +115,7 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 	}
 	s.choices.Store(rand.Uint64N(1 << 62))
 	node.Handle(Protocol, s.accept)
-	s.spawn(s.patrol)
+	s.spawn(s.rediscover)
 	s.spawn(s.pulses)
 	return s
 }
@@ -157,7 +157,7 @@ func (s *Space) open(ctx context.Context, name channel.Name, ration *rationed) (
 	begun := cs.begun
 	cs.mu.Unlock()
 	if ration == nil && !begun {
-		s.spawn(cs.begin)
+		s.spawn(cs.findHome)
 	}
 	return e, nil
 }
@@ -213,7 +213,7 @@ func (s *Space) remove(cs *channelState) bool {
 		return false
 	}
 	delete(s.channels, cs.key)
-	cs.retire()
+	cs.leaveAll()
 	if s.closed && len(s.channels) == 0 {
 		close(s.emptied)
 	}

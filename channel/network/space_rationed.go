@@ -64,7 +64,7 @@ func (r *rationed) next() *channelState {
 func (r *rationed) search() {
 	for cs := r.next(); cs != nil; cs = r.next() {
 		r.searches <- struct{}{}
-		cs.begin()
+		cs.findHome()
 		<-r.searches
 	}
 }

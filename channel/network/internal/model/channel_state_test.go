@@ -163,15 +163,15 @@ func (cs *channelState) leave() {
 	}
 }
 
-// retire says goodbye to all sessions. As home it hands the matchmaking to the
+// leaveAll says goodbye to all sessions. As home it hands the matchmaking to the
 // member closest to the key.
-func (cs *channelState) retire() {
+func (cs *channelState) leaveAll() {
 	st := cs.fields()
 	st.gone = true
 	if cs.isHome() {
 		var next claim
 		for s, att := range cs.attachments() {
-			c := claim{st.claim.generation + 1, s.other(cs.me)}
+			c := claim{st.claim.term + 1, s.other(cs.me)}
 			if att.joined && (next.home == 0 || c.better(next)) {
 				next = c
 			}
@@ -179,7 +179,7 @@ func (cs *channelState) retire() {
 		if next.home != 0 {
 			st.claim = next
 			for s, att := range cs.attachments() {
-				cs.greet(s, att)
+				cs.sendHello(s, att)
 			}
 		}
 	}

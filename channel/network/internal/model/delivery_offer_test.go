@@ -18,12 +18,12 @@ func (cs *channelState) transmit(id opID) {
 		return
 	}
 	if !att.helloSent {
-		cs.greet(o.via, att)
+		cs.sendHello(o.via, att)
 	}
 	f := frame{kind: send, send: id, value: true, again: o.again}
 	if op := cs.op(id); o.open {
-		cs.attempt(id)
-		f.at, f.under = op.at, op.under
+		cs.nextAttempt(id)
+		f.attempt, f.term = op.attempt, op.term
 		if o.again && !cs.turn(id) && cs.p.defect != resumesAll {
 			f.value, o.asks = false, true // nothing may overtake those before it
 		}

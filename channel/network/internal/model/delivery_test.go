@@ -4,10 +4,10 @@ package model
 func (cs *channelState) onQueued(s linkID, f frame) {
 	id := f.send
 	op := cs.exposed(id)
-	if op == nil || !cs.with(id, s) || f.at != op.at && cs.p.defect != trustsOldAnswers {
+	if op == nil || !cs.with(id, s) || f.attempt != op.attempt && cs.p.defect != trustsOldAnswers {
 		return
 	}
-	if st := cs.fields(); s != st.home || op.offer.asks || op.under != st.claim.generation && cs.p.defect != trustsOldAnswers {
+	if st := cs.fields(); s != st.home || op.offer.asks || op.term != st.claim.term && cs.p.defect != trustsOldAnswers {
 		cs.reoffer(id)
 		return
 	}
@@ -24,7 +24,7 @@ func (cs *channelState) onQueued(s linkID, f frame) {
 // onMatch: the home found a receive for a send of this peer.
 func (cs *channelState) onMatch(s linkID, f frame) {
 	op := cs.exposed(f.send)
-	current := op != nil && !cs.p.want(f.send).receive && (f.at == op.at || cs.p.defect == followsStale)
+	current := op != nil && !cs.p.want(f.send).receive && (f.attempt == op.attempt || cs.p.defect == followsStale)
 	if current && s == cs.fields().home {
 		op.registered = false // it has struck it out
 	}
@@ -111,7 +111,7 @@ func (cs *channelState) onDeliver(s linkID, att *attachment, f frame) {
 	switch {
 	case f.pass:
 		if to := cs.relaySession(f.peer); to != 0 {
-			cs.greetOnce(to)
+			cs.sendHelloOnce(to)
 			if st.passing.index(s, f.send) < 0 {
 				st.passing.push(entry{link: s, id: f.send, to: to})
 			}
@@ -131,7 +131,7 @@ func (cs *channelState) onDeliver(s linkID, att *attachment, f frame) {
 	if i := st.pairs.index(s, f.send); i >= 0 {
 		st.pairs.remove(i) // if this peer is the home: settled here
 	}
-	cs.greetOnce(s)
+	cs.sendHelloOnce(s)
 	if (f.again || f.peer != 0) && cs.wasTaken(origin, f.send) {
 		cs.answer(accept, s, f.send, f.peer)
 		return

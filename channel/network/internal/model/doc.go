@@ -22,7 +22,7 @@
 // a timer ends, a fault strikes. Nothing is said of time but this: what is
 // given up after a while is given up only while it cannot be had.
 //
-// Not modelled: closing for everyone, Balance and Select's default, the heir (it
+// Not modelled: closing for everyone, Balance and Select's default, the successor (it
 // says only who succeeds first), limits, lies, and the rule when values go along
 // with a request: that is the plan's choice.
 //

@@ -105,11 +105,11 @@ func (p *plan) strike(w *world, s step) {
 		p.at(w, n, channel(s.b)).leave()
 	case drifts:
 		cs := p.at(w, n, channel(s.b>>4))
-		cs.adopt(claim{cs.fields().claim.generation + 1, peerID(s.b & 15)})
+		cs.adoptClaim(claim{cs.fields().claim.term + 1, peerID(s.b & 15)})
 	case doubles:
 		w.connect(n, peerID(s.b))
 	case reminds:
-		p.at(w, n, channel(s.b)).remind()
+		p.at(w, n, channel(s.b)).remindHome()
 	}
 }
 

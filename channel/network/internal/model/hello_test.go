@@ -1,15 +1,15 @@
 package model
 
-// greet tells the other side of s whom this one takes for the home.
-func (cs *channelState) greet(s linkID, att *attachment) {
+// sendHello tells the other side of s whom this one takes for the home.
+func (cs *channelState) sendHello(s linkID, att *attachment) {
 	att.helloSent, att.helloClaim = true, cs.fields().claim
 	cs.put(s, frame{kind: hello, claim: cs.fields().claim})
 }
 
-// greetOnce makes sure that the other side knows this one's number.
-func (cs *channelState) greetOnce(s linkID) {
+// sendHelloOnce makes sure that the other side knows this one's number.
+func (cs *channelState) sendHelloOnce(s linkID) {
 	if att := cs.attachment(s); att != nil && !att.helloSent {
-		cs.greet(s, att)
+		cs.sendHello(s, att)
 	}
 }
 
@@ -23,16 +23,16 @@ func (cs *channelState) onHello(s linkID, f frame) {
 	att.numbered = true
 	st := cs.fields()
 	if f.claim.home != 0 && (st.claim.home == 0 || cs.believes(f.claim)) {
-		cs.adopt(f.claim)
-		st.teller = s.other(cs.me)
+		cs.adoptClaim(f.claim)
+		st.claimSource = s.other(cs.me)
 	}
 	worse := f.claim.home != 0 && st.claim.better(f.claim)
 	if !att.helloSent || f.claim != st.claim && (att.helloClaim != st.claim || worse) {
-		cs.greet(s, att)
+		cs.sendHello(s, att)
 	}
 	att.joined = cs.isHome() && f.claim == st.claim || att.joined && cs.isHome()
 	if st.claim.home == s.other(cs.me) && st.home == 0 {
-		cs.join(s, att)
+		cs.joinHome(s, att)
 	}
 }
 
@@ -65,7 +65,7 @@ func (cs *channelState) onLeave(s linkID) {
 		cs.unregisterAll()
 	}
 	if wasHome && !st.gone {
-		cs.succeed()
+		cs.takeOver()
 	}
 	for id := range cs.mine() {
 		op := cs.op(id)

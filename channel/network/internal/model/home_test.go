@@ -1,25 +1,25 @@
 package model
 
-// ask says hello to a peer.
-func (cs *channelState) ask(n peerID) {
+// exchangeHello says hello to a peer.
+func (cs *channelState) exchangeHello(n peerID) {
 	s := cs.dial(cs.me, n)
 	if att := cs.attachment(s); att != nil && (!att.helloSent || att.helloClaim != cs.fields().claim) {
-		cs.greet(s, att)
+		cs.sendHello(s, att)
 	}
 }
 
-// adopt changes to a better claim.
-func (cs *channelState) adopt(c claim) {
+// adoptClaim changes to a better claim.
+func (cs *channelState) adoptClaim(c claim) {
 	st := cs.fields()
 	if st.claim.home != 0 && !c.better(st.claim) {
 		cs.fault(worseClaim)
 	}
-	if c.generation > maxGeneration {
+	if c.term > maxTerm {
 		cs.fault(endlessElection)
 		return
 	}
 	wasHome := cs.isHome()
-	st.claim, st.teller, st.reached = c, 0, false
+	st.claim, st.claimSource, st.homeReached = c, 0, false
 	st.home = 0
 	cs.unregisterAll()
 	if wasHome {
@@ -33,7 +33,7 @@ func (cs *channelState) adopt(c claim) {
 	}
 	for s, att := range cs.attachments() {
 		if att.helloSent {
-			cs.greet(s, att)
+			cs.sendHello(s, att)
 		}
 	}
 	if cs.isHome() {
@@ -45,35 +45,35 @@ func (cs *channelState) adopt(c claim) {
 	}
 }
 
-// join submits to the home, at the other end of s, what waits here.
-func (cs *channelState) join(s linkID, att *attachment) {
-	cs.fields().home, cs.fields().reached = s, true
+// joinHome submits to the home, at the other end of s, what waits here.
+func (cs *channelState) joinHome(s linkID, att *attachment) {
+	cs.fields().home, cs.fields().homeReached = s, true
 	if !att.helloSent || att.helloClaim != cs.fields().claim {
-		cs.greet(s, att)
+		cs.sendHello(s, att)
 	}
 	cs.registerAll()
 }
 
-// rejoin is when the home that the claim names was dialled.
-func (cs *channelState) rejoin() {
+// seekHome is when the home that the claim names was dialled.
+func (cs *channelState) seekHome() {
 	s := cs.dial(cs.me, cs.fields().claim.home)
 	if att := cs.attachment(s); att != nil {
-		cs.join(s, att)
+		cs.joinHome(s, att)
 	}
 }
 
-// succeed makes this peer the home in place of one that is lost.
-func (cs *channelState) succeed() {
+// takeOver makes this peer the home in place of one that is lost.
+func (cs *channelState) takeOver() {
 	st := cs.fields()
-	next := claim{st.claim.generation + 1, cs.me}
-	if t := st.teller; t != 0 && !st.reached && t != st.claim.home && cs.to(cs.me, t) != 0 && cs.p.defect != takesPlace {
+	next := claim{st.claim.term + 1, cs.me}
+	if t := st.claimSource; t != 0 && !st.homeReached && t != st.claim.home && cs.to(cs.me, t) != 0 && cs.p.defect != takesPlace {
 		next.home = t
 	}
-	cs.adopt(next)
+	cs.adoptClaim(next)
 }
 
-// remind tells the home again of the receives that wait.
-func (cs *channelState) remind() {
+// remindHome tells the home again of the receives that wait.
+func (cs *channelState) remindHome() {
 	st := cs.fields()
 	for r := range cs.mine() {
 		op := cs.op(r)

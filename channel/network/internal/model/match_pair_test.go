@@ -7,7 +7,7 @@ func (cs *channelState) pairUp(x entry, s linkID, r opID) {
 	if cs.p.defect != offersTwice {
 		cs.forget(x.link, x.id)
 	}
-	f := frame{kind: match, send: x.id, receive: r, at: x.at}
+	f := frame{kind: match, send: x.id, receive: r, attempt: x.attempt}
 	if s == 0 {
 		cs.op(r).promised = true
 		f.peer = cs.me

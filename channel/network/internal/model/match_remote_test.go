@@ -2,9 +2,9 @@ package model
 
 // redirect answers a request that only the home can serve.
 func (cs *channelState) redirect(s linkID, att *attachment, f frame) {
-	cs.greet(s, att)
+	cs.sendHello(s, att)
 	if f.kind == send && (f.value || f.again) {
-		cs.put(s, frame{kind: queued, send: f.send, at: f.at})
+		cs.put(s, frame{kind: queued, send: f.send, attempt: f.attempt})
 	}
 }
 
@@ -26,7 +26,7 @@ func (cs *channelState) onWithdraw(s linkID, att *attachment, id opID) {
 	st := cs.fields()
 	i := st.sends.index(s, id)
 	if i >= 0 && st.sends.list[i].held {
-		cs.put(s, frame{kind: queued, send: id, at: st.sends.list[i].at})
+		cs.put(s, frame{kind: queued, send: id, attempt: st.sends.list[i].attempt})
 	}
 	cs.forget(s, id)
 	if att.blocked == id {
@@ -45,7 +45,7 @@ func (cs *channelState) dissolve(s linkID, att *attachment) {
 			if x := e.list[i]; x.link == s {
 				e.remove(i)
 				if x.held {
-					cs.put(s, frame{kind: queued, send: x.id, at: x.at})
+					cs.put(s, frame{kind: queued, send: x.id, attempt: x.attempt})
 				}
 			}
 		}

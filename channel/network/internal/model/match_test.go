@@ -13,8 +13,8 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 	}
 	// Its owner only asks; or it was asked of this peer when it was home before,
 	// and what comes before it in its lane may since have been given back.
-	if f.again && !f.value || cs.p.want(f.send).lane && f.under != st.claim.generation && cs.p.defect != takesOldLane {
-		cs.put(s, frame{kind: queued, send: f.send, at: f.at})
+	if f.again && !f.value || cs.p.want(f.send).lane && f.term != st.claim.term && cs.p.defect != takesOldLane {
+		cs.put(s, frame{kind: queued, send: f.send, attempt: f.attempt})
 		return
 	}
 	// Its owner asks again: nothing comes of an earlier match.
@@ -34,7 +34,7 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 		}
 	}
 	cs.note(s, f.send)
-	x := entry{link: s, id: f.send, held: f.value, at: f.at}
+	x := entry{link: s, id: f.send, held: f.value, attempt: f.attempt}
 	if lane {
 		st.sends.restore(x)
 	} else {
@@ -141,7 +141,7 @@ func (cs *channelState) endHold() {
 	for i := range st.sends.n {
 		if x := &st.sends.list[i]; x.held {
 			x.held = false
-			cs.put(x.link, frame{kind: queued, send: x.id, at: x.at})
+			cs.put(x.link, frame{kind: queued, send: x.id, attempt: x.attempt})
 		}
 	}
 }

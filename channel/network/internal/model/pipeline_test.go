@@ -61,7 +61,7 @@ func (cs *channelState) pump() {
 		}
 		id := l[st.known]
 		if op := cs.op(id); op.phase == offered {
-			if (!cs.with(id, st.home) || op.under != st.claim.generation || op.offer.asks) && cs.p.defect != exposesAll {
+			if (!cs.with(id, st.home) || op.term != st.claim.term || op.offer.asks) && cs.p.defect != exposesAll {
 				return // on its way elsewhere
 			}
 			st.known++

@@ -72,7 +72,7 @@ const (
 	forgetsOnMove            // a home that moves gives up what it passed on
 	passesOnAnywhere         // a home passes on by any session, joined or not
 	doubtsOnLeave            // what was passed on to a peer that leaves is in doubt
-	countsGenerations        // the owner takes the home's generation for the number of the attempt
+	countsGenerations        // the owner takes the home's term for the number of the attempt
 	resumesAll               // a send of a lane is offered again before those before it
 	leavesUnmatched          // the home does not look for receives when a lane goes on
 	skipsAhead               // a send of a lane passes one before it that is in the home's queue
@@ -130,7 +130,7 @@ func (p *plan) begin() world {
 		for n := range p.peers {
 			w.nodes[n].channels[c].opened = true
 		}
-		quiet.at(&w, home, channel(c)).adopt(claim{1, home})
+		quiet.at(&w, home, channel(c)).adoptClaim(claim{1, home})
 	}
 	for {
 		var next []step

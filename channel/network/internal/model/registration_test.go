@@ -15,20 +15,20 @@ func (cs *channelState) register(id opID) {
 		cs.offer(id, offer{to: st.home.other(cs.me), via: st.home, run: cs.end(st.home, cs.me).run, open: true})
 	default:
 		op.registered = true
-		cs.attempt(id)
-		cs.put(st.home, frame{kind: send, send: id, at: op.at, under: op.under})
+		cs.nextAttempt(id)
+		cs.put(st.home, frame{kind: send, send: id, attempt: op.attempt, term: op.term})
 	}
 }
 
-// attempt numbers what the home is asked, so that its answers can be told from
+// nextAttempt numbers what the home is asked, so that its answers can be told from
 // those to what it was asked before.
-func (cs *channelState) attempt(id opID) {
+func (cs *channelState) nextAttempt(id opID) {
 	op := cs.op(id)
-	op.under = cs.fields().claim.generation
+	op.term = cs.fields().claim.term
 	if cs.p.defect == countsGenerations {
-		op.at = op.under
+		op.attempt = op.term
 	} else {
-		op.at = (op.at + 1) % attempts
+		op.attempt = (op.attempt + 1) % attempts
 	}
 }
 

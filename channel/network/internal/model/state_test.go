@@ -20,8 +20,8 @@ type (
 	channel  uint8 // from 0
 )
 
-// maxGeneration is a claim beyond which an election is taken to be endless.
-const maxGeneration = 9
+// maxTerm is a claim beyond which an election is taken to be endless.
+const maxTerm = 9
 
 // attempts is after how many an owner's numbers come again.
 const attempts = 8
@@ -63,29 +63,29 @@ type node struct {
 
 // A claim says who is home.
 type claim struct {
-	generation uint8
-	home       peerID
+	term uint8
+	home peerID
 }
 
 // better is the order of claims. The lower number is closer to the key.
 func (c claim) better(d claim) bool {
-	if c.generation != d.generation {
-		return c.generation > d.generation
+	if c.term != d.term {
+		return c.term > d.term
 	}
 	return c.home < d.home
 }
 
 // A memberState is a peer's part in a channel.
 type channelFields struct {
-	opened    bool
-	left      bool // nobody uses it here any more
-	gone      bool
-	claim     claim
-	teller    peerID // who told the claim
-	reached   bool   // the home was
-	home      linkID // to the home, where operations are registered
-	known     uint8  // how many of the lane the home knows
-	advancing bool   // within one step only
+	opened      bool
+	left        bool // nobody uses it here any more
+	gone        bool
+	claim       claim
+	claimSource peerID // who told the claim
+	homeReached bool   // the home was
+	home        linkID // to the home, where operations are registered
+	known       uint8  // how many of the lane the home knows
+	advancing   bool   // within one step only
 
 	// As home.
 	sends    entries // remoteSends
@@ -97,11 +97,11 @@ type channelFields struct {
 
 // An entry is what a home knows of an operation of another peer.
 type entry struct {
-	link linkID
-	id   opID
-	held bool   // the value is here
-	at   uint8  // as asked
-	to   linkID // of a send that was passed on
+	link    linkID
+	id      opID
+	held    bool   // the value is here
+	attempt uint8  // as asked
+	to      linkID // of a send that was passed on
 }
 
 type entries struct {
@@ -204,8 +204,8 @@ type operation struct {
 	promised   bool
 	abandoned  bool
 	blocks     bool
-	at         uint8 // the last attempt
-	under      uint8 // the generation of the home that was asked then
+	attempt    uint8 // the last attempt
+	term       uint8 // the term of the home that was asked then
 	offer      offer
 	kept       kept
 	received   uint8 // how often a send's value was
@@ -318,8 +318,8 @@ type frame struct {
 	outcome outcome
 	peer    peerID
 	heard   uint8
-	at      uint8 // which attempt of the owner's this is, or answers
-	under   uint8 // the generation of the home that is asked
+	attempt uint8 // which attempt of the owner's this is, or answers
+	term    uint8 // the term of the home that is asked
 	choice  choiceID
 	value   bool
 	again   bool

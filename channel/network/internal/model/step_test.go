@@ -165,13 +165,13 @@ func (p *plan) apply(w *world, s step) {
 	case opens:
 		p.at(w, n, channel(s.b)).fields().opened = true
 	case elects:
-		p.at(w, n, channel(s.b)).adopt(claim{1, n})
+		p.at(w, n, channel(s.b)).adoptClaim(claim{1, n})
 	case meets:
-		p.at(w, n, channel(s.b)).ask(peerID(s.c))
+		p.at(w, n, channel(s.b)).exchangeHello(peerID(s.c))
 	case rejoins:
-		p.at(w, n, channel(s.b)).rejoin()
+		p.at(w, n, channel(s.b)).seekHome()
 	case succeeds:
-		p.at(w, n, channel(s.b)).succeed()
+		p.at(w, n, channel(s.b)).takeOver()
 	case resumes:
 		p.at(w, n, channel(s.b)).resume(peerID(s.c))
 	case lapses:
@@ -205,7 +205,7 @@ func (p *plan) apply(w *world, s step) {
 		for c := range p.channels {
 			cs := p.at(w, n, channel(c))
 			if st := cs.fields(); st.left && !st.gone && !cs.inFlight() {
-				cs.retire()
+				cs.leaveAll()
 			}
 		}
 	}
@@ -263,7 +263,7 @@ func (f frame) String() string {
 		name += fmt.Sprintf(" (channel %d)", f.ch)
 	}
 	if f.kind == hello {
-		return fmt.Sprintf("%s, home %d by claim %d", name, f.claim.home, f.claim.generation)
+		return fmt.Sprintf("%s, home %d by claim %d", name, f.claim.home, f.claim.term)
 	}
 	if f.send != 0 {
 		name += fmt.Sprintf(" send %d", f.send)
