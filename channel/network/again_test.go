@@ -38,7 +38,7 @@ func TestAcceptIsRemembered(t *testing.T) {
 			first.say(network.Frame{Kind: network.Send, Number: 1, Send: id, Value: value("one")})
 			first.await(accepted)
 			if how == "the accept was heard" { // and said to have been
-				first.say(network.Frame{Kind: network.Send, Number: 1, Send: id + 1, Value: value("two"), Heard: 1})
+				first.say(network.Frame{Kind: network.Send, Number: 1, Send: id + 1, Value: value("two"), Acked: 1})
 				first.await(func(f network.Frame) bool { return f.Kind == network.Accept && f.Send == id+1 })
 			}
 			if how != "the victim has not noticed" {

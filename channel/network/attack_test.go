@@ -84,7 +84,7 @@ func (h *hostile) read() {
 	defer close(h.ended)
 	r := bufio.NewReader(h.stream)
 	for {
-		b, err := codec.ReadFrame(r, network.MaxFrame)
+		b, err := codec.ReadFrame(r, network.MaxFrameBytes)
 		if err != nil {
 			return
 		}

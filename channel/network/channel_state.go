@@ -168,7 +168,7 @@ func (cs *channelState) attachment(s *session) *attachment {
 func (cs *channelState) handle(s *session, f *frame) error {
 	cs.mu.Lock()
 	defer cs.unlock()
-	if s.void.Load() {
+	if s.fenced.Load() {
 		return nil
 	}
 	att := cs.attachment(s)
@@ -176,7 +176,7 @@ func (cs *channelState) handle(s *session, f *frame) error {
 		return nil
 	}
 	if f.again {
-		cs.supersede(s)
+		cs.fenceOldSessions(s)
 	}
 	switch f.kind {
 	case leave:
@@ -215,12 +215,12 @@ func (cs *channelState) handle(s *session, f *frame) error {
 	return nil
 }
 
-// supersede ends the other sessions to the peer of s, which has lost one of
+// fenceOldSessions ends the other sessions to the peer of s, which has lost one of
 // them and offers on s what it had offered there: that must not count twice.
-func (cs *channelState) supersede(s *session) {
+func (cs *channelState) fenceOldSessions(s *session) {
 	for _, other := range cs.space.sessionsTo(s.peer) {
 		if other != s {
-			other.void.Store(true)
+			other.fenced.Store(true)
 			other.stream.Reset()
 			cs.lost(other)
 		}
@@ -260,6 +260,6 @@ func (cs *channelState) inFlight() bool {
 	return false
 }
 
-// grace is how long the caller of an offered send whose context has ended
+// withdrawTimeout is how long the caller of an offered send whose context has ended
 // waits for the true outcome.
-const grace = 5 * time.Second
+const withdrawTimeout = 5 * time.Second

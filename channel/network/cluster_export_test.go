@@ -17,7 +17,7 @@ func (s *Space) Tap(wrap func(p2p.Stream) p2p.Stream) {
 func (s *Space) Crash() {
 	s.node.Unhandle(Protocol)
 	s.stop()
-	s.cut()
+	s.resetSessions()
 	s.Close()
 }
 
@@ -34,7 +34,7 @@ func (s *Space) Describe() string {
 	for peer, list := range s.sessions {
 		for _, sn := range list {
 			sn.mu.Lock()
-			fmt.Fprintf(&b, "\n\tsession %p to %s, dead %v, void %v, closing %v, %d accepts, %d blocks to write", sn, short(peer), sn.dead, sn.void.Load(), sn.closing, len(sn.accepts), len(sn.out))
+			fmt.Fprintf(&b, "\n\tsession %p to %s, dead %v, void %v, closing %v, %d accepts, %d blocks to write", sn, short(peer), sn.dead, sn.fenced.Load(), sn.closing, len(sn.unacked), len(sn.outgoing))
 			sn.mu.Unlock()
 		}
 	}

@@ -109,7 +109,7 @@ func (p *play) crash(at int) {
 	})
 }
 
-// at returns the space of a peer, as soon as it runs, and which life of it that
+// at returns the space of a peer, as soon as it runs, and which incarnation of it that
 // is.
 func (p *play) at(ctx context.Context, at int) (*network.Space, int, error) {
 	for {

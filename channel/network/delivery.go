@@ -48,15 +48,15 @@ func (cs *channelState) onMatch(s *session, f *frame) {
 		}
 		return
 	}
-	o := offer{to: f.peer, run: f.run, receive: f.receive, matcher: s}
+	o := offer{to: f.peer, incarnation: f.incarnation, receive: f.receive, matcher: s}
 	if f.peer == s.peer {
-		o.via, o.run = s, s.run
+		o.via, o.incarnation = s, s.incarnation
 		cs.direct(op, o)
 		return
 	}
 	cs.space.node.AddAddrs(f.peer, f.addrs)
-	if sn := cs.space.to(f.peer); sn != nil {
-		o.via, o.run = sn, sn.run
+	if sn := cs.space.sessionTo(f.peer); sn != nil {
+		o.via, o.incarnation = sn, sn.incarnation
 		cs.direct(op, o)
 		return
 	}
@@ -78,7 +78,7 @@ func (cs *channelState) onMatch(s *session, f *frame) {
 			cs.settleGone(op)
 			cs.reoffer(op)
 		case err == nil:
-			op.offer.via, op.offer.run = sn, sn.run
+			op.offer.via, op.offer.incarnation = sn, sn.incarnation
 			cs.transmit(op)
 		case cs.attachments[s] != nil:
 			cs.space.log.Debug("value goes by way of the home", "channel", cs.name, "peer", o.to, "home", s.peer, "reason", err)
@@ -145,13 +145,13 @@ func (cs *channelState) onDeliver(s *session, att *attachment, f *frame) {
 	}
 	cs.unpair(remoteID{s, f.send}) // if this peer is the home: settled here
 	cs.sendHelloOnce(s)
-	if (f.again || f.peer != "") && cs.space.wasTaken(origin, f.send) {
+	if (f.again || f.peer != "") && cs.space.wasAccepted(origin, f.send) {
 		s.send(frame{kind: accept, number: cs.number, send: f.send, peer: f.peer})
 		return
 	}
-	if (f.again || f.peer != "") && !cs.space.mayKeep(s.peer) {
+	if (f.again || f.peer != "") && !cs.space.mayRemember(s.peer) {
 		cs.refuse(s, f)
-		s.end(errUnsettled)
+		s.end(errUnacked)
 		return
 	}
 	r := cs.exposed[f.receive]
@@ -159,9 +159,9 @@ func (cs *channelState) onDeliver(s *session, att *attachment, f *frame) {
 	if waits { // whoever made the match has struck it out
 		r.registered, r.promised = false, false
 	}
-	void := f.peer != "" && cs.space.isVoid(origin, f.send)
+	void := f.peer != "" && cs.space.isFenced(origin, f.send)
 	if f.again { // what is passed on late does not count
-		cs.space.keepVoid(origin, s.peer, f.send)
+		cs.space.rememberFenced(origin, s.peer, f.send)
 	}
 	switch {
 	case !waits:
@@ -187,7 +187,7 @@ func (cs *channelState) accept(s *session, f *frame, r *operation) {
 	}
 	cs.take(r, f.value)
 	if f.peer != "" {
-		cs.space.keepTaken(f.peer, s.peer, f.send)
+		cs.space.rememberAccepted(f.peer, s.peer, f.send)
 	}
 	s.send(frame{kind: accept, number: cs.number, send: f.send, peer: f.peer})
 	if cs.isHome() {

@@ -9,9 +9,9 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// patience is how long a peer that was lost while it took a value is sought,
+// resumeTimeout is how long a peer that was lost while it took a value is sought,
 // before the send is in doubt.
-const patience = 10 * time.Second
+const resumeTimeout = 10 * time.Second
 
 // onLost: a session has ended, and what its peer heard or said last is not
 // known.
@@ -90,11 +90,11 @@ func (cs *channelState) resume(to p2p.ID) {
 	start := time.Now()
 	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		sn, err := cs.space.dial(cs.space.ctx, to)
-		over := cs.space.ctx.Err() != nil || time.Since(start) > patience
+		over := cs.space.ctx.Err() != nil || time.Since(start) > resumeTimeout
 		cs.mu.Lock()
 		for _, op := range cs.lostTo(to) {
 			switch {
-			case err == nil && op.offer.run == sn.run:
+			case err == nil && op.offer.incarnation == sn.incarnation:
 				op.offer.via = sn
 				cs.transmit(op)
 			case err == nil || over:

@@ -25,14 +25,14 @@ func (cs *channelState) passOn(s *session, f *frame) bool {
 	cs.sendHelloOnce(to)
 	att, id := cs.attachments[to], remoteID{s, f.send}
 	_, again := att.relayed[id]
-	if !again && !to.memory.add(passCost) {
+	if !again && !to.memory.add(relayedEntryBytes) {
 		return false
 	}
 	on := *f
 	on.number, on.peer, on.pass = cs.number, s.peer, false
-	if !to.pass(on) {
+	if !to.sendRelayed(on) {
 		if !again {
-			to.memory.remove(passCost)
+			to.memory.remove(relayedEntryBytes)
 		}
 		return false
 	}
@@ -50,7 +50,7 @@ func (cs *channelState) strand(s *session, att *attachment, goodbye bool) {
 		}
 		id.owner.send(f)
 	}
-	s.memory.remove(len(att.relayed) * passCost)
+	s.memory.remove(len(att.relayed) * relayedEntryBytes)
 	clear(att.relayed)
 }
 
@@ -61,7 +61,7 @@ func (cs *channelState) passBack(s *session, f *frame) {
 	for id := range att.relayed {
 		if id.id == f.send && id.owner.peer == f.peer {
 			delete(att.relayed, id)
-			s.memory.remove(passCost)
+			s.memory.remove(relayedEntryBytes)
 			id.owner.send(frame{kind: f.kind, number: cs.number, send: f.send, peer: s.peer})
 		}
 	}

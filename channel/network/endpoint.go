@@ -165,7 +165,7 @@ func (e *endpoint) abandon(op *operation, err error) {
 	cs.mu.Lock()
 	cs.withdraw(op, err)
 	cs.unlock()
-	timer := time.NewTimer(grace)
+	timer := time.NewTimer(withdrawTimeout)
 	defer timer.Stop()
 	select {
 	case <-op.done:
@@ -192,7 +192,7 @@ func (op *operation) Withdraw(err error) {
 	}
 	cs.space.spawn(func() {
 		select {
-		case <-time.After(grace):
+		case <-time.After(withdrawTimeout):
 		case <-cs.space.ctx.Done():
 		}
 		cs.mu.Lock()

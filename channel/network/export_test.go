@@ -33,47 +33,47 @@ const (
 	Refused  = refused
 	Gone     = gone
 
-	MaxFrame    = maxFrame
-	MaxSessions = maxSessions
+	MaxFrameBytes = maxFrameBytes
+	MaxSessions   = maxSessions
 
 	ProbeTime = probeTime
 
-	MaxPassed    = maxPassed
-	MaxUnsettled = maxUnsettled
-	Small        = small
+	MaxRelayedBytes = maxRelayedBytes
+	MaxUnacked      = maxUnacked
+	SmallFrameBytes = smallFrameBytes
 )
 
 // A Frame is a frame whose fields the tests may set.
 type Frame struct {
-	Kind       kind
-	Number     uint64
-	Key, Proof [32]byte
-	ClaimTerm  uint64
-	Home       p2p.ID
-	Send       uint64
-	Receive    uint64
-	Outcome    outcome
-	Peer       p2p.ID
-	Addrs      []string
-	Heard      uint64
-	Attempt    uint64
-	Term       uint64
-	Run        uint64
-	Choice     uint64
-	Again      bool
-	Pass       bool
-	Ordered    bool
-	Waits      bool
-	Sends      uint64
-	Receives   uint64
-	Value      []byte
+	Kind        kind
+	Number      uint64
+	Key, Proof  [32]byte
+	ClaimTerm   uint64
+	Home        p2p.ID
+	Send        uint64
+	Receive     uint64
+	Outcome     outcome
+	Peer        p2p.ID
+	Addrs       []string
+	Acked       uint64
+	Attempt     uint64
+	Term        uint64
+	Incarnation uint64
+	Choice      uint64
+	Again       bool
+	Pass        bool
+	Ordered     bool
+	Waits       bool
+	Sends       uint64
+	Receives    uint64
+	Value       []byte
 }
 
 func (f Frame) Bytes() []byte {
 	in := frame{
 		kind: f.Kind, number: f.Number, key: f.Key, proof: f.Proof, claim: claim{f.ClaimTerm, f.Home},
 		send: f.Send, receive: f.Receive, outcome: f.Outcome, peer: f.Peer, addrs: f.Addrs,
-		heard: f.Heard, attempt: f.Attempt, term: f.Term, run: f.Run, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
+		acked: f.Acked, attempt: f.Attempt, term: f.Term, incarnation: f.Incarnation, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
 		waits: f.Waits, sends: f.Sends, receives: f.Receives, value: f.Value,
 	}
 	return append(in.append(nil), in.value...)
@@ -84,7 +84,7 @@ func ParseFrame(b []byte) (Frame, error) {
 	return Frame{
 		Kind: f.kind, Number: f.number, Key: f.key, Proof: f.proof, ClaimTerm: f.claim.term, Home: f.claim.home,
 		Send: f.send, Receive: f.receive, Outcome: f.outcome, Peer: f.peer, Addrs: f.addrs,
-		Heard: f.heard, Attempt: f.attempt, Term: f.term, Run: f.run, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
+		Acked: f.acked, Attempt: f.attempt, Term: f.term, Incarnation: f.incarnation, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
 		Waits: f.waits, Sends: f.sends, Receives: f.receives, Value: f.value,
 	}, err
 }
@@ -149,7 +149,7 @@ func (s *Space) Sessions(peer p2p.ID) int {
 func (s *Space) Remembered(peer p2p.ID) (n int) {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
-	for id := range s.unsettled.sends {
+	for id := range s.unacked.outcomes {
 		if id.peer == peer {
 			n++
 		}
@@ -161,14 +161,14 @@ func (s *Space) Remembered(peer p2p.ID) (n int) {
 func (s *Space) RememberedOfAll() int {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
-	return len(s.unsettled.sends)
+	return len(s.unacked.outcomes)
 }
 
-// Kept returns how many bytes this peer keeps for the sessions of another.
-func (s *Space) Kept(peer p2p.ID) int { return s.memory.Of(string(peer)) }
+// MemoryOf returns how many bytes this peer keeps for the sessions of another.
+func (s *Space) MemoryOf(peer p2p.ID) int { return s.memory.Of(string(peer)) }
 
-// SetKept sets how much the peers that connect from now on may make this one keep.
-func (s *Space) SetKept(all, strangers, each int) {
+// SetMemoryLimits sets how much the peers that connect from now on may make this one keep.
+func (s *Space) SetMemoryLimits(all, strangers, each int) {
 	s.memory = quota.New(quota.Limits{All: all, Strangers: strangers, Each: each})
 }
 
@@ -176,7 +176,7 @@ func (s *Space) SetKept(all, strangers, each int) {
 func (s *Space) SetRemembered(all, strangers, each int) {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
-	s.unsettled.pool = quota.New(quota.Limits{All: all, Strangers: strangers, Each: each})
+	s.unacked.pool = quota.New(quota.Limits{All: all, Strangers: strangers, Each: each})
 }
 
 // Homed counts what the home of a channel knows of other peers' operations.

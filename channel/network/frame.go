@@ -71,39 +71,39 @@ const (
 
 // Limits of what a frame may hold.
 const (
-	maxID    = 64  // bytes of a peer ID
-	maxAddrs = 16  // addresses of a peer
-	maxAddr  = 256 // bytes of an address
-	// maxAddrBytes is how many bytes all addresses have. So a hello has less than
+	maxIDBytes   = 64  // bytes of a peer ID
+	maxAddrCount = 16  // addresses of a peer
+	maxAddrBytes = 256 // bytes of an address
+	// maxAddrsBytes is how many bytes all addresses have. So a hello has less than
 	// 4 KiB, and nobody needs a longer frame before it.
-	maxAddrBytes = 3 << 10
-	headroom     = 16 << 10 // bytes of a frame beside its value
+	maxAddrsBytes      = 3 << 10
+	frameHeadroomBytes = 16 << 10 // bytes of a frame beside its value
 
-	maxFrame = channel.MaxValue + headroom
+	maxFrameBytes = channel.MaxValue + frameHeadroomBytes
 )
 
 // A frame is one message of the protocol. Which fields count depends on kind.
 type frame struct {
-	kind     kind
-	number   uint64 // the channel, as numbered by the frame's sender
-	key      hash
-	proof    hash
-	claim    claim
-	send     uint64
-	receive  uint64
-	outcome  outcome
-	peer     p2p.ID
-	addrs    []string
-	heard    uint64 // how many accepts of this session the sender of a value has heard
-	attempt  uint64 // which attempt of the send it is, or answers
-	term     uint64 // the term of the home that a send was meant for
-	run      uint64 // the life of peer that has the receive
-	choice   uint64 // the sender's choice that the send is an alternative of; 0: none
-	again    bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
-	ordered  bool   // the send is of its sender's lane
-	waits    bool   // the operation is in the queue
-	sends    uint64 // in the queue
-	receives uint64
-	pass     bool   // the home is asked to pass the value on to peer
-	value    []byte // nil: none
+	kind        kind
+	number      uint64 // the channel, as numbered by the frame's sender
+	key         hash
+	proof       hash
+	claim       claim
+	send        uint64
+	receive     uint64
+	outcome     outcome
+	peer        p2p.ID
+	addrs       []string
+	acked       uint64 // how many accepts of this session the sender of a value has heard
+	attempt     uint64 // which attempt of the send it is, or answers
+	term        uint64 // the term of the home that a send was meant for
+	incarnation uint64 // the incarnation of peer that has the receive
+	choice      uint64 // the sender's choice that the send is an alternative of; 0: none
+	again       bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
+	ordered     bool   // the send is of its sender's lane
+	waits       bool   // the operation is in the queue
+	sends       uint64 // in the queue
+	receives    uint64
+	pass        bool   // the home is asked to pass the value on to peer
+	value       []byte // nil: none
 }

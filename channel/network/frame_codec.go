@@ -30,7 +30,7 @@ func (f *frame) append(dst []byte) []byte {
 			dst = appendString(dst, string(f.peer))
 			dst = binary.AppendUvarint(dst, f.choice)
 		}
-		dst = binary.AppendUvarint(dst, f.heard)
+		dst = binary.AppendUvarint(dst, f.acked)
 		if f.kind == send {
 			dst = binary.AppendUvarint(dst, f.attempt)
 			dst = binary.AppendUvarint(dst, f.term)
@@ -50,7 +50,7 @@ func (f *frame) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
 		dst = binary.AppendUvarint(dst, f.attempt)
-		dst = binary.LittleEndian.AppendUint64(dst, f.run)
+		dst = binary.LittleEndian.AppendUint64(dst, f.incarnation)
 		dst = appendString(dst, string(f.peer))
 		dst = appendAddrs(dst, f.addrs)
 	case settle:
@@ -105,10 +105,10 @@ func appendString(dst []byte, s string) []byte {
 
 // appendAddrs appends the first addresses that a frame may hold.
 func appendAddrs(dst []byte, addrs []string) []byte {
-	at, left := len(dst), maxAddrBytes
+	at, left := len(dst), maxAddrsBytes
 	dst = append(dst, 0)
 	for _, a := range addrs {
-		if len(a) <= min(maxAddr, left) && dst[at] < maxAddrs {
+		if len(a) <= min(maxAddrBytes, left) && dst[at] < maxAddrCount {
 			left -= len(a)
 			dst[at]++
 			dst = appendString(dst, a)
@@ -142,7 +142,7 @@ func parseFrame(b []byte) (frame, error) {
 			f.peer = r.id()
 			f.choice = r.uvarint()
 		}
-		f.heard = r.uvarint()
+		f.acked = r.uvarint()
 		if f.kind == send {
 			f.attempt, f.term = r.uvarint(), r.uvarint()
 		}
@@ -173,7 +173,7 @@ func parseFrame(b []byte) (frame, error) {
 		f.send = r.uint64()
 		f.receive = r.uint64()
 		f.attempt = r.uvarint()
-		f.run = r.uint64()
+		f.incarnation = r.uint64()
 		f.peer = r.id()
 		f.addrs = r.addrs()
 		if f.peer == "" {

@@ -61,17 +61,17 @@ func (r *reader) string(limit uint64) string {
 	return string(r.bytes(n))
 }
 
-func (r *reader) id() p2p.ID { return p2p.ID(r.string(maxID)) }
+func (r *reader) id() p2p.ID { return p2p.ID(r.string(maxIDBytes)) }
 
 func (r *reader) addrs() []string {
 	n := int(r.byte())
-	if n > maxAddrs {
+	if n > maxAddrCount {
 		r.fail()
 	}
 	var addrs []string
-	left := maxAddrBytes
+	left := maxAddrsBytes
 	for i := 0; i < n && !r.failed; i++ {
-		a := r.string(maxAddr)
+		a := r.string(maxAddrBytes)
 		if left -= len(a); left < 0 {
 			r.fail()
 		}

@@ -36,7 +36,7 @@ func frames() map[string]network.Frame {
 		"unknown":            {Kind: network.Unknown, Key: key},
 		"leave":              {Kind: network.Goodbye, Number: math.MaxUint64},
 		"send":               {Kind: network.Send, Number: 1, Send: math.MaxUint64},
-		"send_value":         {Kind: network.Send, Number: 1, Send: 2, Heard: 200, Value: []byte("value")},
+		"send_value":         {Kind: network.Send, Number: 1, Send: 2, Acked: 200, Value: []byte("value")},
 		"send_empty_value":   {Kind: network.Send, Number: 1, Send: 2, Value: []byte{}},
 		"send_again":         {Kind: network.Send, Number: 1, Attempt: 300, Send: 2, Again: true, Value: []byte("value")},
 		"send_asks":          {Kind: network.Send, Number: 1, Attempt: 1, Send: 2, Again: true},
@@ -44,10 +44,10 @@ func frames() map[string]network.Frame {
 		"receive":            {Kind: network.Receive, Number: 1, Receive: 3},
 		"withdraw":           {Kind: network.Withdraw, Number: 1, Send: 2},
 		"match":              {Kind: network.Match, Number: 1, Send: 2, Receive: 3, Peer: peer},
-		"match_addrs":        {Kind: network.Match, Number: 1, Attempt: 1 << 32, Run: math.MaxUint64, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
+		"match_addrs":        {Kind: network.Match, Number: 1, Attempt: 1 << 32, Incarnation: math.MaxUint64, Send: 2, Receive: 3, Peer: peer, Addrs: addrs},
 		"settle_accepted":    {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Accepted},
 		"settle_gone":        {Kind: network.Settle, Number: 1, Send: 2, Receive: 3, Outcome: network.Gone},
-		"deliver":            {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Heard: 1, Value: []byte("value")},
+		"deliver":            {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Acked: 1, Value: []byte("value")},
 		"deliver_passed":     {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Peer: peer, Value: []byte{}},
 		"deliver_pass_again": {Kind: network.Deliver, Number: 1, Send: 2, Receive: 3, Peer: peer, Pass: true, Again: true, Value: []byte("v")},
 		"accept":             {Kind: network.Accept, Number: 1, Send: 2},
@@ -136,11 +136,11 @@ func TestRefusedFrames(t *testing.T) {
 		crowd = append(crowd, long256)
 	}
 	hello := network.Frame{Kind: network.Hello, Number: math.MaxUint64, ClaimTerm: 1 << 32, Home: long[:64], Addrs: crowd}.Bytes()
-	if f, err := network.ParseFrame(hello); err != nil || len(f.Addrs) != 12 || f.Addrs[0] != long256 || len(hello) > network.Small {
+	if f, err := network.ParseFrame(hello); err != nil || len(f.Addrs) != 12 || f.Addrs[0] != long256 || len(hello) > network.SmallFrameBytes {
 		t.Errorf("a hello of %d bytes with %d addresses, %v", len(hello), len(f.Addrs), err)
 	}
 	largest := network.Frame{Kind: network.Send, Value: make([]byte, channel.MaxValue)}.Bytes()
-	if _, err := network.ParseFrame(largest); err != nil || len(largest) > network.MaxFrame {
+	if _, err := network.ParseFrame(largest); err != nil || len(largest) > network.MaxFrameBytes {
 		t.Errorf("the largest value: frame of %d bytes, %v", len(largest), err)
 	}
 }

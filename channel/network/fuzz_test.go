@@ -93,7 +93,7 @@ func proven(h *hostile, name channel.Name, data []byte) []byte {
 	r := bufio.NewReader(in)
 	for said := 0; ; {
 		left := in.Len() + r.Buffered()
-		b, err := codec.ReadFrame(r, network.MaxFrame)
+		b, err := codec.ReadFrame(r, network.MaxFrameBytes)
 		if err != nil {
 			return append(out, data[len(data)-left:]...)
 		}

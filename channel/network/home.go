@@ -125,7 +125,7 @@ func (cs *channelState) seekHome() {
 // is replaced by the peer that told of it: that one reaches both.
 func (cs *channelState) takeOver() {
 	next := claim{cs.claim.term + 1, cs.self()}
-	if !cs.homeReached && cs.claimSource != cs.claim.home && cs.space.to(cs.claimSource) != nil {
+	if !cs.homeReached && cs.claimSource != cs.claim.home && cs.space.sessionTo(cs.claimSource) != nil {
 		next.home = cs.claimSource
 	}
 	if next.term > maxTerm {

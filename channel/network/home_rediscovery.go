@@ -87,7 +87,7 @@ func (s *Space) rediscover() {
 		case <-timer.C:
 		}
 		due, next := s.dueSearches(most)
-		s.forgetTaken(time.Now())
+		s.forgetExpired(time.Now())
 		var wg sync.WaitGroup
 		room := make(chan struct{}, maxConcurrentSearches)
 		for _, cs := range due {

@@ -50,7 +50,7 @@ func (cs *channelState) helloProviders(ctx context.Context) {
 	defer asked.Wait()
 	room := make(chan struct{}, maxConcurrentDials)
 	for id := range cs.space.dht.Find(ctx, cs.record) {
-		if cs.space.to(id) != nil {
+		if cs.space.sessionTo(id) != nil {
 			asked.Go(func() { cs.exchangeHello(ctx, id) })
 			continue
 		}
@@ -78,7 +78,7 @@ func (cs *channelState) exchangeHello(ctx context.Context, id p2p.ID) {
 	if att != nil {
 		select {
 		case <-att.helloAnswered:
-		case <-sn.finished:
+		case <-sn.readerDone:
 		case <-ctx.Done():
 		}
 	}

@@ -86,7 +86,7 @@ func (cs *channelState) helloAndWait(ctx context.Context, who p2p.ID, turned <-c
 	}
 	select {
 	case <-turned:
-	case <-sn.finished:
+	case <-sn.readerDone:
 	case <-ctx.Done():
 	}
 }

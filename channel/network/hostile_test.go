@@ -35,7 +35,7 @@ func TestHostile(t *testing.T) {
 		act   func(h *hostile, name channel.Name)
 	}{
 		{"oversized frame", true, true, false, func(h *hostile, name channel.Name) {
-			h.write(binary.AppendUvarint(nil, network.MaxFrame+1))
+			h.write(binary.AppendUvarint(nil, network.MaxFrameBytes+1))
 		}},
 		{"frame of 2 EB", true, true, false, func(h *hostile, name channel.Name) {
 			h.write(binary.AppendUvarint(nil, 1<<61))
@@ -73,10 +73,10 @@ func TestHostile(t *testing.T) {
 		}},
 		{"heard more than was said", true, true, false, func(h *hostile, name channel.Name) {
 			h.join(name)
-			h.say(network.Frame{Kind: network.Send, Number: 1, Send: 1, Heard: 1, Value: []byte{0}})
+			h.say(network.Frame{Kind: network.Send, Number: 1, Send: 1, Acked: 1, Value: []byte{0}})
 		}},
 		{"heard less than before", true, true, false, func(h *hostile, name channel.Name) {
-			h.say(network.Frame{Kind: network.Deliver, Number: 5, Heard: 1<<64 - 1, Value: []byte{0}})
+			h.say(network.Frame{Kind: network.Deliver, Number: 5, Acked: 1<<64 - 1, Value: []byte{0}})
 		}},
 		{"sends without end", true, false, false, func(h *hostile, name channel.Name) {
 			h.join(name)
@@ -343,7 +343,7 @@ func TestManySessions(t *testing.T) {
 	open[string](t, peers[0], name)
 	agree(ctx, t, name, peers[0])
 	node := startNode(t)
-	half := append(binary.AppendUvarint(nil, network.MaxFrame), make([]byte, 100_000)...)
+	half := append(binary.AppendUvarint(nil, network.MaxFrameBytes), make([]byte, 100_000)...)
 	for range 10 * network.MaxSessions {
 		attack(ctx, t, node, peers[0], false).write(half)
 		// Those that are over may take a moment to end.

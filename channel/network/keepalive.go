@@ -6,26 +6,26 @@ import (
 )
 
 const (
-	// beat is how often the sessions are looked at: every second.
-	beat = time.Second
-	// pingAfter is after how many beats in which nothing was said a session
+	// keepaliveInterval is how often the sessions are looked at: every second.
+	keepaliveInterval = time.Second
+	// pingAfterIdleTicks is after how many ticks in which nothing was said a session
 	// says that it is alive.
-	pingAfter = 2
-	// silence is after how many beats in which nothing was heard the peer at
+	pingAfterIdleTicks = 2
+	// maxSilentTicks is after how many ticks in which nothing was heard the peer at
 	// the other end is taken for lost: 5 seconds.
-	silence = 5
+	maxSilentTicks = 5
 )
 
-// A pulse is how a session notices that the other end is dead, and shows that
+// A keepalive is how a session notices that the other end is dead, and shows that
 // its own is not. Links that are cut say nothing: only silence tells.
-type pulse struct {
-	said, heard   bool // since the last beat
-	mute, unheard int  // beats
+type keepalive struct {
+	sent, received         bool // since the last tick
+	idleTicks, silentTicks int  // ticks
 }
 
-// pulses has the sessions' hearts beat.
-func (s *Space) pulses() {
-	ticker := time.NewTicker(beat)
+// runKeepalive ticks all sessions.
+func (s *Space) runKeepalive() {
+	ticker := time.NewTicker(keepaliveInterval)
 	defer ticker.Stop()
 	for {
 		select {
@@ -33,31 +33,31 @@ func (s *Space) pulses() {
 		case <-s.ctx.Done():
 			return
 		}
-		for _, sn := range s.live() {
-			sn.beat()
+		for _, sn := range s.liveSessions() {
+			sn.tick()
 		}
 	}
 }
 
-func (s *session) beat() {
+func (s *session) tick() {
 	s.mu.Lock()
-	p := &s.pulse
-	p.mute++
-	p.unheard++
-	if p.said {
-		p.mute = 0
+	p := &s.keepalive
+	p.idleTicks++
+	p.silentTicks++
+	if p.sent {
+		p.idleTicks = 0
 	}
-	if p.heard {
-		p.unheard = 0
+	if p.received {
+		p.silentTicks = 0
 	}
-	p.said, p.heard = false, false
-	mute, unheard := p.mute, p.unheard
+	p.sent, p.received = false, false
+	mute, unheard := p.idleTicks, p.silentTicks
 	s.mu.Unlock()
-	if mute >= pingAfter {
+	if mute >= pingAfterIdleTicks {
 		s.send(frame{kind: ping})
 	}
-	if unheard == silence {
-		s.space.log.Debug("peer has fallen silent", "peer", s.peer)
+	if unheard == maxSilentTicks {
+		s.space.log.Debug("peer is silent, closing its connection", "peer", s.peer)
 		s.space.spawn(func() {
 			s.stream.Reset()
 			s.stream.Conn().Close() // or the next attempt would use it, and wait
@@ -65,17 +65,17 @@ func (s *session) beat() {
 	}
 }
 
-// An ear is a session's reader that notes that something was heard.
-type ear struct{ s *session }
+// An activityReader is a session's reader that notes that something was heard.
+type activityReader struct{ s *session }
 
-func (e ear) Read(p []byte) (int, error) {
+func (e activityReader) Read(p []byte) (int, error) {
 	n, err := e.s.stream.Read(p)
 	if n > 0 {
 		e.s.mu.Lock()
-		e.s.pulse.heard = true
+		e.s.keepalive.received = true
 		e.s.mu.Unlock()
 	}
 	return n, err
 }
 
-var _ io.Reader = ear{}
+var _ io.Reader = activityReader{}

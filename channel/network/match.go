@@ -6,7 +6,7 @@ import (
 
 // onSend: the peer of s has a send that waits.
 func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
-	if f.again && cs.space.wasTaken(s.peer, f.send) {
+	if f.again && cs.space.wasAccepted(s.peer, f.send) {
 		s.send(frame{kind: accept, number: cs.number, send: f.send})
 		return nil
 	}
@@ -171,7 +171,7 @@ func (cs *channelState) serve(r *operation) {
 		}
 		cs.forget(r)
 		cs.countMatch(r.owner)
-		cs.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
+		cs.offer(op, offer{to: r.owner.peer, via: r.owner, incarnation: r.owner.incarnation, receive: r.id})
 		return
 	}
 	if op := cs.remoteSend(r); op != nil {

@@ -56,7 +56,7 @@ func (cs *channelState) place(op *operation) bool {
 		}
 		cs.forget(r)
 		cs.countMatch(r.owner)
-		cs.offer(op, offer{to: r.owner.peer, via: r.owner, run: r.owner.run, receive: r.id})
+		cs.offer(op, offer{to: r.owner.peer, via: r.owner, incarnation: r.owner.incarnation, receive: r.id})
 		return true
 	}
 	return false

@@ -15,10 +15,10 @@ func (cs *channelState) pairUp(op, r *operation) {
 	if r.owner == nil {
 		cs.expose(r)
 		r.promised = true
-		f.peer, f.run = cs.self(), cs.space.run
+		f.peer, f.incarnation = cs.self(), cs.space.incarnation
 	} else {
 		r.remove()
-		f.peer, f.run = r.owner.peer, r.owner.run
+		f.peer, f.incarnation = r.owner.peer, r.owner.incarnation
 		f.addrs = cs.space.node.AddrsOf(f.peer)
 	}
 	if op.ordered {
@@ -27,7 +27,7 @@ func (cs *channelState) pairUp(op, r *operation) {
 	cs.countMatch(r.owner)
 	cs.unpair(remoteID{op.owner, op.id})
 	cs.pairs[remoteID{op.owner, op.id}] = pair{owner: r.owner, id: r.id, noted: r}
-	op.owner.keep(pairCost)
+	op.owner.charge(pairBytes)
 	op.owner.send(f)
 }
 
@@ -36,7 +36,7 @@ func (cs *channelState) unpair(id remoteID) (pair, bool) {
 	p, ok := cs.pairs[id]
 	if ok {
 		delete(cs.pairs, id)
-		id.owner.memory.remove(pairCost)
+		id.owner.memory.remove(pairBytes)
 	}
 	return p, ok
 }

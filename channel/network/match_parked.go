@@ -18,13 +18,13 @@ const (
 
 // hold keeps the value of a remote send that waits, for a moment.
 func (cs *channelState) hold(op *operation, value []byte) {
-	if cs.held+len(value) > maxHeld || cs.space.held.Load()+int64(len(value)) > maxHeldAll {
+	if cs.held+len(value) > maxHeld || cs.space.parkedBytes.Load()+int64(len(value)) > maxHeldAll {
 		op.owner.send(frame{kind: queued, number: cs.number, send: op.id, attempt: op.attempt})
 		return
 	}
 	op.encoded = value
 	cs.held += len(value)
-	cs.space.held.Add(int64(len(value)))
+	cs.space.parkedBytes.Add(int64(len(value)))
 	switch {
 	case op.ordered && cs.waitLane == nil:
 		seen := cs.takes
@@ -65,7 +65,7 @@ func (cs *channelState) unhold(op *operation) {
 func (cs *channelState) drop(op *operation) {
 	if n := len(op.encoded); n > 0 {
 		cs.held -= n
-		cs.space.held.Add(-int64(n))
+		cs.space.parkedBytes.Add(-int64(n))
 	}
 	op.encoded = nil
 }

@@ -20,8 +20,8 @@ func (cs *channelState) note(s *session, att *attachment, id, at uint64) (*opera
 	} else if len(att.ops) >= maxNoted {
 		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
 	}
-	if !s.keep(operationCost) {
-		return nil, errKept
+	if !s.charge(operationBytes) {
+		return nil, errMemory
 	}
 	op := noted.Get().(*operation)
 	op.id, op.owner, op.attempt = id, s, at
@@ -39,7 +39,7 @@ func (cs *channelState) forget(op *operation) {
 	cs.drop(op)
 	if att != nil && att.ops[op.id] == op {
 		delete(att.ops, op.id)
-		op.owner.memory.remove(operationCost)
+		op.owner.memory.remove(operationBytes)
 	}
 }
 
@@ -76,7 +76,7 @@ func (cs *channelState) dissolve(s *session, att *attachment) {
 		}
 		cs.forget(op)
 	}
-	s.memory.remove(len(att.ops) * operationCost) // if the attachment has ended already
+	s.memory.remove(len(att.ops) * operationBytes) // if the attachment has ended already
 	clear(att.ops)
 	att.joined, att.blocked, att.pipeline, att.successorSent = false, 0, nil, ""
 	cs.successorStale = true

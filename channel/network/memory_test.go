@@ -53,7 +53,7 @@ func TestLongFramesOfStrangers(t *testing.T) {
 	body[0] = byte(network.Deliver)
 	for range 4 {
 		h.write(append(binary.AppendUvarint(nil, size), body[:size/2]...))
-		if kept := victim.Kept(h.node.ID()); kept > 256<<10 {
+		if kept := victim.MemoryOf(h.node.ID()); kept > 256<<10 {
 			t.Errorf("%d bytes are kept for one who has proved no name", kept)
 		}
 		h.write(body[size/2:])
@@ -67,18 +67,18 @@ func TestLongFramesOfStrangers(t *testing.T) {
 func TestLongFramesOfMembers(t *testing.T) {
 	ctx := within(t, 60*time.Second)
 	const name = channel.Name("long")
-	victim, member := keeper(t, name, func(p *peer) { p.SetKept(64<<20, 16<<20, 20<<20) })
+	victim, member := keeper(t, name, func(p *peer) { p.SetMemoryLimits(64<<20, 16<<20, 20<<20) })
 	node := startNode(t)
 	var last *hostile
 	for range 3 {
 		last = attack(ctx, t, node, victim, true)
 		last.join(name)
-		last.write(append(binary.AppendUvarint(nil, network.MaxFrame), make([]byte, 1000)...))
+		last.write(append(binary.AppendUvarint(nil, network.MaxFrameBytes), make([]byte, 1000)...))
 	}
-	eventually(t, "two sessions have begun frames of 16 MiB each, of 20 MiB", func() bool { return last.isOver() && victim.Kept(node.ID()) <= 20<<20 })
+	eventually(t, "two sessions have begun frames of 16 MiB each, of 20 MiB", func() bool { return last.isOver() && victim.MemoryOf(node.ID()) <= 20<<20 })
 	honest(ctx, t, name, victim, member)
 	node.Close()
-	eventually(t, "something is kept for a peer that has gone", func() bool { return victim.Kept(node.ID()) == 0 })
+	eventually(t, "something is kept for a peer that has gone", func() bool { return victim.MemoryOf(node.ID()) == 0 })
 	honest(ctx, t, name, member, victim)
 }
 
@@ -87,7 +87,7 @@ func TestLongFramesOfMembers(t *testing.T) {
 func TestSessionsOfManyPeers(t *testing.T) {
 	ctx := within(t, 60*time.Second)
 	const each = 64 << 10
-	victim, member := keeper(t, "many", func(p *peer) { p.SetKept(64<<20, 10*each, 1<<20) })
+	victim, member := keeper(t, "many", func(p *peer) { p.SetMemoryLimits(64<<20, 10*each, 1<<20) })
 	var all []*hostile
 	for range 12 {
 		node := startNode(t)
@@ -96,7 +96,7 @@ func TestSessionsOfManyPeers(t *testing.T) {
 	eventually(t, "strangers keep all their sessions", func() bool {
 		kept := 0
 		for _, h := range all {
-			kept += victim.Kept(h.node.ID())
+			kept += victim.MemoryOf(h.node.ID())
 		}
 		return kept/2 <= 10*each
 	})
@@ -112,7 +112,7 @@ func TestNumbers(t *testing.T) {
 	victim, member := keeper(t, name, nil)
 	h := attack(ctx, t, startNode(t), victim, true)
 	h.join(name)
-	before := victim.Kept(h.node.ID())
+	before := victim.MemoryOf(h.node.ID())
 	const n = 20_000
 	for i := range uint64(n) {
 		if err := h.say(h.hello(name, 100+i, 0, "")); err != nil {
@@ -120,7 +120,7 @@ func TestNumbers(t *testing.T) {
 		}
 	}
 	h.ping()
-	if kept := victim.Kept(h.node.ID()) - before; kept > 128<<10 {
+	if kept := victim.MemoryOf(h.node.ID()) - before; kept > 128<<10 {
 		t.Errorf("%d bytes more are kept for %d numbers of one channel", kept, n)
 	}
 	// An old number means nothing any more.
@@ -163,7 +163,7 @@ func TestPassedOnUnread(t *testing.T) {
 	h := attack(ctx, t, startNode(t), home, true)
 	h.join(name)
 	value := make([]byte, 1<<20)
-	const n = 4 * network.MaxPassed >> 20
+	const n = 4 * network.MaxRelayedBytes >> 20
 	for i := range uint64(n) {
 		if err := h.say(network.Frame{Kind: network.Deliver, Number: 1, Send: 1 + i, Receive: 1, Peer: deaf.node.ID(), Pass: true, Value: value}); err != nil {
 			t.Fatal(err)
@@ -171,15 +171,15 @@ func TestPassedOnUnread(t *testing.T) {
 	}
 	h.await(func(f network.Frame) bool { return f.Kind == network.Refuse })
 	h.ping()
-	if kept := home.Kept(deaf.node.ID()); kept > network.MaxPassed+1<<20 {
+	if kept := home.MemoryOf(deaf.node.ID()); kept > network.MaxRelayedBytes+1<<20 {
 		t.Errorf("%d MiB are kept for one who does not read", kept>>20)
 	}
-	if kept := home.Kept(h.node.ID()); kept > 2<<20 {
+	if kept := home.MemoryOf(h.node.ID()); kept > 2<<20 {
 		t.Errorf("%d MiB are kept for the sender", kept>>20)
 	}
 	honest(ctx, t, name, home, member)
 	deaf.end()
-	eventually(t, "something is kept for a peer that has gone", func() bool { return home.Kept(deaf.node.ID()) == 0 })
+	eventually(t, "something is kept for a peer that has gone", func() bool { return home.MemoryOf(deaf.node.ID()) == 0 })
 	honest(ctx, t, name, member, home)
 }
 
@@ -221,7 +221,7 @@ func (h *hostile) bringNobodys(first, n uint64) {
 func TestMatchesWithoutEnd(t *testing.T) {
 	ctx := within(t, 120*time.Second)
 	const name = channel.Name("matches")
-	home, member := keeper(t, name, func(p *peer) { p.SetKept(64<<20, 16<<20, 1<<20) })
+	home, member := keeper(t, name, func(p *peer) { p.SetMemoryLimits(64<<20, 16<<20, 1<<20) })
 	from := attack(ctx, t, startNode(t), home, true)
 	from.join(name)
 	// It does not say whom it takes for the home, lest it becomes that.

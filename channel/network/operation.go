@@ -122,14 +122,14 @@ func (op *operation) with(home *session) bool {
 
 // An offer is where an offered send went.
 type offer struct {
-	to      p2p.ID   // who decides over it
-	via     *session // where the frame went; nil while a session is sought
-	run     uint64   // which life of that peer saw it
-	receive uint64   // the receive that it is for
-	matcher *session // the home that made the match; nil: nobody to tell
-	open    bool     // for no receive in particular: the home may choose
-	again   bool     // its session was lost, and it is sought again
-	asks    bool     // again, but only whether it was taken: it is not its turn
+	to          p2p.ID   // who decides over it
+	via         *session // where the frame went; nil while a session is sought
+	incarnation uint64   // of that peer, which saw it
+	receive     uint64   // the receive that it is for
+	matcher     *session // the home that made the match; nil: nobody to tell
+	open        bool     // for no receive in particular: the home may choose
+	again       bool     // its session was lost, and it is sought again
+	asks        bool     // again, but only whether it was taken: it is not its turn
 }
 
 // finish ends op with its outcome, and wakes its caller.

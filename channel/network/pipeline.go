@@ -107,7 +107,7 @@ func (cs *channelState) pump() {
 		if l.known > 0 && (!cs.eager || l.bytes >= window || op.choice != nil) {
 			return
 		}
-		if op.choice == nil && op.encode() == nil && len(op.encoded) > inline && l.known > 0 {
+		if op.choice == nil && op.encode() == nil && len(op.encoded) > maxInlineBytes && l.known > 0 {
 			return // it is asked for when its turn has come
 		}
 		l.known++ // before register, which may end op

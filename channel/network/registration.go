@@ -2,11 +2,11 @@ package network
 
 import "github.com/dstackless/dstackless/channel"
 
-// inline is the size of the largest value that goes to the home together with
+// maxInlineBytes is the size of the largest value that goes to the home together with
 // the request for a match: 128 KiB. If a receive of the home's own is waiting,
 // one round trip does. It goes along if the home received the last one: who may
 // have taken a value when it is lost leaves the sender in doubt.
-const inline = channel.MaxReused
+const maxInlineBytes = channel.MaxReused
 
 // register tells the home of an operation that waits.
 func (cs *channelState) register(op *operation) {
@@ -25,8 +25,8 @@ func (cs *channelState) register(op *operation) {
 			cs.finish(op, err)
 			return
 		}
-		if cs.eager && len(op.encoded) <= inline {
-			cs.offer(op, offer{to: cs.home.peer, via: cs.home, run: cs.home.run, open: true})
+		if cs.eager && len(op.encoded) <= maxInlineBytes {
+			cs.offer(op, offer{to: cs.home.peer, via: cs.home, incarnation: cs.home.incarnation, open: true})
 			return
 		}
 	}

@@ -121,7 +121,7 @@ func (s *selection) await(ctx context.Context) (int, error) {
 				op.end.channel.withdraw(op, ctx.Err())
 				op.end.channel.unlock()
 			}
-			timer := time.NewTimer(grace)
+			timer := time.NewTimer(withdrawTimeout)
 			defer timer.Stop()
 			late = timer.C
 		case <-late:

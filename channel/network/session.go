@@ -15,58 +15,58 @@ const (
 	// before it is given up, and half of it how long it surely may.
 	writeTimeout = 30 * time.Second
 
-	// maxReplies is how many bytes of answers may wait for a peer that asks
+	// maxReplyBytes is how many bytes of answers may wait for a peer that asks
 	// and does not read.
-	maxReplies = 4 << 20
+	maxReplyBytes = 4 << 20
 
-	// small is the size up to which frames are read without a buffer of
+	// smallFrameBytes is the size up to which frames are read without a buffer of
 	// their own.
-	small = 4 << 10
+	smallFrameBytes = 4 << 10
 )
 
 // A session is one stream to a peer, on which all channels that both use are
 // multiplexed. What is said on a session ends with it. Two peers that dial
 // each other at once have two, which does no harm.
 type session struct {
-	space  *Space
-	peer   p2p.ID
-	run    uint64 // differs each time the peer at the other end starts
-	stream p2p.Stream
+	space       *Space
+	peer        p2p.ID
+	incarnation uint64 // differs each time the peer at the other end starts
+	stream      p2p.Stream
 
 	// For the reader alone.
 	numbers  map[uint64]*channelState // by the other side's number
 	numberOf map[hash]uint64          // the other side's number of a channel
 	swept    int                      // how many numbers were left when they were last swept
 
-	memory  ledger
+	memory  memoryAccount
 	failure atomic.Pointer[error] // why this side ends the session
 
-	mu      sync.Mutex
-	out     []written // what the writer writes next
-	replies int       // bytes of out beside values
-	passed  int       // bytes of values that were passed on, and not written yet
+	mu           sync.Mutex
+	outgoing     []chunk // what the writer writes next
+	replyBytes   int     // bytes of outgoing beside values
+	relayedBytes int     // bytes of values that were passed on, and not written yet
 	// Bytes of values that wait for the peer to read them, though nobody sends
-	// them any more: those of before the writer took out, and since.
+	// them any more: those of before the writer took outgoing, and since.
 	abandoned, abandonedSince int
 	dead                      bool
 	wake                      chan struct{} // capacity 1
 	channels                  map[*channelState]struct{}
-	pulse                     pulse
+	keepalive                 keepalive
 
 	// Accepts that were sent and which the other side has not yet said to
 	// have heard, in order; and how many of its own were heard.
-	accepts []uint64
-	dropped uint64 // how many accepts left the front
-	heard   uint64
+	unacked         []uint64
+	ackedCount      uint64 // how many accepts left the front
+	acceptsReceived uint64
 
-	void atomic.Bool // the peer has lost the session, and what still comes of it does not count
+	fenced atomic.Bool // the peer has lost the session, and what still comes of it does not count
 
-	closing  bool          // no more will be sent
-	wrote    chan struct{} // the writer has ended
-	finished chan struct{} // the reader has ended
+	closing    bool          // no more will be sent
+	writerDone chan struct{} // the writer has ended
+	readerDone chan struct{} // the reader has ended
 }
 
-// exchangePreamble exchanges the first bytes of a stream: which life of each peer it is.
+// exchangePreamble exchanges the first bytes of a stream: the incarnation of each peer.
 func exchangePreamble(stream p2p.Stream, run uint64) (uint64, error) {
 	deadline := time.Now().Add(writeTimeout)
 	if err := stream.SetDeadline(deadline); err != nil {
@@ -85,7 +85,7 @@ func exchangePreamble(stream p2p.Stream, run uint64) (uint64, error) {
 
 // attach records that cs is told when s ends. It reports false if it has.
 func (s *session) attach(cs *channelState) bool {
-	if !s.keep(attachmentBytes) {
+	if !s.charge(attachmentBytes) {
 		return false
 	}
 	s.mu.Lock()
@@ -105,8 +105,8 @@ func (s *session) detach(cs *channelState) {
 	}
 }
 
-// hangUp lets the writer write what is queued, and end.
-func (s *session) hangUp() {
+// closeAfterFlush lets the writer write what is queued, and end.
+func (s *session) closeAfterFlush() {
 	s.mu.Lock()
 	s.closing = true
 	s.mu.Unlock()
@@ -122,12 +122,12 @@ func (s *session) serve() {
 	s.space.spawn(s.write)
 	err := s.read()
 	if err == nil { // the other side has said all, and may still listen
-		s.hangUp()
-		<-s.wrote
+		s.closeAfterFlush()
+		<-s.writerDone
 	}
 	s.stream.Reset()
-	close(s.finished)
-	s.space.drop(s)
+	close(s.readerDone)
+	s.space.endSession(s)
 	if failure := s.failure.Load(); failure != nil {
 		err = *failure
 	}

@@ -7,16 +7,16 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// packetSize is up to which size frames, and values of at most inline, are
+// packetBytes is up to which size frames, and values of at most maxInlineBytes, are
 // copied behind each other to leave in one write. Larger values are
 // written as they are.
-const packetSize = inline + 32<<10
+const packetBytes = maxInlineBytes + 32<<10
 
-// A written is what goes out in one write: frames, or a large value.
-type written struct {
-	packet *packet
-	value  []byte
-	passed int // bytes of values that are another peer's
+// A chunk is what goes out in one write: frames, or a large value.
+type chunk struct {
+	packet       *packet
+	value        []byte
+	relayedBytes int // bytes of values that are another peer's
 }
 
 // A packet holds frames. Packets are recycled.
@@ -26,17 +26,17 @@ var packets = sync.Pool{New: func() any { return new(packet) }}
 
 // packet returns the packet that a frame with a value of size bytes goes into.
 func (s *session) packet(size int) *packet {
-	if n := len(s.out); n > 0 {
-		if p := s.out[n-1].packet; p != nil && len(p.b)+min(size, inline) <= packetSize {
+	if n := len(s.outgoing); n > 0 {
+		if p := s.outgoing[n-1].packet; p != nil && len(p.b)+min(size, maxInlineBytes) <= packetBytes {
 			return p
 		}
 	}
 	p := packets.Get().(*packet)
-	s.out = append(s.out, written{packet: p})
+	s.outgoing = append(s.outgoing, chunk{packet: p})
 	return p
 }
 
-func (w written) writeTo(stream p2p.Stream) error {
+func (w chunk) writeTo(stream p2p.Stream) error {
 	if w.packet == nil {
 		_, err := stream.Write(w.value)
 		return err

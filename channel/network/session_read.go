@@ -12,17 +12,17 @@ import (
 
 // read hands each frame to the channel it is for until the stream ends.
 func (s *session) read() error {
-	r := bufio.NewReaderSize(ear{s}, 16<<10)
+	r := bufio.NewReaderSize(activityReader{s}, 16<<10)
 	var f frame // which nobody keeps
 	for {
-		n, err := codec.NextFrame(r, maxFrame)
+		n, err := codec.NextFrame(r, maxFrameBytes)
 		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
 			return err
 		}
 		switch {
-		case n <= small:
+		case n <= smallFrameBytes:
 			err = s.readSmall(r, n, &f)
 		case len(s.numbers) == 0: // it can be of no channel, and a hello is small
 			_, err = r.Discard(n)
@@ -51,8 +51,8 @@ func (s *session) readSmall(r *bufio.Reader, n int, f *frame) error {
 
 // readLarge takes a frame of n bytes.
 func (s *session) readLarge(r *bufio.Reader, n int, f *frame) error {
-	if !s.keep(n) {
-		return errKept
+	if !s.charge(n) {
+		return errMemory
 	}
 	defer s.memory.remove(n)
 	b, err := codec.ReadBody(r, n)
@@ -86,13 +86,13 @@ func (s *session) handle(f *frame) error {
 		}
 		return nil
 	case send, deliver:
-		if err := s.forget(f.heard); err != nil {
+		if err := s.dropAcked(f.acked); err != nil {
 			return err
 		}
 	case accept:
 		if f.peer == "" {
 			s.mu.Lock()
-			s.heard++
+			s.acceptsReceived++
 			s.mu.Unlock()
 		}
 	}
@@ -118,8 +118,8 @@ func (s *session) number(cs *channelState, number uint64) error {
 	}
 	if before, ok := s.numberOf[cs.key]; ok && before != number {
 		delete(s.numbers, before)
-	} else if !ok && !s.keep(numberCost) {
-		return errKept
+	} else if !ok && !s.charge(numberBytes) {
+		return errMemory
 	}
 	s.numbers[number], s.numberOf[cs.key] = cs, number
 	if len(s.numbers) > 2*s.swept+64 {
@@ -132,7 +132,7 @@ func (s *session) number(cs *channelState, number uint64) error {
 func (s *session) unnumber(number uint64) {
 	delete(s.numberOf, s.numbers[number].key)
 	delete(s.numbers, number)
-	s.memory.remove(numberCost)
+	s.memory.remove(numberBytes)
 }
 
 // sweep forgets the numbers of channels that were left here.
@@ -148,14 +148,14 @@ func (s *session) sweep() {
 	s.swept = len(s.numbers)
 }
 
-// forget drops the first accepts, which the other side has heard.
-func (s *session) forget(heard uint64) error {
+// dropAcked drops the first accepts, which the other side has heard.
+func (s *session) dropAcked(heard uint64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n := heard - s.dropped
-	if n > uint64(len(s.accepts)) {
+	n := heard - s.ackedCount
+	if n > uint64(len(s.unacked)) {
 		return errors.New("peer heard more than was said")
 	}
-	s.accepts, s.dropped = s.accepts[n:], heard
+	s.unacked, s.ackedCount = s.unacked[n:], heard
 	return nil
 }

@@ -13,54 +13,54 @@ func (s *session) send(f frame) {
 	if s.dead {
 		s.mu.Unlock()
 		if f.kind == accept && f.peer == "" {
-			s.space.keepTaken(s.peer, s.peer, f.send) // its owner will ask
+			s.space.rememberAccepted(s.peer, s.peer, f.send) // its owner will ask
 		}
 		return
 	}
 	defer s.mu.Unlock()
-	s.queue(f, 0)
+	s.enqueueLocked(f, 0)
 }
 
-// pass is send for a value of another peer, which counts as kept for the one at
+// sendRelayed is send for a value of another peer, which counts as kept for the one at
 // the other end until it is written. It reports false if that has too much
 // already.
-func (s *session) pass(f frame) bool {
+func (s *session) sendRelayed(f frame) bool {
 	if !s.memory.add(len(f.value)) {
 		return false
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.dead || s.passed+len(f.value) > maxPassed {
+	if s.dead || s.relayedBytes+len(f.value) > maxRelayedBytes {
 		s.memory.remove(len(f.value))
 		return false
 	}
-	s.passed += len(f.value)
-	s.queue(f, len(f.value))
+	s.relayedBytes += len(f.value)
+	s.enqueueLocked(f, len(f.value))
 	return true
 }
 
-// queue puts f into out, of which so many bytes were passed on. The caller holds
+// enqueueLocked puts f into out, of which so many bytes were passed on. The caller holds
 // s.mu.
-func (s *session) queue(f frame, passed int) {
+func (s *session) enqueueLocked(f frame, passed int) {
 	switch f.kind {
 	case send, deliver:
-		f.heard = s.heard
+		f.acked = s.acceptsReceived
 	case accept:
 		if f.peer == "" {
-			s.accepts = append(s.accepts, f.send)
+			s.unacked = append(s.unacked, f.send)
 		}
 	}
 	last := s.packet(len(f.value))
 	before := len(last.b)
 	last.b = appendHead(last.b, &f)
-	s.replies += len(last.b) - before
-	if len(f.value) > inline {
-		s.out = append(s.out, written{value: f.value})
+	s.replyBytes += len(last.b) - before
+	if len(f.value) > maxInlineBytes {
+		s.outgoing = append(s.outgoing, chunk{value: f.value})
 	} else {
 		last.b = append(last.b, f.value...)
 	}
-	s.out[len(s.out)-1].passed += passed
-	if s.replies > maxReplies || len(s.accepts) > maxReplies/8 {
+	s.outgoing[len(s.outgoing)-1].relayedBytes += passed
+	if s.replyBytes > maxReplyBytes || len(s.unacked) > maxReplyBytes/8 {
 		s.dead = true
 		s.end(errUnread)
 		return
@@ -71,7 +71,7 @@ func (s *session) queue(f frame, passed int) {
 	}
 }
 
-var errUnread = fmt.Errorf("the peer leaves more than %d bytes of answers unread", maxReplies)
+var errUnread = fmt.Errorf("the peer leaves more than %d bytes of answers unread", maxReplyBytes)
 
 // abandon notes that nobody waits any more for a value that the peer may not have
 // read yet. One that reads too little of what it has asked for is given up.
@@ -79,37 +79,37 @@ func (s *session) abandon(size int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.abandonedSince += size
-	if s.abandoned+s.abandonedSince > maxAbandoned {
+	if s.abandoned+s.abandonedSince > maxAbandonedBytes {
 		s.end(errAbandoned)
 	}
 }
 
-var errAbandoned = fmt.Errorf("the peer leaves more than %d bytes of values unread, which it has asked for, and nobody sends any more", maxAbandoned)
+var errAbandoned = fmt.Errorf("the peer leaves more than %d bytes of values unread, which it has asked for, and nobody sends any more", maxAbandonedBytes)
 
 // hasAccepted reports whether a send of the peer was accepted on this session,
 // and the peer has not said that it heard so.
 func (s *session) hasAccepted(send uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.Contains(s.accepts, send)
+	return slices.Contains(s.unacked, send)
 }
 
 // write writes what send queued until the session ends.
 func (s *session) write() {
-	defer close(s.wrote)
-	var spare []written
+	defer close(s.writerDone)
+	var spare []chunk
 	var patient time.Time // for so long it is not necessary to set the deadline anew
 	for {
 		select {
 		case <-s.wake:
-		case <-s.finished:
+		case <-s.readerDone:
 			return
 		}
 		s.mu.Lock()
-		out := s.out
-		s.out, s.replies = spare, 0
+		out := s.outgoing
+		s.outgoing, s.replyBytes = spare, 0
 		s.abandoned, s.abandonedSince = s.abandonedSince, 0
-		s.pulse.said = true
+		s.keepalive.sent = true
 		closing := s.closing
 		s.mu.Unlock()
 		if now := time.Now(); now.After(patient) {
@@ -121,7 +121,7 @@ func (s *session) write() {
 				s.stream.Reset()
 				return
 			}
-			s.wrotePassed(w.passed)
+			s.relayedWritten(w.relayedBytes)
 		}
 		if closing {
 			s.stream.CloseWrite()
@@ -132,13 +132,13 @@ func (s *session) write() {
 	}
 }
 
-// wrotePassed notes that values of other peers are written.
-func (s *session) wrotePassed(size int) {
+// relayedWritten notes that values of other peers are written.
+func (s *session) relayedWritten(size int) {
 	if size == 0 {
 		return
 	}
 	s.mu.Lock()
-	s.passed -= size
+	s.relayedBytes -= size
 	s.mu.Unlock()
 	s.memory.remove(size)
 }

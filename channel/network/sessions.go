@@ -12,7 +12,7 @@ import (
 
 // maxSessions is how many sessions one peer may have here, the latest of all that
 // it opened. It needs one, two if both dial at once, and those whose end has not
-// been noticed yet. Each may have begun a frame of [maxFrame].
+// been noticed yet. Each may have begun a frame of [maxFrameBytes].
 const maxSessions = 8
 
 var errSessions = fmt.Errorf("the peer has opened more than %d sessions", maxSessions)
@@ -21,32 +21,32 @@ var errShutdown = errors.New("the space is shut down")
 
 // accept serves a stream that another peer opened.
 func (s *Space) accept(stream p2p.Stream) {
-	run, err := exchangePreamble(stream, s.run)
+	run, err := exchangePreamble(stream, s.incarnation)
 	if err != nil {
 		stream.Reset()
 		return
 	}
-	if sn, err := s.begin(stream, run); err == nil {
+	if sn, err := s.startSession(stream, run); err == nil {
 		sn.serve()
 	}
 }
 
-// begin makes a session of a greeted stream.
-func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
+// startSession makes a session of a greeted stream.
+func (s *Space) startSession(stream p2p.Stream, run uint64) (*session, error) {
 	sn := &session{
-		space: s, peer: stream.Conn().RemotePeer(), run: run, stream: stream,
+		space: s, peer: stream.Conn().RemotePeer(), incarnation: run, stream: stream,
 		numbers: map[uint64]*channelState{}, channels: map[*channelState]struct{}{},
 		numberOf: map[hash]uint64{},
-		wake:     make(chan struct{}, 1), wrote: make(chan struct{}), finished: make(chan struct{}),
+		wake:     make(chan struct{}, 1), writerDone: make(chan struct{}), readerDone: make(chan struct{}),
 	}
 	sn.memory.share = sn.openShare()
-	if !sn.keep(sessionCost) {
+	if !sn.charge(sessionBytes) {
 		sn.memory.end()
-		return nil, errKept
+		return nil, errMemory
 	}
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
-	if s.ended {
+	if s.sessionsClosed {
 		stream.Reset()
 		sn.memory.end()
 		return nil, errShutdown
@@ -60,8 +60,8 @@ func (s *Space) begin(stream p2p.Stream, run uint64) (*session, error) {
 	return sn, nil
 }
 
-// drop ends sn: keeps what its peer may ask for, and tells the channels.
-func (s *Space) drop(sn *session) {
+// endSession ends sn: keeps what its peer may ask for, and tells the channels.
+func (s *Space) endSession(sn *session) {
 	s.sessionsMu.Lock()
 	list := slices.DeleteFunc(s.sessions[sn.peer], func(o *session) bool { return o == sn })
 	if s.sessions[sn.peer] = list; len(list) == 0 {
@@ -71,10 +71,10 @@ func (s *Space) drop(sn *session) {
 	sn.dead = true
 	ties := sn.channels
 	sn.channels = nil
-	for _, id := range sn.accepts {
-		s.keep(sn.peer, sn.peer, id, taken{accepted: true})
+	for _, id := range sn.unacked {
+		s.rememberLocked(sn.peer, sn.peer, id, sendOutcome{accepted: true})
 	}
-	sn.accepts = nil
+	sn.unacked = nil
 	sn.mu.Unlock()
 	s.sessionsMu.Unlock()
 	for cs := range ties {
@@ -83,8 +83,8 @@ func (s *Space) drop(sn *session) {
 	sn.memory.end()
 }
 
-// to returns a session to peer that is open, or nil.
-func (s *Space) to(peer p2p.ID) *session {
+// sessionTo returns a session to peer that is open, or nil.
+func (s *Space) sessionTo(peer p2p.ID) *session {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
 	if list := s.sessions[peer]; len(list) > 0 {
@@ -99,7 +99,7 @@ func (s *Space) sessionsTo(peer p2p.ID) []*session {
 	return slices.Clone(s.sessions[peer])
 }
 
-func (s *Space) live() []*session {
+func (s *Space) liveSessions() []*session {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
 	var all []*session
@@ -157,12 +157,12 @@ func (s *Space) connect(peer p2p.ID) (*session, error) {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { stream.Reset() })
-	run, err := exchangePreamble(stream, s.run)
+	run, err := exchangePreamble(stream, s.incarnation)
 	if !stop() || err != nil {
 		stream.Reset()
 		return nil, errors.Join(err, ctx.Err())
 	}
-	sn, err := s.begin(stream, run)
+	sn, err := s.startSession(stream, run)
 	if err != nil {
 		return nil, err
 	}

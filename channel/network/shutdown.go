@@ -6,8 +6,8 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
-// farewellTime is how long a space that is closed waits to hear and to be heard.
-const farewellTime = time.Second
+// shutdownTimeout is how long a space that is closed waits to hear and to be heard.
+const shutdownTimeout = time.Second
 
 // Close leaves all channels and waits for the space's goroutines. Operations
 // that wait return [channel.ErrClosed]. Close is idempotent.
@@ -15,7 +15,7 @@ func (s *Space) Close() error {
 	s.mu.Lock()
 	first := !s.closed
 	s.closed = true
-	members := s.all()
+	members := s.channelsLocked()
 	if first && len(members) == 0 {
 		close(s.emptied)
 	}
@@ -28,9 +28,9 @@ func (s *Space) Close() error {
 	for _, cs := range members {
 		cs.endWaitingAll()
 	}
-	s.farewell()
+	s.drainSessions()
 	s.stop()
-	s.cut()
+	s.resetSessions()
 	s.wg.Wait()
 	for _, cs := range members {
 		cs.endOffersInDoubt()
@@ -38,11 +38,11 @@ func (s *Space) Close() error {
 	return nil
 }
 
-// cut ends all sessions, and lets none begin.
-func (s *Space) cut() {
+// resetSessions ends all sessions, and lets none begin.
+func (s *Space) resetSessions() {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
-	s.ended = true
+	s.sessionsClosed = true
 	for _, list := range s.sessions {
 		for _, sn := range list {
 			sn.stream.Reset()
@@ -50,23 +50,23 @@ func (s *Space) cut() {
 	}
 }
 
-// farewell waits for the outcomes that are on their way here, and until the
+// drainSessions waits for the outcomes that are on their way here, and until the
 // peers have heard those that are on their way to them: no longer than
-// farewellTime each.
-func (s *Space) farewell() {
-	timer := time.NewTimer(farewellTime)
+// shutdownTimeout each.
+func (s *Space) drainSessions() {
+	timer := time.NewTimer(shutdownTimeout)
 	defer timer.Stop()
 	select {
 	case <-s.emptied:
 	case <-timer.C:
 	}
-	timer.Reset(farewellTime)
-	for _, sn := range s.live() {
-		sn.hangUp()
+	timer.Reset(shutdownTimeout)
+	for _, sn := range s.liveSessions() {
+		sn.closeAfterFlush()
 	}
-	for _, sn := range s.live() {
+	for _, sn := range s.liveSessions() {
 		select {
-		case <-sn.finished:
+		case <-sn.readerDone:
 		case <-timer.C:
 			return
 		}
@@ -101,7 +101,7 @@ func (cs *channelState) leaveAll() {
 	for s, att := range cs.attachments {
 		s.send(frame{kind: leave, number: cs.number})
 		s.detach(cs)
-		s.memory.remove(len(att.ops)*operationCost + len(att.relayed)*passCost)
+		s.memory.remove(len(att.ops)*operationBytes + len(att.relayed)*relayedEntryBytes)
 	}
 	for id := range cs.pairs {
 		cs.unpair(id)

@@ -63,32 +63,32 @@ const MaxPending = 4096
 // A Space is this peer's part of the space of channels. It implements
 // [channel.Space].
 type Space struct {
-	node *p2p.Node
-	dht  *dht.DHT
-	log  *slog.Logger
-	run  uint64
+	node        *p2p.Node
+	dht         *dht.DHT
+	log         *slog.Logger
+	incarnation uint64
 
 	ctx           context.Context // ends at Close
 	stop          context.CancelFunc
 	rediscoverNow chan struct{} // capacity 1
 	wg            sync.WaitGroup
 
-	mu       sync.Mutex // before the mutex of a channel
-	channels map[hash]*channelState
-	next     uint64 // the last channel's number
-	closed   bool
-	emptied  chan struct{} // closed when the last channel of a closed space is gone
+	mu         sync.Mutex // before the mutex of a channel
+	channels   map[hash]*channelState
+	lastNumber uint64 // the last channel's number
+	closed     bool
+	emptied    chan struct{} // closed when the last channel of a closed space is gone
 
 	searches chan struct{} // holds a token for each channel that is looked for because a rationed view opened it
 
-	choices atomic.Uint64 // the last choice's number
-	held    atomic.Int64  // bytes of the values that homes keep
+	choices     atomic.Uint64 // the last choice's number
+	parkedBytes atomic.Int64  // bytes of the values that homes keep
 
-	sessionsMu sync.Mutex // after the mutex of a channel
-	sessions   map[p2p.ID][]*session
-	dialing    map[p2p.ID]*dialing
-	unsettled  unsettled
-	ended      bool
+	sessionsMu     sync.Mutex // after the mutex of a channel
+	sessions       map[p2p.ID][]*session
+	dialing        map[p2p.ID]*dialing
+	unacked        unackedSends
+	sessionsClosed bool
 
 	memory *quota.Pool // what is kept for other peers, in bytes
 
@@ -103,20 +103,20 @@ func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Space{
-		node: node, dht: d, log: log, run: rand.Uint64(),
+		node: node, dht: d, log: log, incarnation: rand.Uint64(),
 		ctx: ctx, stop: stop, rediscoverNow: make(chan struct{}, 1),
-		channels:  map[hash]*channelState{},
-		searches:  make(chan struct{}, MaxSearchesOfPrograms),
-		emptied:   make(chan struct{}),
-		sessions:  map[p2p.ID][]*session{},
-		dialing:   map[p2p.ID]*dialing{},
-		unsettled: newUnsettled(),
-		memory:    newMemory(),
+		channels: map[hash]*channelState{},
+		searches: make(chan struct{}, MaxSearchesOfPrograms),
+		emptied:  make(chan struct{}),
+		sessions: map[p2p.ID][]*session{},
+		dialing:  map[p2p.ID]*dialing{},
+		unacked:  newUnackedSends(),
+		memory:   newMemory(),
 	}
 	s.choices.Store(rand.Uint64N(1 << 62))
 	node.Handle(Protocol, s.accept)
 	s.spawn(s.rediscover)
-	s.spawn(s.pulses)
+	s.spawn(s.runKeepalive)
 	return s
 }
 
@@ -144,8 +144,8 @@ func (s *Space) open(ctx context.Context, name channel.Name, ration *rationed) (
 		if len(s.channels) >= MaxChannels {
 			return nil, fmt.Errorf("%w: %d channels are open", channel.ErrLimit, MaxChannels)
 		}
-		s.next++
-		cs = newChannelState(s, name, s.next)
+		s.lastNumber++
+		cs = newChannelState(s, name, s.lastNumber)
 		s.channels[key] = cs
 		if ration != nil {
 			ration.add(cs)
@@ -188,8 +188,8 @@ func (s *Space) Channels() []Info {
 	return infos
 }
 
-// all returns the channels. The caller holds s.mu.
-func (s *Space) all() []*channelState {
+// channelsLocked returns the channels. The caller holds s.mu.
+func (s *Space) channelsLocked() []*channelState {
 	list := make([]*channelState, 0, len(s.channels))
 	for _, cs := range s.channels {
 		list = append(list, cs)

@@ -69,7 +69,7 @@ func (t *tap) next() error {
 		_, err := io.ReadFull(t.frames, t.ready)
 		return err
 	}
-	b, err := codec.ReadFrame(t.frames, network.MaxFrame)
+	b, err := codec.ReadFrame(t.frames, network.MaxFrameBytes)
 	if t.over() {
 		<-t.dead
 		return errTapped

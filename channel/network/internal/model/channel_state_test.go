@@ -96,7 +96,7 @@ func (cs *channelState) handle(s linkID, f frame) {
 		return
 	}
 	if f.again && cs.p.defect != noFence {
-		cs.supersede(s)
+		cs.fenceOldSessions(s)
 	}
 	switch f.kind {
 	case leave:
@@ -122,9 +122,9 @@ func (cs *channelState) handle(s linkID, f frame) {
 	}
 }
 
-// supersede ends the other sessions to the peer of s, which has lost one of them
+// fenceOldSessions ends the other sessions to the peer of s, which has lost one of them
 // and offers on s what it had offered there: that must not count twice.
-func (cs *channelState) supersede(s linkID) {
+func (cs *channelState) fenceOldSessions(s linkID) {
 	for _, o := range linksOf(cs.me, s.other(cs.me)) {
 		if o != s && cs.end(o, cs.me).open {
 			cs.breakLink(o, false)

@@ -51,7 +51,7 @@ func (cs *channelState) resume(to peerID) {
 		if op.phase != offered || !op.offer.again || op.offer.via != 0 || op.offer.to != to {
 			continue
 		}
-		if s != 0 && op.offer.run == cs.end(s, cs.me).run {
+		if s != 0 && op.offer.incarnation == cs.end(s, cs.me).incarnation {
 			op.offer.via = s
 			cs.transmit(id)
 		} else {

@@ -39,7 +39,7 @@ func (cs *channelState) onMatch(s linkID, f frame) {
 		o.via = cs.to(cs.me, f.peer)
 	}
 	if o.via != 0 {
-		o.run = cs.end(o.via, cs.me).run
+		o.incarnation = cs.end(o.via, cs.me).incarnation
 		cs.offer(f.send, o)
 		return
 	}
@@ -59,7 +59,7 @@ func (cs *channelState) dialled(id opID) {
 	switch {
 	case cs.mayDial(cs.me, o.to):
 		o.via = cs.dial(cs.me, o.to)
-		o.run = cs.end(o.via, cs.me).run
+		o.incarnation = cs.end(o.via, cs.me).incarnation
 		cs.transmit(id)
 	case cs.attached(o.matcher) != nil:
 		o.via = o.matcher
@@ -132,15 +132,15 @@ func (cs *channelState) onDeliver(s linkID, att *attachment, f frame) {
 		st.pairs.remove(i) // if this peer is the home: settled here
 	}
 	cs.sendHelloOnce(s)
-	if (f.again || f.peer != 0) && cs.wasTaken(origin, f.send) {
+	if (f.again || f.peer != 0) && cs.wasAccepted(origin, f.send) {
 		cs.answer(accept, s, f.send, f.peer)
 		return
 	}
-	if x := cs.node(cs.me); f.peer != 0 && x.voids&(1<<f.send) != 0 {
+	if x := cs.node(cs.me); f.peer != 0 && x.fenced&(1<<f.send) != 0 {
 		cs.answer(refuse, s, f.send, f.peer)
 		return
 	} else if f.again { // what is passed on late does not count
-		x.voids |= 1 << f.send
+		x.fenced |= 1 << f.send
 	}
 	r := cs.exposed(f.receive)
 	if cs.p.defect == takesTwice && r == nil && cs.op(f.receive).got != 0 {
@@ -187,7 +187,7 @@ func (cs *channelState) take(k kept, r opID) {
 	}
 	cs.hand(k.send, r)
 	if k.origin != 0 {
-		cs.node(cs.me).taken |= 1 << k.send
+		cs.node(cs.me).unacked |= 1 << k.send
 	}
 	cs.answer(accept, k.from, k.send, k.origin)
 	if cs.isHome() {

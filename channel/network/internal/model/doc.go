@@ -10,7 +10,7 @@
 //
 // # What is modelled
 //
-// Peers, each with a life, its channels, and what it remembers of accepts;
+// Peers, each with an incarnation, its channels, and what it remembers of accepts;
 // sessions, two between a pair at most, first in, first out in each direction;
 // all frames that find a receiver for a value (hello, unknown, leave, send,
 // queued, receive, withdraw, match, settle, deliver, accept, refuse, astray);

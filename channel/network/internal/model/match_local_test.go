@@ -48,7 +48,7 @@ func (cs *channelState) place(id opID) bool {
 }
 
 func (cs *channelState) direct(r entry) offer {
-	return offer{to: r.link.other(cs.me), via: r.link, run: cs.end(r.link, cs.me).run, receive: r.id}
+	return offer{to: r.link.other(cs.me), via: r.link, incarnation: cs.end(r.link, cs.me).incarnation, receive: r.id}
 }
 
 // receiveFor returns a receive that waits, and takes the send: decided, if it is

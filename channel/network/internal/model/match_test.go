@@ -3,7 +3,7 @@ package model
 // onSend: the peer of s has a send that waits.
 func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 	st := cs.fields()
-	if f.again && cs.wasTaken(s.other(cs.me), f.send) {
+	if f.again && cs.wasAccepted(s.other(cs.me), f.send) {
 		cs.put(s, frame{kind: accept, send: f.send})
 		return
 	}

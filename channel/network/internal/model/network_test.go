@@ -76,7 +76,7 @@ func (w *world) connect(a, b peerID) linkID {
 	w.links[s-1] = session{}
 	e := s.ends()
 	for i := range 2 {
-		w.links[s-1].ends[i] = end{open: true, run: w.node(e[1-i]).run}
+		w.links[s-1].ends[i] = end{open: true, incarnation: w.node(e[1-i]).incarnation}
 	}
 	return s
 }
@@ -94,11 +94,11 @@ func (cs *channelState) put(s linkID, f frame) {
 	f.ch = cs.ch
 	switch f.kind {
 	case send, deliver:
-		f.heard = e.heard
+		f.acked = e.acceptsReceived
 	case accept:
 		if f.peer == 0 {
-			e.accepts.list[e.accepts.n] = f.send
-			e.accepts.n++
+			e.unacked.list[e.unacked.n] = f.send
+			e.unacked.n++
 		}
 	}
 	far := cs.end(s, s.other(cs.me))
@@ -132,15 +132,15 @@ func (p *plan) get(w *world, s linkID, n peerID) {
 		}
 		return
 	case send, deliver:
-		for e.dropped < f.heard {
-			e.dropped++
-			copy(e.accepts.list[:], e.accepts.list[1:])
-			e.accepts.n--
-			e.accepts.list[e.accepts.n] = 0
+		for e.ackedCount < f.acked {
+			e.ackedCount++
+			copy(e.unacked.list[:], e.unacked.list[1:])
+			e.unacked.n--
+			e.unacked.list[e.unacked.n] = 0
 		}
 	case accept:
 		if f.peer == 0 {
-			e.heard++
+			e.acceptsReceived++
 		}
 	}
 	att := &e.attachments[f.ch]
@@ -153,18 +153,18 @@ func (p *plan) get(w *world, s linkID, n peerID) {
 	cs.handle(s, f)
 }
 
-// wasTaken reports whether a send was accepted before by n.
-func (cs *channelState) wasTaken(origin peerID, id opID) bool {
+// wasAccepted reports whether a send was accepted before by n.
+func (cs *channelState) wasAccepted(origin peerID, id opID) bool {
 	if cs.p.defect == noMemory {
 		return false
 	}
-	if cs.node(cs.me).taken&(1<<id) != 0 {
+	if cs.node(cs.me).unacked&(1<<id) != 0 {
 		return true
 	}
 	for _, s := range linksOf(cs.me, origin) {
 		e := cs.end(s, cs.me)
-		for i := range e.accepts.n {
-			if e.open && e.accepts.list[i] == id {
+		for i := range e.unacked.n {
+			if e.open && e.unacked.list[i] == id {
 				return true
 			}
 		}
@@ -187,8 +187,8 @@ func (p *plan) learn(w *world, s linkID, n peerID) {
 	e := w.end(s, n)
 	x := w.node(n)
 	x.losses |= 1 << s.other(n)
-	for i := range e.accepts.n {
-		x.taken |= 1 << e.accepts.list[i]
+	for i := range e.unacked.n {
+		x.unacked |= 1 << e.unacked.list[i]
 	}
 	ties := e.attachments
 	*e = end{}
@@ -236,7 +236,7 @@ func (p *plan) crash(w *world, n peerID) {
 		}
 	}
 	x := w.node(n)
-	*x = node{run: x.run, restart: x.restart, losses: x.losses}
+	*x = node{incarnation: x.incarnation, restart: x.restart, losses: x.losses}
 	for i := range p.ops {
 		if p.ops[i].peer == n {
 			w.ops[i] = operation{phase: over, result: w.ops[i].result, lost: true, received: w.ops[i].received, got: w.ops[i].got}

@@ -105,7 +105,7 @@ func (p *plan) want(id opID) *want { return &p.ops[id-1] }
 func (p *plan) begin() world {
 	w := world{faults: uint8(p.faults)}
 	for i := range p.peers {
-		w.nodes[i].up, w.nodes[i].run = true, 1
+		w.nodes[i].up, w.nodes[i].incarnation = true, 1
 	}
 	for _, x := range p.walls {
 		w.cuts[between(x[0], x[1])] = walled

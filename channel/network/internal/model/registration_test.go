@@ -12,7 +12,7 @@ func (cs *channelState) register(id opID) {
 		op.registered = true
 		cs.put(st.home, frame{kind: receive, receive: id})
 	case x.choice == 0 && !x.big:
-		cs.offer(id, offer{to: st.home.other(cs.me), via: st.home, run: cs.end(st.home, cs.me).run, open: true})
+		cs.offer(id, offer{to: st.home.other(cs.me), via: st.home, incarnation: cs.end(st.home, cs.me).incarnation, open: true})
 	default:
 		op.registered = true
 		cs.nextAttempt(id)

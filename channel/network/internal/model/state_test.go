@@ -52,13 +52,13 @@ const (
 
 // A node is a peer.
 type node struct {
-	up       bool
-	run      uint8 // which life
-	restart  bool  // it will be started again
-	voids    uint8 // sends that were offered again: what comes of them by way of a home does not count
-	taken    uint8 // sends that were accepted, and whose owner may not know: Space.unsettled
-	losses   uint8 // peers that a session was lost to
-	channels [maxChannels]channelFields
+	up          bool
+	incarnation uint8
+	restart     bool  // it will be started again
+	fenced      uint8 // sends that were offered again: what comes of them by way of a home does not count
+	unacked     uint8 // sends that were accepted, and whose owner may not know: Space.unacked
+	losses      uint8 // peers that a session was lost to
+	channels    [maxChannels]channelFields
 }
 
 // A claim says who is home.
@@ -214,15 +214,15 @@ type operation struct {
 }
 
 type offer struct {
-	to      peerID
-	via     linkID
-	run     uint8
-	receive opID
-	open    bool
-	again   bool
-	asks    bool   // whether it was taken, no more
-	by      peerID // who last had it, and was lost
-	matcher linkID
+	to          peerID
+	via         linkID
+	incarnation uint8
+	receive     opID
+	open        bool
+	again       bool
+	asks        bool   // whether it was taken, no more
+	by          peerID // who last had it, and was lost
+	matcher     linkID
 }
 
 // A kept is a value that is offered to a receive of a tentative choice.
@@ -261,13 +261,13 @@ type attachment struct {
 
 // An end is a session as one of its two peers sees it.
 type end struct {
-	open        bool
-	run         uint8 // of the peer at the other end
-	accepts     ids
-	dropped     uint8
-	heard       uint8
-	attachments [maxChannels]attachment
-	in          flight // on its way here
+	open            bool
+	incarnation     uint8 // of the peer at the other end
+	unacked         ids
+	ackedCount      uint8
+	acceptsReceived uint8
+	attachments     [maxChannels]attachment
+	in              flight // on its way here
 }
 
 type ids struct {
@@ -317,7 +317,7 @@ type frame struct {
 	receive opID
 	outcome outcome
 	peer    peerID
-	heard   uint8
+	acked   uint8
 	attempt uint8 // which attempt of the owner's this is, or answers
 	term    uint8 // the term of the home that is asked
 	choice  choiceID

@@ -184,7 +184,7 @@ func (p *plan) apply(w *world, s step) {
 		}
 	case wakes:
 		w.node(n).up, w.node(n).restart = true, false
-		w.node(n).run++
+		w.node(n).incarnation++
 	case strikes:
 		w.faults--
 		p.strike(w, s)
