@@ -13,24 +13,24 @@ type Frame string
 
 // What is said about channels.
 const (
-	Hello      Frame = "channel/hello"       // who uses a channel tells another
-	Unknown    Frame = "channel/unknown"     // the other does not use it
-	Leave      Frame = "channel/leave"       // no longer
-	Send       Frame = "channel/send"        // a send is registered with the home
-	Queued     Frame = "channel/queued"      // the home has it in its queue
-	Receive    Frame = "channel/receive"     // a receive is registered with the home
-	Withdraw   Frame = "channel/withdraw"    // an operation is taken back
-	Match      Frame = "channel/match"       // the home found a receive for a send
-	Settle     Frame = "channel/settle"      // what became of that
-	Deliver    Frame = "channel/deliver"     // a value is offered to a receive
-	Accept     Frame = "channel/accept"      // the receive has it
-	Refuse     Frame = "channel/refuse"      // the receive has another
-	Closed     Frame = "channel/closed"      // the channel is closed for everyone
-	Drained    Frame = "channel/drained"     // nothing is left in it
-	Probe      Frame = "channel/probe"       // is my receive in the home's queue?
-	ProbeReply Frame = "channel/probe-reply" // the answer
-	Astray     Frame = "channel/astray"      // the home passed a value on to a peer that is lost
-	Successor  Frame = "channel/successor"   // who is home if this one is lost
+	Hello       Frame = "channel/hello"        // who uses a channel tells another
+	Unknown     Frame = "channel/unknown"      // the other does not use it
+	Leave       Frame = "channel/leave"        // no longer
+	Send        Frame = "channel/send"         // a send is registered with the home
+	Queued      Frame = "channel/queued"       // the home has it in its queue
+	Receive     Frame = "channel/receive"      // a receive is registered with the home
+	Withdraw    Frame = "channel/withdraw"     // an operation is taken back
+	Match       Frame = "channel/match"        // the home found a receive for a send
+	MatchResult Frame = "channel/match-result" // what became of that
+	Deliver     Frame = "channel/deliver"      // a value is offered to a receive
+	Accept      Frame = "channel/accept"       // the receive has it
+	Refuse      Frame = "channel/refuse"       // the receive has another
+	Closed      Frame = "channel/closed"       // the channel is closed for everyone
+	Drained     Frame = "channel/drained"      // nothing is left in it
+	Probe       Frame = "channel/probe"        // is my receive in the home's queue?
+	ProbeReply  Frame = "channel/probe-reply"  // the answer
+	RelayLost   Frame = "channel/relay-lost"   // the home passed a value on to a peer that is lost
+	Successor   Frame = "channel/successor"    // who is home if this one is lost
 )
 
 // What is said about tasklets. A move is, in this order: Offer, Welcome, Ready,

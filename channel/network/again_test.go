@@ -51,7 +51,7 @@ func TestAcceptIsRemembered(t *testing.T) {
 
 			again := attack(ctx, t, node, victim, true)
 			again.join("once")
-			again.say(network.Frame{Kind: network.Send, Number: 1, Send: id, Value: value("one"), Again: true})
+			again.say(network.Frame{Kind: network.Send, Number: 1, Send: id, Value: value("one"), Resumed: true})
 			again.await(accepted)
 			again.say(network.Frame{Kind: network.Send, Number: 1, Send: id + 2, Value: value("end")})
 

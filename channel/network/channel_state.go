@@ -13,7 +13,7 @@ import (
 // A channelState is this peer's part in one channel: its own operations, and the
 // matchmaking for others while the peer is the channel's home.
 //
-// Sessions call handle, onHello, onUnknown and onLost, and the space info, close
+// Sessions call handle, onHello, onUnknown and onSessionLost, and the space info, close
 // and endOffersInDoubt: these take cs.mu, as do the goroutines that wait for something. All
 // other methods want it held, and none of them blocks.
 type channelState struct {
@@ -30,14 +30,14 @@ type channelState struct {
 	begun bool // it was looked for, or is
 
 	// As owner of operations.
-	lastID      uint64
-	lastAttempt uint64 // of the home to match a send
-	sends       queue  // that wait, and are offered to nobody
-	receives    queue  // that wait
-	lane        lane
-	eager       bool // the last value was received by the home itself
-	exposed     map[uint64]*operation
-	pending     int // operations that are not done
+	lastID           uint64
+	lastAttempt      uint64 // of the home to match a send
+	sends            queue  // that wait, and are offered to nobody
+	receives         queue  // that wait
+	pipeline         pipeline
+	homeReceivedLast bool // the last value was received by the home itself
+	remoteVisible    map[uint64]*operation
+	pending          int // operations that are not done
 
 	// As one of the channel's members.
 	claim         claim           // the best that was heard
@@ -55,26 +55,26 @@ type channelState struct {
 	refusedClaims map[claim]bool  // of the last term there is; their homes have gone
 	home          *session        // to the home, where operations are registered
 	joining       bool            // a goroutine seeks the home
-	resumes       map[p2p.ID]bool // a goroutine seeks a peer that has an offer
+	resuming      map[p2p.ID]bool // a goroutine seeks a peer that has an offer
 	nextSearch    searchSchedule  // of other homes, while this peer is home
 	pendingProbes map[uint64]chan<- waiterCount
 	remindedAt    time.Time // when the home was last reminded of what waits
 	attachments   map[*session]*attachment
 
 	// As home.
-	remoteSends    queue
-	remoteReceives queue
-	pairs          map[remoteID]pair // the receive of each match under way, by send
-	stopAnnounce   func()            // ends the announcement of the key
-	held           int               // bytes of values in remoteSends
-	successorStale bool              // the members have changed
-	matches        int               // since the home looked for a better place
-	migrateTo      *session          // to the member that is one
-	tenure         time.Duration     // how long this peer keeps the home once it came back
-	tenureEnd      time.Time
-	takes          uint64      // values of other peers that were received here
-	waitPlain      *time.Timer // ends the time of held values
-	waitLane       *time.Timer // and of those of lanes
+	remoteSends       queue
+	remoteReceives    queue
+	pairs             map[remoteID]pair // the receive of each match under way, by send
+	stopAnnounce      func()            // ends the announcement of the key
+	parkedBytes       int               // bytes of values in remoteSends
+	successorStale    bool              // the members have changed
+	matches           int               // since the home looked for a better place
+	migrateTo         *session          // to the member that is one
+	tenure            time.Duration     // how long this peer keeps the home once it came back
+	tenureEnd         time.Time
+	valuesReceived    uint64      // values of other peers that were received here
+	parkTimer         *time.Timer // ends the time of held values
+	pipelineParkTimer *time.Timer // and of those of pipelines
 }
 
 // An attachment is what a channel and a session have to do with each other.
@@ -86,7 +86,7 @@ type attachment struct {
 	closeSent     bool          // the peer was told so
 	helloAnswered chan struct{} // closed when the peer has answered a hello
 	ops           map[uint64]*operation
-	pipeline      []*operation      // sends of the peer's lane in the queue
+	pipeline      []*operation      // sends of the peer's pipeline in the queue
 	successorSent p2p.ID            // whom the peer was told
 	blocked       uint64            // the one of them that is on its way elsewhere; 0: none
 	matches       int               // for receives of the peer, as channelState.matches
@@ -114,11 +114,11 @@ func newChannelState(s *Space, name channel.Name, number uint64) *channelState {
 	// open: what only others need is made when one comes.
 	return &channelState{
 		space: s, name: name, key: key, secret: secretOf(name), number: number,
-		record:     dht.KeyOf(key[:]),
-		ends:       map[*endpoint]struct{}{},
-		lastID:     rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
-		exposed:    map[uint64]*operation{},
-		remindedAt: time.Now(),
+		record:        dht.KeyOf(key[:]),
+		ends:          map[*endpoint]struct{}{},
+		lastID:        rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
+		remoteVisible: map[uint64]*operation{},
+		remindedAt:    time.Now(),
 	}
 }
 
@@ -134,7 +134,7 @@ func (cs *channelState) info() Info {
 	if cs.claim.home != "" {
 		i.Home = cs.claim.home.String()
 	}
-	for _, op := range cs.exposed {
+	for _, op := range cs.remoteVisible {
 		if op.offered {
 			i.Sends++
 		}
@@ -155,7 +155,7 @@ func (cs *channelState) attachment(s *session) *attachment {
 		if cs.attachments == nil {
 			cs.attachments = map[*session]*attachment{}
 			cs.pairs = map[remoteID]pair{}
-			cs.resumes = map[p2p.ID]bool{}
+			cs.resuming = map[p2p.ID]bool{}
 			cs.pendingProbes = map[uint64]chan<- waiterCount{}
 		}
 		cs.attachments[s] = att
@@ -175,7 +175,7 @@ func (cs *channelState) handle(s *session, f *frame) error {
 	if att == nil {
 		return nil
 	}
-	if f.again {
+	if f.resumed {
 		cs.fenceOldSessions(s)
 	}
 	switch f.kind {
@@ -187,8 +187,8 @@ func (cs *channelState) handle(s *session, f *frame) error {
 		return cs.onReceive(s, att, f)
 	case withdraw:
 		cs.onWithdraw(att, f.send)
-	case settle:
-		cs.onSettle(s, att, f)
+	case matchResult:
+		cs.onMatchResult(s, att, f)
 	case queued:
 		cs.onQueued(s, f)
 	case match:
@@ -197,8 +197,8 @@ func (cs *channelState) handle(s *session, f *frame) error {
 		cs.onDeliver(s, att, f)
 	case accept, refuse:
 		cs.onAnswer(s, f)
-	case astray:
-		cs.onAstray(s, f)
+	case relayLost:
+		cs.onRelayLost(s, f)
 	case channelClosed:
 		cs.onClosed(s, att)
 	case probe:
@@ -222,7 +222,7 @@ func (cs *channelState) fenceOldSessions(s *session) {
 		if other != s {
 			other.fenced.Store(true)
 			other.stream.Reset()
-			cs.lost(other)
+			cs.sessionLost(other)
 		}
 	}
 }
@@ -252,7 +252,7 @@ func (cs *channelState) inFlight() bool {
 			return true
 		}
 	}
-	for _, op := range cs.exposed {
+	for _, op := range cs.remoteVisible {
 		if op.offered {
 			return true
 		}

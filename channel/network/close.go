@@ -107,7 +107,7 @@ func (cs *channelState) drain() {
 			told[r.owner] = true
 			r.owner.send(frame{kind: drained, number: cs.number})
 		}
-		cs.forget(r)
+		cs.forgetRemote(r)
 	}
 	cs.onDrained()
 }

@@ -44,7 +44,7 @@ func (s *Space) Describe() string {
 	for _, cs := range s.channels {
 		cs.mu.Lock()
 		fmt.Fprintf(&b, "\n\t%q: claim %d of %s, home %p, joining %v, closed %v", cs.name, cs.claim.term, short(cs.claim.home), cs.home, cs.joining, cs.closed)
-		for peer := range cs.resumes {
+		for peer := range cs.resuming {
 			fmt.Fprintf(&b, "\n\t\tresumes %s", short(peer))
 		}
 		for _, q := range []*queue{&cs.sends, &cs.receives, &cs.remoteSends, &cs.remoteReceives} {
@@ -52,9 +52,9 @@ func (s *Space) Describe() string {
 				fmt.Fprintf(&b, "\n\t\twaits: %d of %p, receive %v, remote receive %v, registered %v, promised %v, ordered %v, choice %v", op.id%10000, op.owner, op.sink != nil, q == &cs.remoteReceives, op.registered, op.promised, op.ordered, op.choice != nil)
 			}
 		}
-		for _, op := range cs.exposed {
+		for _, op := range cs.remoteVisible {
 			if op.offered {
-				fmt.Fprintf(&b, "\n\t\toffered: %d to %s via %p, receive %d, open %v, again %v, ordered %v, abandoned %v", op.id%10000, short(op.offer.to), op.offer.via, op.offer.receive%10000, op.offer.open, op.offer.again, op.ordered, op.abandoned)
+				fmt.Fprintf(&b, "\n\t\toffered: %d to %s via %p, receive %d, open %v, again %v, ordered %v, abandoned %v", op.id%10000, short(op.offer.to), op.offer.via, op.offer.receive%10000, op.offer.anyReceive, op.offer.resumed, op.ordered, op.cancelErr)
 			}
 		}
 		for from, to := range cs.pairs {

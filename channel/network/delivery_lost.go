@@ -13,28 +13,28 @@ import (
 // before the send is in doubt.
 const resumeTimeout = 10 * time.Second
 
-// onLost: a session has ended, and what its peer heard or said last is not
+// onSessionLost: a session has ended, and what its peer heard or said last is not
 // known.
-func (cs *channelState) onLost(s *session) {
+func (cs *channelState) onSessionLost(s *session) {
 	cs.mu.Lock()
 	defer cs.unlock()
-	cs.lost(s)
+	cs.sessionLost(s)
 }
 
-func (cs *channelState) lost(s *session) {
+func (cs *channelState) sessionLost(s *session) {
 	att := cs.attachments[s]
 	if att == nil {
 		return
 	}
 	delete(cs.attachments, s)
-	cs.dissolve(s, att)
-	cs.strand(s, att, false)
-	for _, op := range cs.exposed {
+	cs.forgetOperations(s, att)
+	cs.failRelayed(s, att, false)
+	for _, op := range cs.remoteVisible {
 		if op.offered && op.offer.via == s {
-			cs.lose(op)
+			cs.startResume(op)
 		}
-		if op.kept != nil && op.kept.from == s {
-			op.kept = nil // it is offered again
+		if op.deferred != nil && op.deferred.from == s {
+			op.deferred = nil // it is offered again
 		}
 	}
 	if cs.home == s {
@@ -44,22 +44,22 @@ func (cs *channelState) lost(s *session) {
 	}
 }
 
-// lose begins to ask the peer that was taking a value whether it did.
-func (cs *channelState) lose(op *operation) {
-	op.offer.via, op.offer.again = nil, true
+// startResume begins to ask the peer that was taking a value whether it did.
+func (cs *channelState) startResume(op *operation) {
+	op.offer.via, op.offer.resumed = nil, true
 	to := op.offer.to
-	if cs.resumes[to] {
+	if cs.resuming[to] {
 		return
 	}
-	cs.resumes[to] = true
+	cs.resuming[to] = true
 	cs.space.spawn(func() { cs.resume(to) })
 }
 
-// lostTo returns the sends that a peer was taking when its session was lost, in
+// lostSendsTo returns the sends that a peer was taking when its session was lost, in
 // their order.
-func (cs *channelState) lostTo(peer p2p.ID) (ops []*operation) {
-	for _, op := range cs.exposed {
-		if op.offered && op.offer.again && op.offer.via == nil && op.offer.to == peer {
+func (cs *channelState) lostSendsTo(peer p2p.ID) (ops []*operation) {
+	for _, op := range cs.remoteVisible {
+		if op.offered && op.offer.resumed && op.offer.via == nil && op.offer.to == peer {
 			ops = append(ops, op)
 		}
 	}
@@ -67,20 +67,20 @@ func (cs *channelState) lostTo(peer p2p.ID) (ops []*operation) {
 	return ops
 }
 
-// doubt ends an offered send whose outcome will not be heard.
-func (cs *channelState) doubt(op *operation) {
+// endInDoubt ends an offered send whose outcome will not be heard.
+func (cs *channelState) endInDoubt(op *operation) {
 	if via := op.offer.via; via != nil {
 		via.abandon(len(op.encoded))
 	}
-	cs.settleGone(op)
+	cs.reportGone(op)
 	cs.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
 }
 
-// settleGone lets the home have the receive back that it set aside for op. If
+// reportGone lets the home have the receive back that it set aside for op. If
 // the receive has its value already, its owner refuses the next.
-func (cs *channelState) settleGone(op *operation) {
+func (cs *channelState) reportGone(op *operation) {
 	if by := op.offer.matcher; by != nil {
-		by.send(frame{kind: settle, number: cs.number, send: op.id, receive: op.offer.receive, outcome: gone})
+		by.send(frame{kind: matchResult, number: cs.number, send: op.id, receive: op.offer.receive, outcome: gone})
 	}
 }
 
@@ -92,17 +92,17 @@ func (cs *channelState) resume(to p2p.ID) {
 		sn, err := cs.space.dial(cs.space.ctx, to)
 		over := cs.space.ctx.Err() != nil || time.Since(start) > resumeTimeout
 		cs.mu.Lock()
-		for _, op := range cs.lostTo(to) {
+		for _, op := range cs.lostSendsTo(to) {
 			switch {
 			case err == nil && op.offer.incarnation == sn.incarnation:
 				op.offer.via = sn
-				cs.transmit(op)
+				cs.sendOffer(op)
 			case err == nil || over:
-				cs.doubt(op)
+				cs.endInDoubt(op)
 			}
 		}
-		if len(cs.lostTo(to)) == 0 { // this session may have ended, too
-			delete(cs.resumes, to)
+		if len(cs.lostSendsTo(to)) == 0 { // this session may have ended, too
+			delete(cs.resuming, to)
 			cs.unlock()
 			return
 		}

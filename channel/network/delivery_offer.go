@@ -2,8 +2,8 @@ package network
 
 // endOffer notes that op is with nobody any more.
 func (cs *channelState) endOffer(op *operation) {
-	if op.offered && op.ordered && op.offer.open {
-		cs.lane.bytes -= len(op.encoded)
+	if op.offered && op.ordered && op.offer.anyReceive {
+		cs.pipeline.bytes -= len(op.encoded)
 	}
 	op.offered, op.offer = false, offer{}
 }
@@ -12,28 +12,28 @@ func (cs *channelState) endOffer(op *operation) {
 // the peer that decides over it.
 func (cs *channelState) offer(op *operation, o offer) {
 	op.remove()
-	if op.ordered && o.open {
-		cs.lane.bytes += len(op.encoded)
+	if op.ordered && o.anyReceive {
+		cs.pipeline.bytes += len(op.encoded)
 	}
-	cs.expose(op)
+	cs.makeVisible(op)
 	op.registered, op.offered, op.offer = false, true, o
-	cs.transmit(op)
+	cs.sendOffer(op)
 }
 
-// transmit writes the frame of an offer whose session is there.
-func (cs *channelState) transmit(op *operation) {
+// sendOffer writes the frame of an offer whose session is there.
+func (cs *channelState) sendOffer(op *operation) {
 	o := &op.offer
 	att := cs.attachment(o.via)
-	if att == nil { // the session has just ended, and onLost has been or will be here
-		cs.lose(op)
+	if att == nil { // the session has just ended, and onSessionLost has been or will be here
+		cs.startResume(op)
 		return
 	}
 	if !att.helloSent {
 		cs.sendHello(o.via, att)
 	}
-	f := frame{kind: send, number: cs.number, send: op.id, value: op.encoded, again: o.again, ordered: op.ordered}
-	if o.open {
-		if o.asks = o.again && !cs.turn(op); o.asks {
+	f := frame{kind: send, number: cs.number, send: op.id, value: op.encoded, resumed: o.resumed, ordered: op.ordered}
+	if o.anyReceive {
+		if o.asksOnly = o.resumed && !cs.isNext(op); o.asksOnly {
 			f.value = nil
 		}
 		cs.nextAttempt(op)
@@ -45,7 +45,7 @@ func (cs *channelState) transmit(op *operation) {
 		f.ordered = false
 		f.kind, f.receive = deliver, o.receive
 		if o.to != o.via.peer {
-			f.peer, f.pass = o.to, true
+			f.peer, f.relay = o.to, true
 		}
 	}
 	o.via.send(f)
@@ -58,7 +58,7 @@ func (cs *channelState) reoffer(op *operation) {
 		// A home that made a match for it lets nothing pass it before it is
 		// heard of again.
 		op.blocks = op.offer.matcher != nil && op.offer.matcher == cs.home
-		cs.lane.unknown(op)
+		cs.pipeline.unregister(op)
 	}
 	cs.endOffer(op)
 	if op.choice != nil {

@@ -5,8 +5,8 @@ import "github.com/dstackless/dstackless/p2p"
 // Two peers that cannot reach each other deliver by way of the home, which
 // answers for what it has passed on until it is answered.
 
-// passTo returns the session on which a value is passed on to a member.
-func (cs *channelState) passTo(peer p2p.ID) *session {
+// relaySession returns the session on which a value is passed on to a member.
+func (cs *channelState) relaySession(peer p2p.ID) *session {
 	for _, s := range cs.space.sessionsTo(peer) {
 		if att := cs.attachments[s]; att != nil && att.joined {
 			return s
@@ -15,10 +15,10 @@ func (cs *channelState) passTo(peer p2p.ID) *session {
 	return nil
 }
 
-// passOn passes a value on to the peer that it is for. It reports false if that
+// relay passes a value on to the peer that it is for. It reports false if that
 // cannot be reached, or has too much to read already.
-func (cs *channelState) passOn(s *session, f *frame) bool {
-	to := cs.passTo(f.peer)
+func (cs *channelState) relay(s *session, f *frame) bool {
+	to := cs.relaySession(f.peer)
 	if to == nil {
 		return false
 	}
@@ -29,22 +29,22 @@ func (cs *channelState) passOn(s *session, f *frame) bool {
 		return false
 	}
 	on := *f
-	on.number, on.peer, on.pass = cs.number, s.peer, false
+	on.number, on.peer, on.relay = cs.number, s.peer, false
 	if !to.sendRelayed(on) {
 		if !again {
 			to.memory.remove(relayedEntryBytes)
 		}
 		return false
 	}
-	att.relayed[id] = f.again
+	att.relayed[id] = f.resumed
 	return true
 }
 
-// strand tells the owners of what was passed on to the peer of s, which has not
+// failRelayed tells the owners of what was passed on to the peer of s, which has not
 // answered: if it said goodbye, it has not taken it.
-func (cs *channelState) strand(s *session, att *attachment, goodbye bool) {
+func (cs *channelState) failRelayed(s *session, att *attachment, goodbye bool) {
 	for id, again := range att.relayed {
-		f := frame{kind: astray, number: cs.number, send: id.id, peer: s.peer}
+		f := frame{kind: relayLost, number: cs.number, send: id.id, peer: s.peer}
 		if goodbye && !again {
 			f.kind = refuse
 		}
@@ -54,9 +54,9 @@ func (cs *channelState) strand(s *session, att *attachment, goodbye bool) {
 	clear(att.relayed)
 }
 
-// passBack passes on what the peer of s answers to a value that came by way of
+// relayAnswer passes on what the peer of s answers to a value that came by way of
 // this peer, the home.
-func (cs *channelState) passBack(s *session, f *frame) {
+func (cs *channelState) relayAnswer(s *session, f *frame) {
 	att := cs.attachments[s]
 	for id := range att.relayed {
 		if id.id == f.send && id.owner.peer == f.peer {
@@ -67,10 +67,10 @@ func (cs *channelState) passBack(s *session, f *frame) {
 	}
 }
 
-// onAstray: the home passed on a value, and has lost the peer that it was for.
-func (cs *channelState) onAstray(s *session, f *frame) {
-	op := cs.exposed[f.send]
+// onRelayLost: the home passed on a value, and has lost the peer that it was for.
+func (cs *channelState) onRelayLost(s *session, f *frame) {
+	op := cs.remoteVisible[f.send]
 	if op != nil && op.offered && op.offer.via == s && op.offer.to == f.peer && f.peer != s.peer {
-		cs.lose(op)
+		cs.startResume(op)
 	}
 }

@@ -73,7 +73,7 @@ func TestPassedOnAndOfferedAgain(t *testing.T) {
 		next <- string(v)
 	}()
 	offer.Receive = home.await(func(f network.Frame) bool { return f.Kind == network.Receive }).Receive
-	offer.Peer, offer.Again = "", true
+	offer.Peer, offer.Resumed = "", true
 	owner.say(offer)
 	if f := owner.await(func(f network.Frame) bool { return f.Send == 7 }); f.Kind != network.Accept {
 		t.Errorf("the answer is %+v", f)
@@ -96,7 +96,7 @@ func TestReceiveIsSaidAgain(t *testing.T) {
 
 	owner := attack(ctx, t, startNode(t), victim, true)
 	owner.join(name)
-	owner.say(network.Frame{Kind: network.Deliver, Number: 1, Send: 7, Receive: receive + 1, Again: true, Value: []byte("to nobody")})
+	owner.say(network.Frame{Kind: network.Deliver, Number: 1, Send: 7, Receive: receive + 1, Resumed: true, Value: []byte("to nobody")})
 	owner.await(func(f network.Frame) bool { return f.Kind == network.Refuse && f.Send == 7 })
 
 	late := network.Frame{Kind: network.Deliver, Number: 1, Send: 7, Receive: receive, Peer: owner.node.ID(), Value: []byte("late")}
@@ -127,7 +127,7 @@ func TestRefusedLate(t *testing.T) {
 		sender.await(func(f network.Frame) bool { return f.Kind == network.Match && f.Send == send && f.Receive == 5 })
 	}
 	settle := func(send uint64, outcome network.Frame) {
-		outcome.Kind, outcome.Number, outcome.Send, outcome.Receive = network.Settle, 1, send, 5
+		outcome.Kind, outcome.Number, outcome.Send, outcome.Receive = network.MatchResult, 1, send, 5
 		sender.say(outcome)
 		sender.ping()
 	}

@@ -15,9 +15,9 @@ import (
 type endpoint struct {
 	channel *channelState
 	left    bool
-	async   int // sends of the lane on their way
+	async   int // sends of the pipeline on their way
 
-	neglected int // in so many selects in a row another end was chosen
+	skips int // in so many selects in a row another end was chosen
 }
 
 // operation returns one that is not in use. Each space has its own, so that the
@@ -26,12 +26,12 @@ func (s *Space) operation() *operation {
 	if op, ok := s.operations.Get().(*operation); ok {
 		return op
 	}
-	return &operation{done: make(chan struct{}, 1)}
+	return &operation{wakeup: make(chan struct{}, 1)}
 }
 
-func recycle(op *operation) {
-	done, s := op.done, op.end.channel.space
-	*op = operation{done: done}
+func recycleOperation(op *operation) {
+	done, s := op.wakeup, op.endpoint.channel.space
+	*op = operation{wakeup: done}
 	s.operations.Put(op)
 }
 
@@ -40,7 +40,7 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 		return err
 	}
 	cs := e.channel
-	cs.lock()
+	cs.lockSpinning()
 	if err := e.ready(); err != nil || cs.closed {
 		cs.mu.Unlock()
 		return cmp.Or(err, channel.ErrClosed)
@@ -55,7 +55,7 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 		}
 	}
 	op := cs.space.operation()
-	op.payload, op.end = p, e
+	op.payload, op.endpoint = p, e
 	cs.admit(op)
 	cs.submitSend(op)
 	cs.mu.Unlock()
@@ -63,12 +63,12 @@ func (e *endpoint) Send(ctx context.Context, p channel.Payload) error {
 }
 
 func (e *endpoint) SendAsync(p channel.Payload, done func(error)) channel.Withdrawer {
-	op := &operation{payload: p, end: e, notify: done}
+	op := &operation{payload: p, endpoint: e, notify: done}
 	cs := e.channel
 	cs.mu.Lock()
 	defer cs.unlock()
 	if err := e.ready(); err != nil || cs.closed {
-		op.over = true
+		op.done = true
 		done(cmp.Or(err, channel.ErrClosed))
 		return op
 	}
@@ -79,12 +79,12 @@ func (e *endpoint) SendAsync(p channel.Payload, done func(error)) channel.Withdr
 }
 
 func (e *endpoint) ReceiveAsync(s channel.Sink, done func(error)) channel.Withdrawer {
-	op := &operation{sink: s, end: e, notify: done}
+	op := &operation{sink: s, endpoint: e, notify: done}
 	cs := e.channel
 	cs.mu.Lock()
 	defer cs.unlock()
 	if err := e.ready(); err != nil {
-		op.over = true
+		op.done = true
 		done(err)
 		return op
 	}
@@ -98,7 +98,7 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 		return err
 	}
 	cs := e.channel
-	cs.lock()
+	cs.lockSpinning()
 	if err := e.ready(); err != nil {
 		cs.mu.Unlock()
 		return err
@@ -111,21 +111,21 @@ func (e *endpoint) Receive(ctx context.Context, s channel.Sink) error {
 		return nil
 	}
 	if held := cs.remoteSend(nil); held != nil && held.encoded != nil { // only at home
-		s.Accept(channel.Bytes(cs.takeHeld(held)))
+		s.Accept(channel.Bytes(cs.takeParked(held)))
 		cs.unlock()
 		return nil
 	}
 	op := cs.space.operation()
-	op.sink, op.end = s, e
+	op.sink, op.endpoint = s, e
 	cs.admit(op)
 	cs.submitReceive(op)
 	cs.unlock()
 	return e.await(ctx, op)
 }
 
-// lock locks cs.mu, which is held for a moment only: whoever finds it taken does
+// lockSpinning locks cs.mu, which is held for a moment only: whoever finds it taken does
 // better to let others run than to sleep.
-func (cs *channelState) lock() {
+func (cs *channelState) lockSpinning() {
 	for range 4 {
 		if cs.mu.TryLock() {
 			return
@@ -154,7 +154,7 @@ func (e *endpoint) await(ctx context.Context, op *operation) error {
 		e.abandon(op, ctx.Err())
 	}
 	err := op.err
-	recycle(op)
+	recycleOperation(op)
 	return err
 }
 
@@ -168,21 +168,21 @@ func (e *endpoint) abandon(op *operation, err error) {
 	timer := time.NewTimer(withdrawTimeout)
 	defer timer.Stop()
 	select {
-	case <-op.done:
+	case <-op.wakeup:
 		return
 	case <-timer.C:
 	}
 	cs.mu.Lock()
 	if op.offered {
-		cs.doubt(op)
+		cs.endInDoubt(op)
 	}
 	cs.unlock()
-	<-op.done
+	<-op.wakeup
 }
 
 // Withdraw implements [channel.Withdrawer].
 func (op *operation) Withdraw(err error) {
-	cs := op.end.channel
+	cs := op.endpoint.channel
 	cs.mu.Lock()
 	cs.withdraw(op, err)
 	offered := op.offered
@@ -198,7 +198,7 @@ func (op *operation) Withdraw(err error) {
 		cs.mu.Lock()
 		defer cs.unlock()
 		if op.offered {
-			cs.doubt(op)
+			cs.endInDoubt(op)
 		}
 	})
 }
@@ -207,17 +207,17 @@ func (op *operation) Withdraw(err error) {
 // that has it gives it back.
 func (cs *channelState) withdraw(op *operation, err error) {
 	switch {
-	case op.over:
+	case op.done:
 	case op.in != nil:
 		cs.finish(op, err)
 	case !op.offered:
-	case op.offer.via == nil && !op.offer.again: // a peer is dialled, and nothing was said
-		op.abandoned = err
-		cs.settleGone(op)
+	case op.offer.via == nil && !op.offer.resumed: // a peer is dialled, and nothing was said
+		op.cancelErr = err
+		cs.reportGone(op)
 		cs.reoffer(op)
 	default:
-		op.abandoned = err
-		if op.offer.open && op.offer.via != nil {
+		op.cancelErr = err
+		if op.offer.anyReceive && op.offer.via != nil {
 			op.offer.via.send(frame{kind: withdraw, number: cs.number, send: op.id})
 		}
 	}
@@ -235,7 +235,7 @@ func (e *endpoint) Leave() error {
 	cs.mu.Lock()
 	if !e.left {
 		e.left = true
-		cs.endWaiting(func(op *operation) bool { return op.end == e })
+		cs.endWaiting(func(op *operation) bool { return op.endpoint == e })
 		delete(cs.ends, e)
 	}
 	cs.unlock()

@@ -17,7 +17,7 @@ const (
 	Receive       = receive
 	Withdraw      = withdraw
 	Match         = match
-	Settle        = settle
+	MatchResult   = matchResult
 	Deliver       = deliver
 	Accept        = accept
 	Refuse        = refuse
@@ -25,7 +25,7 @@ const (
 	Drained       = drained
 	Probe         = probe
 	ProbeReply    = probeReply
-	Astray        = astray
+	RelayLost     = relayLost
 	Successor     = successor
 	Ping          = ping
 
@@ -36,7 +36,7 @@ const (
 	MaxFrameBytes = maxFrameBytes
 	MaxSessions   = maxSessions
 
-	ProbeTime = probeTime
+	ProbeTimeout = probeTimeout
 
 	MaxRelayedBytes = maxRelayedBytes
 	MaxUnacked      = maxUnacked
@@ -60,8 +60,8 @@ type Frame struct {
 	Term        uint64
 	Incarnation uint64
 	Choice      uint64
-	Again       bool
-	Pass        bool
+	Resumed     bool
+	Relay       bool
 	Ordered     bool
 	Waits       bool
 	Sends       uint64
@@ -73,7 +73,7 @@ func (f Frame) Bytes() []byte {
 	in := frame{
 		kind: f.Kind, number: f.Number, key: f.Key, proof: f.Proof, claim: claim{f.ClaimTerm, f.Home},
 		send: f.Send, receive: f.Receive, outcome: f.Outcome, peer: f.Peer, addrs: f.Addrs,
-		acked: f.Acked, attempt: f.Attempt, term: f.Term, incarnation: f.Incarnation, choice: f.Choice, again: f.Again, pass: f.Pass, ordered: f.Ordered,
+		acked: f.Acked, attempt: f.Attempt, term: f.Term, incarnation: f.Incarnation, choice: f.Choice, resumed: f.Resumed, relay: f.Relay, ordered: f.Ordered,
 		waits: f.Waits, sends: f.Sends, receives: f.Receives, value: f.Value,
 	}
 	return append(in.append(nil), in.value...)
@@ -84,7 +84,7 @@ func ParseFrame(b []byte) (Frame, error) {
 	return Frame{
 		Kind: f.kind, Number: f.number, Key: f.key, Proof: f.proof, ClaimTerm: f.claim.term, Home: f.claim.home,
 		Send: f.send, Receive: f.receive, Outcome: f.outcome, Peer: f.peer, Addrs: f.addrs,
-		Acked: f.acked, Attempt: f.attempt, Term: f.term, Incarnation: f.incarnation, Choice: f.choice, Again: f.again, Pass: f.pass, Ordered: f.ordered,
+		Acked: f.acked, Attempt: f.attempt, Term: f.term, Incarnation: f.incarnation, Choice: f.choice, Resumed: f.resumed, Relay: f.relay, Ordered: f.ordered,
 		Waits: f.waits, Sends: f.sends, Receives: f.receives, Value: f.value,
 	}, err
 }

@@ -35,7 +35,7 @@ var steps = []struct {
 }{
 	{"hello", byte(network.Hello)}, {"send", byte(network.Send)}, {"queued", byte(network.Queued)},
 	{"receive", byte(network.Receive)}, {"withdraw", byte(network.Withdraw)}, {"match", byte(network.Match)},
-	{"settle", byte(network.Settle)}, {"deliver", byte(network.Deliver)}, {"accept", byte(network.Accept)},
+	{"match result", byte(network.MatchResult)}, {"deliver", byte(network.Deliver)}, {"accept", byte(network.Accept)},
 	{"refuse", byte(network.Refuse)}, {"leave", byte(network.Goodbye)},
 }
 

@@ -29,8 +29,8 @@ const (
 	withdraw
 	// match tells the owner of send to deliver it to receive at peer.
 	match
-	// settle tells the home what became of a match.
-	settle
+	// matchResult tells the home what became of a match.
+	matchResult
 
 	// deliver offers a value to the owner of receive. Accept and refuse
 	// answer it. If the two cannot reach each other the home passes these
@@ -49,9 +49,9 @@ const (
 	// how many are. Probed answers the probe called send.
 	probe
 	probeReply
-	// astray tells the owner of send that it was passed on to peer, which is
+	// relayLost tells the owner of send that it was passed on to peer, which is
 	// lost and has not answered.
-	astray
+	relayLost
 	// successor tells a member who is to be home if this one is lost.
 	successor
 
@@ -99,11 +99,11 @@ type frame struct {
 	term        uint64 // the term of the home that a send was meant for
 	incarnation uint64 // the incarnation of peer that has the receive
 	choice      uint64 // the sender's choice that the send is an alternative of; 0: none
-	again       bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
-	ordered     bool   // the send is of its sender's lane
+	resumed     bool   // the value may have been taken before, in a session that broke; without it, whether it was is all that a send asks
+	ordered     bool   // the send is of its sender's pipeline
 	waits       bool   // the operation is in the queue
 	sends       uint64 // in the queue
 	receives    uint64
-	pass        bool   // the home is asked to pass the value on to peer
+	relay       bool   // the home is asked to pass the value on to peer
 	value       []byte // nil: none
 }

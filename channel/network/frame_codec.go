@@ -39,7 +39,7 @@ func (f *frame) append(dst []byte) []byte {
 	case queued:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.AppendUvarint(dst, f.attempt)
-	case accept, refuse, astray:
+	case accept, refuse, relayLost:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = appendString(dst, string(f.peer))
 	case receive:
@@ -53,7 +53,7 @@ func (f *frame) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, f.incarnation)
 		dst = appendString(dst, string(f.peer))
 		dst = appendAddrs(dst, f.addrs)
-	case settle:
+	case matchResult:
 		dst = binary.LittleEndian.AppendUint64(dst, f.send)
 		dst = binary.LittleEndian.AppendUint64(dst, f.receive)
 		dst = append(dst, byte(f.outcome))
@@ -84,10 +84,10 @@ func (f *frame) flags() (b byte) {
 	if f.value != nil {
 		b |= flagValue
 	}
-	if f.again {
+	if f.resumed {
 		b |= flagAgain
 	}
-	if f.pass {
+	if f.relay {
 		b |= flagPass
 	}
 	if f.ordered {
@@ -147,16 +147,16 @@ func parseFrame(b []byte) (frame, error) {
 			f.attempt, f.term = r.uvarint(), r.uvarint()
 		}
 		flags := r.byte()
-		f.again = flags&flagAgain != 0
+		f.resumed = flags&flagAgain != 0
 		if flags&flagValue != 0 {
 			f.value, r.rest = r.rest, nil
 		}
-		f.pass = flags&flagPass != 0
+		f.relay = flags&flagPass != 0
 		f.ordered = flags&flagOrdered != 0
 		switch {
 		case flags > flagValue|flagAgain|flagPass|flagOrdered, len(f.value) > channel.MaxValue,
 			f.value == nil && f.kind == deliver,
-			f.pass && f.peer == "", f.ordered && f.kind == deliver:
+			f.relay && f.peer == "", f.ordered && f.kind == deliver:
 			r.fail()
 		}
 	case queued:
@@ -164,7 +164,7 @@ func parseFrame(b []byte) (frame, error) {
 		f.attempt = r.uvarint()
 	case withdraw:
 		f.send = r.uint64()
-	case accept, refuse, astray:
+	case accept, refuse, relayLost:
 		f.send = r.uint64()
 		f.peer = r.id()
 	case receive:
@@ -179,7 +179,7 @@ func parseFrame(b []byte) (frame, error) {
 		if f.peer == "" {
 			r.fail()
 		}
-	case settle:
+	case matchResult:
 		f.send = r.uint64()
 		f.receive = r.uint64()
 		if f.outcome = outcome(r.byte()); f.outcome < accepted || f.outcome > later {

@@ -13,7 +13,7 @@ var frameNames = [...]string{
 	receive:       "receive",
 	withdraw:      "withdraw",
 	match:         "match",
-	settle:        "settle",
+	matchResult:   "match-result",
 	deliver:       "deliver",
 	accept:        "accept",
 	refuse:        "refuse",
@@ -21,7 +21,7 @@ var frameNames = [...]string{
 	drained:       "drained",
 	probe:         "probe",
 	probeReply:    "probe-reply",
-	astray:        "astray",
+	relayLost:     "relay-lost",
 	successor:     "successor",
 }
 

@@ -62,8 +62,8 @@ func (cs *channelState) onUnknown(s *session) {
 func (cs *channelState) onLeave(s *session, att *attachment) {
 	delete(cs.attachments, s)
 	s.detach(cs)
-	cs.dissolve(s, att)
-	cs.strand(s, att, true)
+	cs.forgetOperations(s, att)
+	cs.failRelayed(s, att, true)
 	wasHome := cs.home == s || cs.home == nil && cs.claim.home == s.peer
 	if cs.home == s {
 		cs.home = nil
@@ -72,15 +72,15 @@ func (cs *channelState) onLeave(s *session, att *attachment) {
 	if wasHome && !cs.gone {
 		cs.takeOver()
 	}
-	for _, op := range cs.exposed {
+	for _, op := range cs.remoteVisible {
 		if !op.offered || op.offer.via != s {
 			continue
 		}
 		switch {
-		case op.offer.again && op.offer.to != s.peer:
-			cs.lose(op)
-		case op.offer.again: // it may have been taken before the session broke
-			cs.doubt(op)
+		case op.offer.resumed && op.offer.to != s.peer:
+			cs.startResume(op)
+		case op.offer.resumed: // it may have been taken before the session broke
+			cs.endInDoubt(op)
 		default:
 			cs.reoffer(op)
 		}

@@ -37,7 +37,7 @@ func (cs *channelState) adoptClaim(c claim, addrs []string) {
 		}
 		cs.stopAnnouncing()
 		for s, att := range cs.attachments {
-			cs.dissolve(s, att)
+			cs.forgetOperations(s, att)
 		}
 		for id := range cs.pairs {
 			cs.unpair(id)

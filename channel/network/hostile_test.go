@@ -111,17 +111,17 @@ func TestHostile(t *testing.T) {
 				for _, peer := range []p2p.ID{"nobody", h.node.ID(), h.victim.node.ID()} {
 					h.say(network.Frame{Kind: network.Match, Number: 1, Send: i, Receive: i, Peer: peer, Addrs: []string{"/ip4/0.0.0.0/tcp/1", "no address"}})
 				}
-				h.say(network.Frame{Kind: network.Settle, Number: 1, Send: i, Receive: i, Outcome: network.Accepted})
-				h.say(network.Frame{Kind: network.Settle, Number: 1, Send: i, Receive: i, Outcome: network.Gone})
+				h.say(network.Frame{Kind: network.MatchResult, Number: 1, Send: i, Receive: i, Outcome: network.Accepted})
+				h.say(network.Frame{Kind: network.MatchResult, Number: 1, Send: i, Receive: i, Outcome: network.Gone})
 			}
 		}},
 		{"deliveries to nobody", false, false, false, func(h *hostile, name channel.Name) {
 			h.join(name)
 			for i := range uint64(100) {
 				for _, peer := range []p2p.ID{"", "nobody", h.node.ID(), h.victim.node.ID()} {
-					f := network.Frame{Kind: network.Deliver, Number: 1, Send: i, Receive: i, Peer: peer, Again: i%2 == 0, Value: []byte("value")}
+					f := network.Frame{Kind: network.Deliver, Number: 1, Send: i, Receive: i, Peer: peer, Resumed: i%2 == 0, Value: []byte("value")}
 					h.say(f)
-					f.Pass = peer != ""
+					f.Relay = peer != ""
 					h.say(f)
 				}
 			}
@@ -227,7 +227,7 @@ func TestWrongProof(t *testing.T) {
 func TestLyingSender(t *testing.T) {
 	settle := func(outcome network.Frame) func(h *hostile, m network.Frame) {
 		return func(h *hostile, m network.Frame) {
-			h.say(network.Frame{Kind: network.Settle, Number: 1, Send: m.Send, Receive: m.Receive, Outcome: outcome.Outcome})
+			h.say(network.Frame{Kind: network.MatchResult, Number: 1, Send: m.Send, Receive: m.Receive, Outcome: outcome.Outcome})
 		}
 	}
 	for _, test := range []struct {

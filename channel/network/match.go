@@ -6,15 +6,15 @@ import (
 
 // onSend: the peer of s has a send that waits.
 func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
-	if f.again && cs.space.wasAccepted(s.peer, f.send) {
+	if f.resumed && cs.space.wasAccepted(s.peer, f.send) {
 		s.send(frame{kind: accept, number: cs.number, send: f.send})
 		return nil
 	}
-	if f.again && f.value == nil { // that was all it asked
+	if f.resumed && f.value == nil { // that was all it asked
 		s.send(frame{kind: queued, number: cs.number, send: f.send, attempt: f.attempt})
 		return nil
 	}
-	// A send of a lane that was meant for an earlier time of this home came
+	// A send of a pipeline that was meant for an earlier time of this home came
 	// behind others, which were given back since.
 	if !cs.isHome() || f.ordered && f.term != cs.claim.term {
 		cs.redirect(s, att, f)
@@ -22,7 +22,7 @@ func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
 	}
 	// Its owner asks again: nothing comes of an earlier match.
 	if p, ok := cs.unpair(remoteID{s, f.send}); ok {
-		cs.release(p)
+		cs.returnReceive(p)
 	}
 	if att.blocked == f.send {
 		att.blocked = 0
@@ -30,14 +30,14 @@ func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
 	turn := !f.ordered || att.blocked == 0 && len(att.pipeline) == 0
 	if turn && f.value != nil {
 		if r := cs.receiveFor(); r != nil {
-			cs.takes++
+			cs.valuesReceived++
 			cs.countMatch(nil)
-			cs.take(r, f.value)
+			cs.deliverRemote(r, f.value)
 			s.send(frame{kind: accept, number: cs.number, send: f.send})
 			return nil
 		}
 	}
-	op, err := cs.note(s, att, f.send, f.attempt)
+	op, err := cs.registerRemote(s, att, f.send, f.attempt)
 	if err != nil {
 		return err
 	}
@@ -52,9 +52,9 @@ func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
 		return nil
 	}
 	if f.value != nil {
-		cs.hold(op, f.value)
+		cs.park(op, f.value)
 	}
-	if !turn && cs.mayPair(op) { // it has come back, before those behind it
+	if !turn && cs.mayMatch(op) { // it has come back, before those behind it
 		cs.match(op)
 	}
 	return nil
@@ -64,7 +64,7 @@ func (cs *channelState) onSend(s *session, att *attachment, f *frame) error {
 func (cs *channelState) match(op *operation) bool {
 	if op.encoded != nil {
 		if r := cs.receiveFor(); r != nil {
-			cs.take(r, cs.takeHeld(op))
+			cs.deliverRemote(r, cs.takeParked(op))
 			return true
 		}
 	}
@@ -84,7 +84,7 @@ func (cs *channelState) match(op *operation) bool {
 // rematch finds receives for the sends of other peers whose turn has come.
 func (cs *channelState) rematch() {
 	for op := cs.remoteSends.first; op != nil; {
-		if cs.mayPair(op) && cs.match(op) {
+		if cs.mayMatch(op) && cs.match(op) {
 			op = cs.remoteSends.first
 		} else {
 			op = op.next
@@ -92,8 +92,8 @@ func (cs *channelState) rematch() {
 	}
 }
 
-// mayPair reports whether nothing of its lane comes before op.
-func (cs *channelState) mayPair(op *operation) bool {
+// mayMatch reports whether nothing of its pipeline comes before op.
+func (cs *channelState) mayMatch(op *operation) bool {
 	if !op.ordered {
 		return true
 	}
@@ -101,7 +101,7 @@ func (cs *channelState) mayPair(op *operation) bool {
 	return att.blocked == 0 && att.pipeline[0] == op
 }
 
-// line puts op into its place in the lane: behind all others, unless it comes
+// line puts op into its place in the pipeline: behind all others, unless it comes
 // back.
 func (att *attachment) enqueue(op *operation) {
 	i := len(att.pipeline)
@@ -126,7 +126,7 @@ func (att *attachment) dequeue(op *operation) {
 // peer's: a peer's own operations find each other there.
 func (cs *channelState) remoteSend(r *operation) *operation {
 	for op := cs.remoteSends.first; op != nil; op = op.next {
-		if (r == nil || op.owner.peer != r.owner.peer) && cs.mayPair(op) {
+		if (r == nil || op.owner.peer != r.owner.peer) && cs.mayMatch(op) {
 			return op
 		}
 	}
@@ -149,18 +149,18 @@ func (cs *channelState) onReceive(s *session, att *attachment, f *frame) error {
 		cs.redirect(s, att, f)
 		return nil
 	}
-	r, err := cs.note(s, att, f.receive, 0)
+	r, err := cs.registerRemote(s, att, f.receive, 0)
 	if err != nil {
 		return err
 	}
-	cs.serve(r)
+	cs.matchReceive(r)
 	return nil
 }
 
-// serve finds a send for a remote receive, or queues it.
-func (cs *channelState) serve(r *operation) {
+// matchReceive finds a send for a remote receive, or queues it.
+func (cs *channelState) matchReceive(r *operation) {
 	for op := cs.sends.first; op != nil; {
-		if !cs.turn(op) || !op.reserve() {
+		if !cs.isNext(op) || !op.reserve() {
 			op = op.next
 			continue
 		}
@@ -169,7 +169,7 @@ func (cs *channelState) serve(r *operation) {
 			op = cs.sends.first
 			continue
 		}
-		cs.forget(r)
+		cs.forgetRemote(r)
 		cs.countMatch(r.owner)
 		cs.offer(op, offer{to: r.owner.peer, via: r.owner, incarnation: r.owner.incarnation, receive: r.id})
 		return

@@ -4,13 +4,13 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
-// admit gives op its id, and its place in the lane.
+// admit gives op its id, and its place in the pipeline.
 func (cs *channelState) admit(op *operation) {
 	cs.lastID++
 	op.id = cs.lastID
 	cs.pending++
-	if op.sink == nil && op.end.async > 0 {
-		cs.lane.push(op)
+	if op.sink == nil && op.endpoint.async > 0 {
+		cs.pipeline.push(op)
 	}
 }
 
@@ -27,25 +27,25 @@ func (cs *channelState) submit(op *operation) {
 // submitSend finds a receive for op, or queues it.
 func (cs *channelState) submitSend(op *operation) {
 	cs.sends.restore(op)
-	if cs.turn(op) && cs.place(op) {
+	if cs.isNext(op) && cs.matchSend(op) {
 		return
 	}
 	if op.ordered {
-		cs.pump()
+		cs.registerPipeline()
 	} else {
 		cs.register(op)
 	}
 }
 
-// place finds a receive for a send that waits, and whose turn it is.
-func (cs *channelState) place(op *operation) bool {
+// matchSend finds a receive for a send that waits, and whose turn it is.
+func (cs *channelState) matchSend(op *operation) bool {
 	r, err := cs.localReceiveFor(op)
 	if err != nil {
 		cs.finish(op, err)
 		return true
 	}
 	if r != nil {
-		cs.hand(op.valueFor(r.sink), r)
+		cs.deliverLocal(op.valueFor(r.sink), r)
 		cs.finish(op, nil)
 		return true
 	}
@@ -54,7 +54,7 @@ func (cs *channelState) place(op *operation) bool {
 			cs.finish(op, err)
 			return true
 		}
-		cs.forget(r)
+		cs.forgetRemote(r)
 		cs.countMatch(r.owner)
 		cs.offer(op, offer{to: r.owner.peer, via: r.owner, incarnation: r.owner.incarnation, receive: r.id})
 		return true
@@ -103,7 +103,7 @@ func (cs *channelState) receiveTaking(p channel.Payload) *operation {
 // value has to be encoded, and cannot be.
 func (cs *channelState) sendFor(s channel.Sink, r *operation) *operation {
 	for op := cs.sends.first; op != nil; {
-		if !cs.turn(op) {
+		if !cs.isNext(op) {
 			op = op.next
 		} else if err := op.prepare(s); err != nil {
 			cs.finish(op, err)
@@ -130,15 +130,15 @@ func (cs *channelState) submitReceive(op *operation) {
 		if s.encoded == nil {
 			cs.pairUp(s, op)
 		} else if commit(op, nil) {
-			cs.take(op, cs.takeHeld(s))
+			cs.deliverRemote(op, cs.takeParked(s))
 		}
 		return
 	}
 	cs.register(op)
 }
 
-// hand gives p to the waiting receive r.
-func (cs *channelState) hand(p channel.Payload, r *operation) {
+// deliverLocal gives p to the waiting receive r.
+func (cs *channelState) deliverLocal(p channel.Payload, r *operation) {
 	r.sink.Accept(p)
 	cs.finish(r, nil)
 }

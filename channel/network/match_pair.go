@@ -2,18 +2,18 @@ package network
 
 // A pair is the receive of a match whose outcome is not known yet.
 type pair struct {
-	owner *session   // nil: this peer
-	id    uint64     // of the receive
-	noted *operation // another peer's, as it was said: it may be said again
+	owner  *session   // nil: this peer
+	id     uint64     // of the receive
+	remote *operation // another peer's, as it was said: it may be said again
 }
 
 // pairUp tells the owner of a remote send where to deliver. The receive is
 // another peer's or, set aside but still free for senders here, this peer's.
 func (cs *channelState) pairUp(op, r *operation) {
-	cs.forget(op)
+	cs.forgetRemote(op)
 	f := frame{kind: match, number: cs.number, send: op.id, receive: r.id, attempt: op.attempt}
 	if r.owner == nil {
-		cs.expose(r)
+		cs.makeVisible(r)
 		r.promised = true
 		f.peer, f.incarnation = cs.self(), cs.space.incarnation
 	} else {
@@ -26,7 +26,7 @@ func (cs *channelState) pairUp(op, r *operation) {
 	}
 	cs.countMatch(r.owner)
 	cs.unpair(remoteID{op.owner, op.id})
-	cs.pairs[remoteID{op.owner, op.id}] = pair{owner: r.owner, id: r.id, noted: r}
+	cs.pairs[remoteID{op.owner, op.id}] = pair{owner: r.owner, id: r.id, remote: r}
 	op.owner.charge(pairBytes)
 	op.owner.send(f)
 }
@@ -41,8 +41,8 @@ func (cs *channelState) unpair(id remoteID) (pair, bool) {
 	return p, ok
 }
 
-// onSettle: the owner of a send tells what became of a match.
-func (cs *channelState) onSettle(s *session, att *attachment, f *frame) {
+// onMatchResult: the owner of a send tells what became of a match.
+func (cs *channelState) onMatchResult(s *session, att *attachment, f *frame) {
 	id := remoteID{s, f.send}
 	p, ok := cs.pairs[id]
 	if !ok || p.id != f.receive {
@@ -50,31 +50,31 @@ func (cs *channelState) onSettle(s *session, att *attachment, f *frame) {
 	}
 	cs.unpair(id)
 	if f.outcome == gone || f.outcome == later {
-		cs.release(p)
+		cs.returnReceive(p)
 	} else {
-		cs.spent(p, f.outcome)
+		cs.receiveEnded(p, f.outcome)
 	}
-	// A send of a lane that was refused comes again, before those behind it.
+	// A send of a pipeline that was refused comes again, before those behind it.
 	if att.blocked == f.send && (f.outcome == accepted || f.outcome == gone) {
 		att.blocked = 0
 		cs.rematch()
 	}
 }
 
-// spent notes what became of the receive of a match. One that refused may have
+// receiveEnded notes what became of the receive of a match. One that refused may have
 // been said since to wait again.
-func (cs *channelState) spent(p pair, what outcome) {
+func (cs *channelState) receiveEnded(p pair, what outcome) {
 	if att := cs.attachments[p.owner]; att != nil {
-		if r := att.ops[p.id]; r != nil && (what == accepted || r == p.noted) {
-			cs.forget(r)
+		if r := att.ops[p.id]; r != nil && (what == accepted || r == p.remote) {
+			cs.forgetRemote(r)
 		}
 	}
 }
 
-// release puts the receive of a match back that came to nothing.
-func (cs *channelState) release(p pair) {
+// returnReceive puts the receive of a match back that came to nothing.
+func (cs *channelState) returnReceive(p pair) {
 	if p.owner == nil {
-		r := cs.exposed[p.id]
+		r := cs.remoteVisible[p.id]
 		if r == nil || !r.promised {
 			return
 		}
@@ -84,7 +84,7 @@ func (cs *channelState) release(p pair) {
 		}
 		return
 	}
-	if att := cs.attachments[p.owner]; att != nil && att.ops[p.id] == p.noted {
-		cs.serve(p.noted)
+	if att := cs.attachments[p.owner]; att != nil && att.ops[p.id] == p.remote {
+		cs.matchReceive(p.remote)
 	}
 }

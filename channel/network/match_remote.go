@@ -5,38 +5,38 @@ import (
 	"sync"
 )
 
-// noted recycles the operations of other peers that were met here.
-var noted = sync.Pool{New: func() any { return new(operation) }}
+// remoteOperations recycles the operations of other peers that were met here.
+var remoteOperations = sync.Pool{New: func() any { return new(operation) }}
 
-// maxNoted is how many operations of a peer a home keeps for one channel. It is
+// maxRemoteOperations is how many operations of a peer a home keeps for one channel. It is
 // more than may wait, because that a receive has its value is heard later, from
 // the owner of the send.
-const maxNoted = 2 * MaxPending
+const maxRemoteOperations = 2 * MaxPending
 
-// note makes an operation of another peer known here.
-func (cs *channelState) note(s *session, att *attachment, id, at uint64) (*operation, error) {
+// registerRemote makes an operation of another peer known here.
+func (cs *channelState) registerRemote(s *session, att *attachment, id, at uint64) (*operation, error) {
 	if old := att.ops[id]; old != nil {
-		cs.forget(old)
-	} else if len(att.ops) >= maxNoted {
-		return nil, fmt.Errorf("more than %d operations on a channel", maxNoted)
+		cs.forgetRemote(old)
+	} else if len(att.ops) >= maxRemoteOperations {
+		return nil, fmt.Errorf("more than %d operations on a channel", maxRemoteOperations)
 	}
 	if !s.charge(operationBytes) {
 		return nil, errMemory
 	}
-	op := noted.Get().(*operation)
+	op := remoteOperations.Get().(*operation)
 	op.id, op.owner, op.attempt = id, s, at
 	att.ops[id] = op
 	return op, nil
 }
 
-// forget drops an operation of another peer.
-func (cs *channelState) forget(op *operation) {
+// forgetRemote drops an operation of another peer.
+func (cs *channelState) forgetRemote(op *operation) {
 	att := cs.attachments[op.owner]
 	if op.in != nil && op.ordered && att != nil {
 		att.dequeue(op)
 	}
 	op.remove()
-	cs.drop(op)
+	cs.dropParked(op)
 	if att != nil && att.ops[op.id] == op {
 		delete(att.ops, op.id)
 		op.owner.memory.remove(operationBytes)
@@ -56,9 +56,9 @@ func (cs *channelState) onWithdraw(att *attachment, id uint64) {
 	op := att.ops[id]
 	if op != nil {
 		if op.encoded != nil {
-			cs.unhold(op)
+			cs.unpark(op)
 		}
-		cs.forget(op)
+		cs.forgetRemote(op)
 	}
 	if att.blocked == id {
 		att.blocked = 0
@@ -68,13 +68,13 @@ func (cs *channelState) onWithdraw(att *attachment, id uint64) {
 	cs.rematch()
 }
 
-// dissolve drops what the home knows of the operations of s.
-func (cs *channelState) dissolve(s *session, att *attachment) {
+// forgetOperations drops what the home knows of the operations of s.
+func (cs *channelState) forgetOperations(s *session, att *attachment) {
 	for _, op := range att.ops {
 		if op.encoded != nil {
-			cs.unhold(op) // it may be the home that goes, not the session
+			cs.unpark(op) // it may be the home that goes, not the session
 		}
-		cs.forget(op)
+		cs.forgetRemote(op)
 	}
 	s.memory.remove(len(att.ops) * operationBytes) // if the attachment has ended already
 	clear(att.ops)
@@ -83,7 +83,7 @@ func (cs *channelState) dissolve(s *session, att *attachment) {
 	for id, p := range cs.pairs {
 		if id.owner == s {
 			cs.unpair(id)
-			cs.release(p)
+			cs.returnReceive(p)
 		}
 	}
 }

@@ -165,7 +165,7 @@ func TestPassedOnUnread(t *testing.T) {
 	value := make([]byte, 1<<20)
 	const n = 4 * network.MaxRelayedBytes >> 20
 	for i := range uint64(n) {
-		if err := h.say(network.Frame{Kind: network.Deliver, Number: 1, Send: 1 + i, Receive: 1, Peer: deaf.node.ID(), Pass: true, Value: value}); err != nil {
+		if err := h.say(network.Frame{Kind: network.Deliver, Number: 1, Send: 1 + i, Receive: 1, Peer: deaf.node.ID(), Relay: true, Value: value}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -208,7 +208,7 @@ func (h *hostile) bringNobodys(first, n uint64) {
 		var frames []network.Frame
 		for range 100 {
 			frames = append(frames, network.Frame{
-				Kind: network.Deliver, Number: 1, Send: i, Receive: 1 << 60, Peer: p2p.ID(fmt.Sprint("nobody ", i)), Again: true, Value: []byte{},
+				Kind: network.Deliver, Number: 1, Send: i, Receive: 1 << 60, Peer: p2p.ID(fmt.Sprint("nobody ", i)), Resumed: true, Value: []byte{},
 			})
 			i++
 		}

@@ -13,29 +13,29 @@ import (
 type operation struct {
 	id      uint64
 	owner   *session // nil: this peer
-	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is held
+	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is parked
 	attempt uint64   // the last attempt of a send: what is said about another does not count
 
 	// What follows is for the owner alone.
-	payload channel.Payload // of a send
-	sink    channel.Sink    // of a receive
-	end     *endpoint
-	waiter  atomic.Uint32
-	done    chan struct{} // capacity 1: a signal, so that operations are recycled
-	notify  func(error)   // of one that nobody waits for: takes its outcome
-	err     error
-	choice  *choice // nil: not an alternative of a select
-	kept    *kept   // what is offered to a receive whose choice is tentative
+	payload  channel.Payload // of a send
+	sink     channel.Sink    // of a receive
+	endpoint *endpoint
+	waiter   atomic.Uint32
+	wakeup   chan struct{} // capacity 1: a signal, so that operations are recycled
+	notify   func(error)   // of one that nobody waits for: takes its outcome
+	err      error
+	choice   *choice        // nil: not an alternative of a select
+	deferred *deferredOffer // what is offered to a receive whose choice is tentative
 
 	term      uint64 // the term of the home at the last attempt
-	abandoned error  // the context's error of a caller who gave up on an offered send
+	cancelErr error  // the context's error of a caller who gave up on an offered send
 
-	ordered bool // a send of a lane, of whichever peer
-	over    bool // it has come to its end
-	exposed bool // other peers may know the id
+	ordered       bool // a send of a pipeline, of whichever peer
+	done          bool // it has come to its end
+	remoteVisible bool // other peers may know the id
 	// registered says that the home has the operation in its queue.
 	registered bool
-	// blocks says that the home waits to hear of a send of the lane again.
+	// blocks says that the home waits to hear of a send of the pipeline again.
 	blocks bool
 	// promised says that a receive was set aside for a send of another peer.
 	promised bool
@@ -51,11 +51,11 @@ type operation struct {
 // unwanted returns why nobody waits for op any more, or nil.
 func (op *operation) unwanted() error {
 	switch {
-	case op.abandoned != nil:
-		return op.abandoned
+	case op.cancelErr != nil:
+		return op.cancelErr
 	case op.choice != nil && op.choice.ended() != nil:
 		return op.choice.ended()
-	case op.end.left:
+	case op.endpoint.left:
 		return channel.ErrClosed
 	}
 	return nil
@@ -72,8 +72,8 @@ func (op *operation) wake() {
 	case op.notify != nil:
 		op.notify(op.err)
 	default:
-		if op.waiter.Swap(told) == asleep {
-			op.done <- struct{}{}
+		if op.waiter.Swap(waiterDone) == waiterBlocked {
+			op.wakeup <- struct{}{}
 		}
 	}
 }
@@ -83,15 +83,15 @@ func (op *operation) wake() {
 // run.
 func (op *operation) wait(cancelled <-chan struct{}) bool {
 	runtime.Gosched()
-	if !op.waiter.CompareAndSwap(awake, asleep) {
+	if !op.waiter.CompareAndSwap(waiterRunning, waiterBlocked) {
 		return true
 	}
 	if cancelled == nil {
-		<-op.done
+		<-op.wakeup
 		return true
 	}
 	select {
-	case <-op.done:
+	case <-op.wakeup:
 		return true
 	case <-cancelled:
 		return false
@@ -100,24 +100,26 @@ func (op *operation) wait(cancelled <-chan struct{}) bool {
 
 // What the caller of an operation does.
 const (
-	awake  = iota
-	asleep // until something is in done
-	told   // how it ended
+	waiterRunning = iota
+	waiterBlocked // until something is in done
+	waiterDone    // how it ended
 )
 
-// A kept is a value that was offered to a receive of a tentative choice.
-type kept struct {
+// A deferredOffer is a value that was offered to a receive of a tentative choice.
+type deferredOffer struct {
 	from   *session
 	origin p2p.ID // whose value it is
 	frame  frame
 }
 
 // is reports whether it is this value that is kept.
-func (k *kept) is(origin p2p.ID, send uint64) bool { return k.origin == origin && k.frame.send == send }
+func (k *deferredOffer) is(origin p2p.ID, send uint64) bool {
+	return k.origin == origin && k.frame.send == send
+}
 
-// with reports whether the value is with the home, which has not answered.
-func (op *operation) with(home *session) bool {
-	return op.offered && op.offer.open && op.offer.via == home
+// isAtHome reports whether the value is with the home, which has not answered.
+func (op *operation) isAtHome(home *session) bool {
+	return op.offered && op.offer.anyReceive && op.offer.via == home
 }
 
 // An offer is where an offered send went.
@@ -127,9 +129,9 @@ type offer struct {
 	incarnation uint64   // of that peer, which saw it
 	receive     uint64   // the receive that it is for
 	matcher     *session // the home that made the match; nil: nobody to tell
-	open        bool     // for no receive in particular: the home may choose
-	again       bool     // its session was lost, and it is sought again
-	asks        bool     // again, but only whether it was taken: it is not its turn
+	anyReceive  bool     // for no receive in particular: the home may choose
+	resumed     bool     // its session was lost, and it is sought again
+	asksOnly    bool     // again, but only whether it was taken: it is not its turn
 }
 
 // finish ends op with its outcome, and wakes its caller.
@@ -144,24 +146,24 @@ func (cs *channelState) conclude(op *operation, err error) {
 	if (op.registered || op.blocks) && cs.home != nil {
 		cs.home.send(frame{kind: withdraw, number: cs.number, send: op.id})
 	}
-	if op.exposed {
-		delete(cs.exposed, op.id)
+	if op.remoteVisible {
+		delete(cs.remoteVisible, op.id)
 	}
 	cs.endOffer(op)
-	op.registered, op.blocks, op.exposed, op.promised = false, false, false, false
-	op.over = true
+	op.registered, op.blocks, op.remoteVisible, op.promised = false, false, false, false
+	op.done = true
 	cs.pending--
 	op.err = err
-	if k := op.kept; k != nil {
-		op.kept = nil
-		cs.refuse(k.from, &k.frame)
+	if k := op.deferred; k != nil {
+		op.deferred = nil
+		cs.refuseValue(k.from, &k.frame)
 	}
 	if op.notify != nil && op.sink == nil {
-		op.end.async--
+		op.endpoint.async--
 		op.payload, op.encoded = nil, nil // whoever holds op may do so for long
 	}
 	if op.ordered {
-		cs.lane.remove(op)
-		cs.advance()
+		cs.pipeline.remove(op)
+		cs.advancePipeline()
 	}
 }

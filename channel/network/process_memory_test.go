@@ -126,7 +126,7 @@ func TestUnreadTakesNoMemory(t *testing.T) {
 	}
 	value := make([]byte, 1<<20)
 	for i := uint64(1); i <= 400; i++ {
-		from.say(network.Frame{Kind: network.Deliver, Number: 1, Send: i, Receive: 1, Peer: deaf.node.ID(), Pass: true, Value: value})
+		from.say(network.Frame{Kind: network.Deliver, Number: 1, Send: i, Receive: 1, Peer: deaf.node.ID(), Relay: true, Value: value})
 		if i%50 == 0 {
 			from.ping()
 			deaf.say(network.Frame{Kind: network.Ping})

@@ -15,7 +15,7 @@ func (cs *channelState) register(op *operation) {
 	}
 	op.blocks = false
 	if op.sink != nil {
-		cs.expose(op)
+		cs.makeVisible(op)
 		op.registered = true
 		cs.home.send(frame{kind: receive, number: cs.number, receive: op.id})
 		return
@@ -25,12 +25,12 @@ func (cs *channelState) register(op *operation) {
 			cs.finish(op, err)
 			return
 		}
-		if cs.eager && len(op.encoded) <= maxInlineBytes {
-			cs.offer(op, offer{to: cs.home.peer, via: cs.home, incarnation: cs.home.incarnation, open: true})
+		if cs.homeReceivedLast && len(op.encoded) <= maxInlineBytes {
+			cs.offer(op, offer{to: cs.home.peer, via: cs.home, incarnation: cs.home.incarnation, anyReceive: true})
 			return
 		}
 	}
-	cs.expose(op)
+	cs.makeVisible(op)
 	op.registered = true
 	cs.nextAttempt(op)
 	cs.home.send(frame{kind: send, number: cs.number, send: op.id, attempt: op.attempt, term: op.term, ordered: op.ordered})
@@ -53,7 +53,7 @@ func (cs *channelState) registerAll() {
 			op = next
 		}
 	}
-	cs.pump()
+	cs.registerPipeline()
 }
 
 // unregisterAll notes that no home knows of anything.
@@ -63,11 +63,11 @@ func (cs *channelState) unregisterAll() {
 			op.registered, op.promised, op.blocks = false, false, false
 		}
 	}
-	cs.lane.known, cs.eager = 0, false
+	cs.pipeline.registered, cs.homeReceivedLast = 0, false
 	cs.failProbes()
 }
 
-func (cs *channelState) expose(op *operation) {
-	op.exposed = true
-	cs.exposed[op.id] = op
+func (cs *channelState) makeVisible(op *operation) {
+	op.remoteVisible = true
+	cs.remoteVisible[op.id] = op
 }

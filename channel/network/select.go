@@ -23,11 +23,11 @@ func (s *Space) Select(ctx context.Context, alternatives []channel.Alternative, 
 		if !ok || e.channel.space != s || (a.Payload == nil) == (a.Sink == nil) {
 			return -1, errors.New("an alternative is no operation of this space")
 		}
-		sel.ops[i] = &operation{payload: a.Payload, sink: a.Sink, end: e, choice: &sel.choice}
+		sel.ops[i] = &operation{payload: a.Payload, sink: a.Sink, endpoint: e, choice: &sel.choice}
 	}
-	if op := sel.neglected(); op != nil {
+	if op := sel.skippedTooOften(); op != nil {
 		sel.begin(op)
-		sel.idle(ctx, op)
+		sel.nothingWaits(ctx, op)
 	}
 	for _, i := range rand.Perm(len(sel.ops)) {
 		if state, _ := sel.look(); state == decided {
@@ -35,11 +35,11 @@ func (s *Space) Select(ctx context.Context, alternatives []channel.Alternative, 
 		}
 		sel.begin(sel.ops[i])
 	}
-	if !wait && sel.idle(ctx, sel.ops...) {
+	if !wait && sel.nothingWaits(ctx, sel.ops...) {
 		sel.end(errIdle)
 	}
 	n, err := sel.await(ctx)
-	sel.clean(n)
+	sel.withdrawOthers(n)
 	if err == errIdle {
 		return -1, nil
 	}
@@ -55,20 +55,20 @@ type selection struct {
 	ops []*operation
 }
 
-// neglect is how many selects in a row may choose another alternative before
+// maxSkips is how many selects in a row may choose another alternative before
 // one is the first to be tried: 16.
-const neglect = 16
+const maxSkips = 16
 
-// neglected returns an alternative that others have been chosen before for long,
+// skippedTooOften returns an alternative that others have been chosen before for long,
 // or nil. What can be done on this peer is done before a distant home has
 // answered: without this, it might always be.
-func (s *selection) neglected() *operation {
+func (s *selection) skippedTooOften() *operation {
 	for _, op := range s.ops {
-		cs := op.end.channel
+		cs := op.endpoint.channel
 		cs.mu.Lock()
-		is := op.end.neglected >= neglect
+		is := op.endpoint.skips >= maxSkips
 		if is {
-			op.end.neglected = 0
+			op.endpoint.skips = 0
 		}
 		cs.mu.Unlock()
 		if is {
@@ -80,18 +80,18 @@ func (s *selection) neglected() *operation {
 
 // begin submits an alternative, once.
 func (s *selection) begin(op *operation) {
-	cs := op.end.channel
+	cs := op.endpoint.channel
 	cs.mu.Lock()
 	defer cs.unlock()
-	if op.id != 0 || op.over {
+	if op.id != 0 || op.done {
 		return
 	}
-	err := op.end.ready()
+	err := op.endpoint.ready()
 	if err == nil && cs.closed && op.sink == nil {
 		err = channel.ErrClosed
 	}
 	if err != nil {
-		op.err, op.over = err, true
+		op.err, op.done = err, true
 		s.concluded(op)
 		return
 	}
@@ -117,19 +117,19 @@ func (s *selection) await(ctx context.Context) (int, error) {
 				continue
 			}
 			if _, op := s.look(); op != nil {
-				op.end.channel.mu.Lock()
-				op.end.channel.withdraw(op, ctx.Err())
-				op.end.channel.unlock()
+				op.endpoint.channel.mu.Lock()
+				op.endpoint.channel.withdraw(op, ctx.Err())
+				op.endpoint.channel.unlock()
 			}
 			timer := time.NewTimer(withdrawTimeout)
 			defer timer.Stop()
 			late = timer.C
 		case <-late:
 			if _, op := s.look(); op != nil {
-				cs := op.end.channel
+				cs := op.endpoint.channel
 				cs.mu.Lock()
 				if op.offered {
-					cs.doubt(op)
+					cs.endInDoubt(op)
 				}
 				cs.unlock()
 			}
@@ -140,8 +140,8 @@ func (s *selection) await(ctx context.Context) (int, error) {
 func (s *selection) outcome(chosen *operation) (int, error) {
 	for i, op := range s.ops {
 		if op == chosen {
-			op.end.channel.mu.Lock()
-			defer op.end.channel.mu.Unlock()
+			op.endpoint.channel.mu.Lock()
+			defer op.endpoint.channel.mu.Unlock()
 			return i, op.err
 		}
 	}
@@ -151,7 +151,7 @@ func (s *selection) outcome(chosen *operation) (int, error) {
 // retry looks at every alternative again after something has happened.
 func (s *selection) retry() {
 	for _, op := range s.ops {
-		cs := op.end.channel
+		cs := op.endpoint.channel
 		cs.mu.Lock()
 		cs.retry(op)
 		cs.unlock()
@@ -161,32 +161,32 @@ func (s *selection) retry() {
 // retry submits an alternative that has begun again, if it waits for nothing.
 func (cs *channelState) retry(op *operation) {
 	switch {
-	case op.over:
+	case op.done:
 		op.choice.concluded(op)
 	case op.id == 0 || op.offered || !op.choice.isOpen():
-	case op.kept != nil:
+	case op.deferred != nil:
 		if commit(op, nil) {
-			k := op.kept
-			op.kept = nil
-			cs.accept(k.from, &k.frame, op)
+			k := op.deferred
+			op.deferred = nil
+			cs.acceptValue(k.from, &k.frame, op)
 		}
 	default:
 		cs.submit(op)
 	}
 }
 
-// clean withdraws all but the chosen alternative.
-func (s *selection) clean(chosen int) {
+// withdrawOthers withdraws all but the chosen alternative.
+func (s *selection) withdrawOthers(chosen int) {
 	for i, op := range s.ops {
-		cs := op.end.channel
+		cs := op.endpoint.channel
 		cs.mu.Lock()
 		switch {
 		case i == chosen:
-			op.end.neglected = 0
+			op.endpoint.skips = 0
 		case chosen >= 0:
-			op.end.neglected++
+			op.endpoint.skips++
 		}
-		if op.id != 0 && !op.over {
+		if op.id != 0 && !op.done {
 			cs.conclude(op, nil)
 		}
 		cs.unlock()
@@ -194,18 +194,18 @@ func (s *selection) clean(chosen int) {
 }
 
 const (
-	// probeTime is how long a select waits at most to know whether an
+	// probeTimeout is how long a select waits at most to know whether an
 	// alternative can be done at once: a second.
-	probeTime = time.Second
-	// probeAgain is how long it waits for a match that was made to come
+	probeTimeout = time.Second
+	// probeInterval is how long it waits for a match that was made to come
 	// here, before it asks again.
-	probeAgain = 5 * time.Millisecond
+	probeInterval = 5 * time.Millisecond
 )
 
-// idle reports whether nothing waits that one of ops, which have begun, could
+// nothingWaits reports whether nothing waits that one of ops, which have begun, could
 // meet. It asks the homes. It reports false when the choice was made meanwhile.
-func (s *selection) idle(ctx context.Context, ops ...*operation) bool {
-	ctx, cancel := context.WithTimeout(ctx, probeTime)
+func (s *selection) nothingWaits(ctx context.Context, ops ...*operation) bool {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	for ctx.Err() == nil {
 		met := false // an alternative is being done
@@ -214,7 +214,7 @@ func (s *selection) idle(ctx context.Context, ops ...*operation) bool {
 				met = true
 				break
 			}
-			cs := op.end.channel
+			cs := op.endpoint.channel
 			cs.mu.Lock()
 			home := cs.home
 			waits := op.in != nil && !op.promised
@@ -238,7 +238,7 @@ func (s *selection) idle(ctx context.Context, ops ...*operation) bool {
 		select {
 		case <-s.wake:
 			s.retry()
-		case <-time.After(probeAgain):
+		case <-time.After(probeInterval):
 		case <-ctx.Done():
 		}
 	}

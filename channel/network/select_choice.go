@@ -101,7 +101,7 @@ func (c *choice) release() {
 		c.state = decided
 	}
 	c.mu.Unlock()
-	c.poke()
+	c.signal()
 }
 
 // concluded is called when op has come to an end by itself.
@@ -111,7 +111,7 @@ func (c *choice) concluded(op *operation) {
 		c.state, c.op = decided, op
 	}
 	c.mu.Unlock()
-	c.poke()
+	c.signal()
 }
 
 // end makes the choice that nothing is done, because of err. It reports false if
@@ -155,19 +155,19 @@ func (c *choice) isTentative() bool {
 	return state == tentative
 }
 
-func (c *choice) poke() {
+func (c *choice) signal() {
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
 }
 
-// yields reports whether a value that peer offers to a receive of the tentative
-// choice c is refused, not kept back. The offerer waits for that; if its own
+// mustRefuse reports whether a value that peer offers to a receive of the tentative
+// choice c is refused, not deferred. The offerer waits for that; if its own
 // choice, the one with that number, is tentative meanwhile, selects could wait
-// for each other in a circle. So each keeps back only what comes from greater
+// for each other in a circle. So each defers only what comes from greater
 // ones.
-func (c *choice) yields(peer p2p.ID, number uint64) bool {
+func (c *choice) mustRefuse(peer p2p.ID, number uint64) bool {
 	if number == 0 { // no select
 		return false
 	}

@@ -287,7 +287,7 @@ func TestSelectDefaultIsRefused(t *testing.T) {
 	select {
 	case err := <-chosen:
 		t.Fatalf("the value is on its way, and the select has returned: %v", err)
-	case <-time.After(network.ProbeTime + 100*time.Millisecond):
+	case <-time.After(network.ProbeTimeout + 100*time.Millisecond):
 	}
 	h.say(network.Frame{Kind: network.Refuse, Number: 1, Send: f.Send})
 	if err := <-chosen; err != nil {

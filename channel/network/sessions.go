@@ -78,7 +78,7 @@ func (s *Space) endSession(sn *session) {
 	sn.mu.Unlock()
 	s.sessionsMu.Unlock()
 	for cs := range ties {
-		cs.onLost(sn)
+		cs.onSessionLost(sn)
 	}
 	sn.memory.end()
 }

@@ -93,7 +93,7 @@ func (cs *channelState) leaveAll() {
 		}
 	}
 	cs.stopAnnouncing()
-	for _, timer := range []*time.Timer{cs.waitPlain, cs.waitLane, cs.drainTimer} {
+	for _, timer := range []*time.Timer{cs.parkTimer, cs.pipelineParkTimer, cs.drainTimer} {
 		if timer != nil {
 			timer.Stop()
 		}
@@ -127,7 +127,7 @@ func (cs *channelState) endWaitingAll() {
 func (cs *channelState) endOffersInDoubt() {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	for _, op := range cs.exposed {
+	for _, op := range cs.remoteVisible {
 		if op.offered {
 			cs.finish(op, &channel.InDoubtError{Peer: op.offer.to.String()})
 		}

@@ -26,11 +26,11 @@
 // members, who takes its place when it is lost: about a second after its
 // connections broke, and seven after it fell silent.
 //
-// # Selects and lanes
+// # Selects and pipelines
 //
 // A select is a choice among operations: see the type choice for how two peers
 // commit to one alternative each. Sends that nobody waits for one by one form a
-// lane: see the type lane for how they keep their order.
+// pipeline: see the type pipeline for how they keep their order.
 //
 // What may happen in which order to a few peers is explored in the package
 // internal/model, which follows this one step by step.
@@ -82,7 +82,7 @@ type Space struct {
 	searches chan struct{} // holds a token for each channel that is looked for because a rationed view opened it
 
 	choices     atomic.Uint64 // the last choice's number
-	parkedBytes atomic.Int64  // bytes of the values that homes keep
+	parkedBytes atomic.Int64  // bytes of the values that homes have parked
 
 	sessionsMu     sync.Mutex // after the mutex of a channel
 	sessions       map[p2p.ID][]*session

@@ -30,8 +30,8 @@ func (cs *channelState) mine() iter.Seq[opID] {
 	}
 }
 
-// exposed returns the operation of this peer with that number if it is not over.
-func (cs *channelState) exposed(id opID) *operation {
+// remoteVisible returns the operation of this peer with that number if it is not over.
+func (cs *channelState) remoteVisible(id opID) *operation {
 	if id == 0 {
 		return nil
 	}
@@ -95,7 +95,7 @@ func (cs *channelState) handle(s linkID, f frame) {
 	if att == nil {
 		return
 	}
-	if f.again && cs.p.defect != noFence {
+	if f.resumed && cs.p.defect != noFence {
 		cs.fenceOldSessions(s)
 	}
 	switch f.kind {
@@ -107,8 +107,8 @@ func (cs *channelState) handle(s linkID, f frame) {
 		cs.onReceive(s, f)
 	case withdraw:
 		cs.onWithdraw(s, att, f.send)
-	case settle:
-		cs.onSettle(s, att, f)
+	case matchResult:
+		cs.onMatchResult(s, att, f)
 	case queued:
 		cs.onQueued(s, f)
 	case match:
@@ -117,8 +117,8 @@ func (cs *channelState) handle(s linkID, f frame) {
 		cs.onDeliver(s, att, f)
 	case accept, refuse:
 		cs.onAnswer(s, f)
-	case astray:
-		cs.onAstray(s, f)
+	case relayLost:
+		cs.onRelayLost(s, f)
 	}
 }
 
@@ -135,7 +135,7 @@ func (cs *channelState) fenceOldSessions(s linkID) {
 
 // inFlight reports whether an outcome is awaited.
 func (cs *channelState) inFlight() bool {
-	if cs.fields().passing.n > 0 && cs.p.defect != leaveMeansNo {
+	if cs.fields().relayed.n > 0 && cs.p.defect != leaveMeansNo {
 		return true // and must be passed back
 	}
 	for id := range cs.mine() {

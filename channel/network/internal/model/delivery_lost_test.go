@@ -1,16 +1,16 @@
 package model
 
-// onLost: a session has ended, and what its peer heard or said last is not known.
-func (cs *channelState) onLost(s linkID) {
-	cs.dissolve(s, nil)
-	cs.giveUpPassed(s, true)
+// onSessionLost: a session has ended, and what its peer heard or said last is not known.
+func (cs *channelState) onSessionLost(s linkID) {
+	cs.forgetOperations(s, nil)
+	cs.failRelayed(s, true)
 	for id := range cs.mine() {
 		op := cs.op(id)
 		if op.phase == offered && op.offer.via == s {
-			cs.lose(id)
+			cs.startResume(id)
 		}
-		if op.kept.from == s {
-			op.kept = kept{} // it is offered again
+		if op.deferred.from == s {
+			op.deferred = deferredOffer{} // it is offered again
 		}
 	}
 	if st := cs.fields(); st.home == s {
@@ -19,20 +19,20 @@ func (cs *channelState) onLost(s linkID) {
 	}
 }
 
-// lose begins to ask the peer that was taking a value whether it did.
-func (cs *channelState) lose(id opID) {
+// startResume begins to ask the peer that was taking a value whether it did.
+func (cs *channelState) startResume(id opID) {
 	op := cs.op(id)
 	if cs.p.defect == retriesInDoubt {
 		cs.reoffer(id)
 		return
 	}
-	op.offer.via, op.offer.again = 0, true
+	op.offer.via, op.offer.resumed = 0, true
 }
 
-// lostTo reports whether a peer was taking sends when its session was lost.
-func (cs *channelState) lostTo(to peerID) bool {
+// lostSendsTo reports whether a peer was taking sends when its session was lost.
+func (cs *channelState) lostSendsTo(to peerID) bool {
 	for id := range cs.mine() {
-		if op := cs.op(id); op.phase == offered && op.offer.again && op.offer.via == 0 && op.offer.to == to {
+		if op := cs.op(id); op.phase == offered && op.offer.resumed && op.offer.via == 0 && op.offer.to == to {
 			return true
 		}
 	}
@@ -48,28 +48,28 @@ func (cs *channelState) resume(to peerID) {
 	}
 	for id := range cs.mine() {
 		op := cs.op(id)
-		if op.phase != offered || !op.offer.again || op.offer.via != 0 || op.offer.to != to {
+		if op.phase != offered || !op.offer.resumed || op.offer.via != 0 || op.offer.to != to {
 			continue
 		}
 		if s != 0 && op.offer.incarnation == cs.end(s, cs.me).incarnation {
 			op.offer.via = s
-			cs.transmit(id)
+			cs.sendOffer(id)
 		} else {
-			cs.doubt(id)
+			cs.endInDoubt(id)
 		}
 	}
 }
 
-// doubt ends an offered send whose outcome will not be heard.
-func (cs *channelState) doubt(id opID) {
+// endInDoubt ends an offered send whose outcome will not be heard.
+func (cs *channelState) endInDoubt(id opID) {
 	cs.checkDoubt(id)
-	cs.settleGone(id)
+	cs.reportGone(id)
 	cs.finish(id, inDoubt)
 }
 
-// settleGone lets the home have the receive back that it set aside.
-func (cs *channelState) settleGone(id opID) {
+// reportGone lets the home have the receive back that it set aside.
+func (cs *channelState) reportGone(id opID) {
 	if o := cs.op(id).offer; o.matcher != 0 {
-		cs.put(o.matcher, frame{kind: settle, send: id, receive: o.receive, outcome: gone})
+		cs.put(o.matcher, frame{kind: matchResult, send: id, receive: o.receive, outcome: gone})
 	}
 }

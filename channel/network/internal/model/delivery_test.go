@@ -3,11 +3,11 @@ package model
 // onQueued: the home did not take the value of a send, and has it in its queue.
 func (cs *channelState) onQueued(s linkID, f frame) {
 	id := f.send
-	op := cs.exposed(id)
-	if op == nil || !cs.with(id, s) || f.attempt != op.attempt && cs.p.defect != trustsOldAnswers {
+	op := cs.remoteVisible(id)
+	if op == nil || !cs.isAtHome(id, s) || f.attempt != op.attempt && cs.p.defect != trustsOldAnswers {
 		return
 	}
-	if st := cs.fields(); s != st.home || op.offer.asks || op.term != st.claim.term && cs.p.defect != trustsOldAnswers {
+	if st := cs.fields(); s != st.home || op.offer.asksOnly || op.term != st.claim.term && cs.p.defect != trustsOldAnswers {
 		cs.reoffer(id)
 		return
 	}
@@ -16,20 +16,20 @@ func (cs *channelState) onQueued(s linkID, f frame) {
 		cs.finish(id, cancelled)
 		return
 	}
-	if cs.turn(id) {
-		cs.place(id)
+	if cs.isNext(id) {
+		cs.matchSend(id)
 	}
 }
 
 // onMatch: the home found a receive for a send of this peer.
 func (cs *channelState) onMatch(s linkID, f frame) {
-	op := cs.exposed(f.send)
+	op := cs.remoteVisible(f.send)
 	current := op != nil && !cs.p.want(f.send).receive && (f.attempt == op.attempt || cs.p.defect == followsStale)
 	if current && s == cs.fields().home {
 		op.registered = false // it has struck it out
 	}
 	if !current || !cs.follows(f.send, s, f.peer) {
-		cs.put(s, frame{kind: settle, send: f.send, receive: f.receive, outcome: gone})
+		cs.put(s, frame{kind: matchResult, send: f.send, receive: f.receive, outcome: gone})
 		return
 	}
 	o := offer{to: f.peer, receive: f.receive, matcher: s}
@@ -51,7 +51,7 @@ func (cs *channelState) onMatch(s linkID, f frame) {
 func (cs *channelState) dialled(id opID) {
 	op := cs.op(id)
 	if cs.unwanted(id) {
-		cs.settleGone(id)
+		cs.reportGone(id)
 		cs.reoffer(id)
 		return
 	}
@@ -60,10 +60,10 @@ func (cs *channelState) dialled(id opID) {
 	case cs.mayDial(cs.me, o.to):
 		o.via = cs.dial(cs.me, o.to)
 		o.incarnation = cs.end(o.via, cs.me).incarnation
-		cs.transmit(id)
+		cs.sendOffer(id)
 	case cs.attached(o.matcher) != nil:
 		o.via = o.matcher
-		cs.transmit(id)
+		cs.sendOffer(id)
 	default:
 		cs.reoffer(id)
 	}
@@ -72,11 +72,11 @@ func (cs *channelState) dialled(id opID) {
 // follows reports whether a send of this peer follows a match that the peer of
 // s has made with a receive of another.
 func (cs *channelState) follows(id opID, s linkID, with peerID) bool {
-	op := cs.exposed(id)
-	if cs.p.defect == offersTwice && op.phase == offered && !op.offer.open {
+	op := cs.remoteVisible(id)
+	if cs.p.defect == offersTwice && op.phase == offered && !op.offer.anyReceive {
 		return true
 	}
-	if op.phase != waiting && !cs.with(id, s) {
+	if op.phase != waiting && !cs.isAtHome(id, s) {
 		return false
 	}
 	if cs.unwanted(id) {
@@ -86,15 +86,15 @@ func (cs *channelState) follows(id opID, s linkID, with peerID) bool {
 	if with == cs.me && cs.p.defect == matchesOneself {
 		return false
 	}
-	if with == cs.me || !cs.turn(id) || !cs.reserve(id) {
+	if with == cs.me || !cs.isNext(id) || !cs.reserve(id) {
 		if cs.p.want(id).lane {
-			cs.fields().known = min(cs.fields().known, uint8(cs.index(id)))
+			cs.fields().registered = min(cs.fields().registered, uint8(cs.index(id)))
 		}
 		if op.phase != waiting {
 			op.phase, op.offer = waiting, offer{}
 		}
 		if cs.p.want(id).lane {
-			cs.pump()
+			cs.registerPipeline()
 		} else if cs.p.want(id).choice == 0 {
 			cs.register(id)
 		}
@@ -109,14 +109,14 @@ func (cs *channelState) onDeliver(s linkID, att *attachment, f frame) {
 	st := cs.fields()
 	origin := s.other(cs.me)
 	switch {
-	case f.pass:
+	case f.relay:
 		if to := cs.relaySession(f.peer); to != 0 {
 			cs.sendHelloOnce(to)
-			if st.passing.index(s, f.send) < 0 {
-				st.passing.push(entry{link: s, id: f.send, to: to})
+			if st.relayed.index(s, f.send) < 0 {
+				st.relayed.push(entry{link: s, id: f.send, to: to})
 			}
 			on := f
-			on.peer, on.pass = origin, false
+			on.peer, on.relay = origin, false
 			cs.put(to, on)
 			return
 		}
@@ -132,17 +132,17 @@ func (cs *channelState) onDeliver(s linkID, att *attachment, f frame) {
 		st.pairs.remove(i) // if this peer is the home: settled here
 	}
 	cs.sendHelloOnce(s)
-	if (f.again || f.peer != 0) && cs.wasAccepted(origin, f.send) {
+	if (f.resumed || f.peer != 0) && cs.wasAccepted(origin, f.send) {
 		cs.answer(accept, s, f.send, f.peer)
 		return
 	}
 	if x := cs.node(cs.me); f.peer != 0 && x.fenced&(1<<f.send) != 0 {
 		cs.answer(refuse, s, f.send, f.peer)
 		return
-	} else if f.again { // what is passed on late does not count
+	} else if f.resumed { // what is passed on late does not count
 		x.fenced |= 1 << f.send
 	}
-	r := cs.exposed(f.receive)
+	r := cs.remoteVisible(f.receive)
 	if cs.p.defect == takesTwice && r == nil && cs.op(f.receive).got != 0 {
 		cs.accepts(f.send, f.receive)
 		cs.answer(accept, s, f.send, f.peer)
@@ -156,12 +156,12 @@ func (cs *channelState) onDeliver(s linkID, att *attachment, f frame) {
 	if cs.p.defect != registersNoMore {
 		r.registered, r.promised = false, false
 	}
-	k := kept{from: s, origin: f.peer, send: f.send}
+	k := deferredOffer{from: s, origin: f.peer, send: f.send}
 	switch {
 	case cs.commit(f.receive, 0):
-		cs.take(k, f.receive)
-	case cs.keeps(f.receive, origin, f.choice) && (r.kept.send == 0 || r.kept.send == f.send):
-		r.kept = k
+		cs.deliverRemote(k, f.receive)
+	case cs.defers(f.receive, origin, f.choice) && (r.deferred.send == 0 || r.deferred.send == f.send):
+		r.deferred = k
 	default:
 		cs.answer(refuse, s, f.send, f.peer)
 	}
@@ -180,12 +180,12 @@ func (cs *channelState) relaySession(n peerID) (s linkID) {
 	return s
 }
 
-// take takes an offered value for the receive r, and says so.
-func (cs *channelState) take(k kept, r opID) {
+// deliverRemote takes an offered value for the receive r, and says so.
+func (cs *channelState) deliverRemote(k deferredOffer, r opID) {
 	if att := cs.attached(k.from); att != nil && k.origin == 0 && att.blocked == k.send {
 		att.blocked = 0
 	}
-	cs.hand(k.send, r)
+	cs.deliverLocal(k.send, r)
 	if k.origin != 0 {
 		cs.node(cs.me).unacked |= 1 << k.send
 	}
@@ -205,9 +205,9 @@ func (cs *channelState) onAnswer(s linkID, f frame) {
 	if f.peer != 0 {
 		to = f.peer
 	}
-	op := cs.exposed(f.send)
+	op := cs.remoteVisible(f.send)
 	if op == nil || op.phase != offered || op.offer.via != s || op.offer.to != to {
-		cs.passBack(s, f)
+		cs.relayAnswer(s, f)
 		return
 	}
 	what := accepted
@@ -215,7 +215,7 @@ func (cs *channelState) onAnswer(s linkID, f frame) {
 		what = refused
 	}
 	if by := op.offer.matcher; by != 0 && by.other(cs.me) != to {
-		cs.put(by, frame{kind: settle, send: f.send, receive: op.offer.receive, outcome: what})
+		cs.put(by, frame{kind: matchResult, send: f.send, receive: op.offer.receive, outcome: what})
 	}
 	if what == accepted {
 		cs.finish(f.send, done)

@@ -13,8 +13,8 @@
 // Peers, each with an incarnation, its channels, and what it remembers of accepts;
 // sessions, two between a pair at most, first in, first out in each direction;
 // all frames that find a receiver for a value (hello, unknown, leave, send,
-// queued, receive, withdraw, match, settle, deliver, accept, refuse, astray);
-// sends with their value and without, cancelled contexts, selects, lanes, homes
+// queued, receive, withdraw, match, match result, deliver, accept, refuse, relay lost);
+// sends with their value and without, cancelled contexts, selects, pipelines, homes
 // that are lost, leave, move, meet, or are not reached by all.
 //
 // The next step is any that can be made: the next frame of any link is read,
@@ -44,7 +44,7 @@
 //
 // Two peers with up to four operations and three with two, in each place of the
 // home, and one fault of any kind at any moment; two faults for the smallest;
-// selects of two peers and rings of three; lanes of two and three sends. That
+// selects of two peers and rings of three; pipelines of two and three sends. That
 // is about 800,000 worlds, some ten seconds. Larger ones, some minutes and gigabytes:
 //
 //	go test ./channel/network/internal/model -long -timeout 1h

@@ -125,7 +125,7 @@ func (w *world) cut(a, b peerID) {
 	}
 }
 
-// cancel ends the context of an operation, of its select, or of all of its lane
+// cancel ends the context of an operation, of its select, or of all of its pipeline
 // from then on, the last first.
 func (p *plan) cancel(w *world, id opID) {
 	x := p.want(id)

@@ -56,8 +56,8 @@ func (cs *channelState) onLeave(s linkID) {
 	st, n := cs.fields(), s.other(cs.me)
 	cs.detach(s)
 	cs.end(s, cs.me).attachments[cs.ch] = attachment{}
-	cs.dissolve(s, nil)
-	cs.giveUpPassed(s, cs.p.defect == doubtsOnLeave)
+	cs.forgetOperations(s, nil)
+	cs.failRelayed(s, cs.p.defect == doubtsOnLeave)
 	cs.unlinkPairs(s)
 	wasHome := st.home == s || st.home == 0 && st.claim.home == n
 	if st.home == s {
@@ -73,10 +73,10 @@ func (cs *channelState) onLeave(s linkID) {
 			continue
 		}
 		switch {
-		case op.offer.again && op.offer.to != n: // it was passed on before
-			cs.lose(id)
-		case op.offer.again: // it may have been taken before the session broke
-			cs.doubt(id)
+		case op.offer.resumed && op.offer.to != n: // it was passed on before
+			cs.startResume(id)
+		case op.offer.resumed: // it may have been taken before the session broke
+			cs.endInDoubt(id)
 		default:
 			cs.reoffer(id)
 		}

@@ -24,9 +24,9 @@ func (cs *channelState) adoptClaim(c claim) {
 	cs.unregisterAll()
 	if wasHome {
 		for s, att := range cs.attachments() {
-			cs.dissolve(s, att)
+			cs.forgetOperations(s, att)
 			if cs.p.defect == forgetsOnMove {
-				cs.giveUpPassed(s, true)
+				cs.failRelayed(s, true)
 			}
 		}
 		st.pairs = pairs{}

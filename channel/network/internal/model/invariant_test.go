@@ -158,14 +158,14 @@ func (p *plan) check(w *world) {
 		for c := range p.channels {
 			st := p.at(w, n, channel(c)).fields()
 			for i := range st.sends.n {
-				if e := st.sends.list[i]; e.held && !w.links[e.link-1].broken {
+				if e := st.sends.list[i]; e.parked && !w.links[e.link-1].broken {
 					copies[e.id-1]++
 				}
 			}
 		}
 	}
 	for i := range p.ops {
-		if k := w.ops[i].kept; k.send != 0 && !w.links[k.from-1].broken {
+		if k := w.ops[i].deferred; k.send != 0 && !w.links[k.from-1].broken {
 			copies[k.send-1]++
 		}
 	}

@@ -20,34 +20,34 @@ func (cs *channelState) submit(id opID) {
 
 func (cs *channelState) submitSend(id opID) {
 	cs.op(id).phase = waiting
-	if cs.turn(id) && cs.place(id) {
+	if cs.isNext(id) && cs.matchSend(id) {
 		return
 	}
 	if cs.p.want(id).lane {
-		cs.pump()
+		cs.registerPipeline()
 	} else {
 		cs.register(id)
 	}
 }
 
-// place finds a receive for a send that waits, and whose turn it is.
-func (cs *channelState) place(id opID) bool {
+// matchSend finds a receive for a send that waits, and whose turn it is.
+func (cs *channelState) matchSend(id opID) bool {
 	if r := cs.receiveFor(id); r != 0 {
-		cs.hand(id, r)
+		cs.deliverLocal(id, r)
 		cs.finish(id, done)
 		return true
 	}
 	st := cs.fields()
 	if st.receives.n > 0 && cs.reserve(id) { // only at home
 		r := st.receives.list[0]
-		cs.forget(r.link, r.id)
-		cs.offer(id, cs.direct(r))
+		cs.forgetRemote(r.link, r.id)
+		cs.offer(id, cs.directOffer(r))
 		return true
 	}
 	return false
 }
 
-func (cs *channelState) direct(r entry) offer {
+func (cs *channelState) directOffer(r entry) offer {
 	return offer{to: r.link.other(cs.me), via: r.link, incarnation: cs.end(r.link, cs.me).incarnation, receive: r.id}
 }
 
@@ -65,7 +65,7 @@ func (cs *channelState) receiveFor(id opID) opID {
 // sendFor returns a send that waits, and whose turn it is, for the receive r.
 func (cs *channelState) sendFor(r opID) opID {
 	for id := range cs.mine() {
-		if !cs.p.want(id).receive && cs.op(id).phase == waiting && cs.turn(id) && cs.commit(id, r) {
+		if !cs.p.want(id).receive && cs.op(id).phase == waiting && cs.isNext(id) && cs.commit(id, r) {
 			return id
 		}
 	}
@@ -74,24 +74,24 @@ func (cs *channelState) sendFor(r opID) opID {
 
 func (cs *channelState) submitReceive(id opID) {
 	if s := cs.sendFor(id); s != 0 {
-		cs.hand(s, id)
+		cs.deliverLocal(s, id)
 		cs.finish(s, done)
 		return
 	}
 	if s := cs.remoteSend(0); s >= 0 { // only at home
 		x := cs.fields().sends.list[s]
-		if !x.held {
+		if !x.parked {
 			cs.pairUp(x, 0, id)
 		} else if cs.commit(id, 0) {
-			cs.takeHeld(x, id)
+			cs.takeParked(x, id)
 		}
 		return
 	}
 	cs.register(id)
 }
 
-// hand gives the value of a send to a receive of this peer, and ends the receive.
-func (cs *channelState) hand(s, r opID) {
+// deliverLocal gives the value of a send to a receive of this peer, and ends the receive.
+func (cs *channelState) deliverLocal(s, r opID) {
 	cs.accepts(s, r)
 	cs.finish(r, done)
 }
@@ -103,17 +103,17 @@ func (cs *channelState) finish(id opID, what result) {
 		cs.put(st.home, frame{kind: withdraw, send: id})
 	}
 	place := cs.index(id)
-	k := op.kept
+	k := op.deferred
 	*op = operation{phase: over, result: what, received: op.received, got: op.got}
 	cs.checkResult(id)
 	if k.send != 0 {
 		cs.answer(refuse, k.from, k.send, k.origin)
 	}
 	if cs.p.want(id).lane {
-		if uint8(place) < st.known {
-			st.known--
+		if uint8(place) < st.registered {
+			st.registered--
 		}
-		cs.advance()
+		cs.advancePipeline()
 	}
 	cs.concluded(id)
 }
@@ -133,13 +133,13 @@ func (cs *channelState) withdraw(id opID) {
 	case op.phase != offered:
 	case cs.p.defect == cancelLies:
 		cs.finish(id, cancelled)
-	case op.offer.via == 0 && !op.offer.again: // a peer is dialled, and nothing was said
+	case op.offer.via == 0 && !op.offer.resumed: // a peer is dialled, and nothing was said
 		op.abandoned = true
-		cs.settleGone(id)
+		cs.reportGone(id)
 		cs.reoffer(id)
 	default:
 		op.abandoned = true
-		if op.offer.open && op.offer.via != 0 {
+		if op.offer.anyReceive && op.offer.via != 0 {
 			cs.put(op.offer.via, frame{kind: withdraw, send: id})
 		}
 	}

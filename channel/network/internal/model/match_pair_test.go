@@ -5,7 +5,7 @@ package model
 func (cs *channelState) pairUp(x entry, s linkID, r opID) {
 	st := cs.fields()
 	if cs.p.defect != offersTwice {
-		cs.forget(x.link, x.id)
+		cs.forgetRemote(x.link, x.id)
 	}
 	f := frame{kind: match, send: x.id, receive: r, attempt: x.attempt}
 	if s == 0 {
@@ -41,8 +41,8 @@ func (p *pairs) add(x pair) {
 	p.n++
 }
 
-// onSettle: the owner of a send tells what became of a match.
-func (cs *channelState) onSettle(s linkID, att *attachment, f frame) {
+// onMatchResult: the owner of a send tells what became of a match.
+func (cs *channelState) onMatchResult(s linkID, att *attachment, f frame) {
 	st := cs.fields()
 	i := st.pairs.index(s, f.send)
 	if i < 0 || st.pairs.list[i].receive != f.receive {
@@ -50,9 +50,9 @@ func (cs *channelState) onSettle(s linkID, att *attachment, f frame) {
 	}
 	x := st.pairs.remove(i)
 	if f.outcome == gone {
-		cs.restoreReceive(x)
+		cs.returnReceive(x)
 	} else if x.other != 0 && cs.attached(x.other) != nil && (f.outcome == accepted || st.receives.index(x.other, x.receive) < 0) {
-		cs.forget(x.other, x.receive)
+		cs.forgetRemote(x.other, x.receive)
 	}
 	if att.blocked == f.send && (f.outcome != refused || cs.p.defect == overtakesRefused) {
 		att.blocked = 0
@@ -60,11 +60,11 @@ func (cs *channelState) onSettle(s linkID, att *attachment, f frame) {
 	}
 }
 
-// restoreReceive puts the receive of a match back that came to nothing.
-func (cs *channelState) restoreReceive(x pair) {
+// returnReceive puts the receive of a match back that came to nothing.
+func (cs *channelState) returnReceive(x pair) {
 	st := cs.fields()
 	if x.other == 0 {
-		r := cs.exposed(x.receive)
+		r := cs.remoteVisible(x.receive)
 		if r == nil || !r.promised {
 			return
 		}
@@ -78,7 +78,7 @@ func (cs *channelState) restoreReceive(x pair) {
 		return
 	}
 	if st.aside.index(x.other, x.receive) >= 0 || cs.p.defect == releasesTwice && st.receives.index(x.other, x.receive) >= 0 {
-		cs.serve(x.other, x.receive)
+		cs.matchReceive(x.other, x.receive)
 	}
 }
 

@@ -3,16 +3,16 @@ package model
 // redirect answers a request that only the home can serve.
 func (cs *channelState) redirect(s linkID, att *attachment, f frame) {
 	cs.sendHello(s, att)
-	if f.kind == send && (f.value || f.again) {
+	if f.kind == send && (f.value || f.resumed) {
 		cs.put(s, frame{kind: queued, send: f.send, attempt: f.attempt})
 	}
 }
 
-// note makes room for an operation of another peer.
-func (cs *channelState) note(s linkID, id opID) { cs.forget(s, id) }
+// registerRemote makes room for an operation of another peer.
+func (cs *channelState) registerRemote(s linkID, id opID) { cs.forgetRemote(s, id) }
 
-// forget drops an operation of another peer.
-func (cs *channelState) forget(s linkID, id opID) {
+// forgetRemote drops an operation of another peer.
+func (cs *channelState) forgetRemote(s linkID, id opID) {
 	st := cs.fields()
 	for _, e := range []*entries{&st.sends, &st.receives, &st.aside} {
 		if i := e.index(s, id); i >= 0 {
@@ -25,10 +25,10 @@ func (cs *channelState) forget(s linkID, id opID) {
 func (cs *channelState) onWithdraw(s linkID, att *attachment, id opID) {
 	st := cs.fields()
 	i := st.sends.index(s, id)
-	if i >= 0 && st.sends.list[i].held {
+	if i >= 0 && st.sends.list[i].parked {
 		cs.put(s, frame{kind: queued, send: id, attempt: st.sends.list[i].attempt})
 	}
-	cs.forget(s, id)
+	cs.forgetRemote(s, id)
 	if att.blocked == id {
 		att.blocked = 0
 	} else if i < 0 || !cs.p.want(id).lane {
@@ -37,14 +37,14 @@ func (cs *channelState) onWithdraw(s linkID, att *attachment, id opID) {
 	cs.rematch()
 }
 
-// dissolve drops what the home knows of the operations of s.
-func (cs *channelState) dissolve(s linkID, att *attachment) {
+// forgetOperations drops what the home knows of the operations of s.
+func (cs *channelState) forgetOperations(s linkID, att *attachment) {
 	st := cs.fields()
 	for _, e := range []*entries{&st.sends, &st.receives, &st.aside} {
 		for i := int(e.n) - 1; i >= 0; i-- {
 			if x := e.list[i]; x.link == s {
 				e.remove(i)
-				if x.held {
+				if x.parked {
 					cs.put(s, frame{kind: queued, send: x.id, attempt: x.attempt})
 				}
 			}
@@ -54,6 +54,6 @@ func (cs *channelState) dissolve(s linkID, att *attachment) {
 		att.joined, att.blocked = false, 0
 	}
 	for i := st.pairs.next(s); i >= 0; i = st.pairs.next(s) {
-		cs.restoreReceive(st.pairs.remove(i))
+		cs.returnReceive(st.pairs.remove(i))
 	}
 }

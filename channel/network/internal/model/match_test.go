@@ -3,7 +3,7 @@ package model
 // onSend: the peer of s has a send that waits.
 func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 	st := cs.fields()
-	if f.again && cs.wasAccepted(s.other(cs.me), f.send) {
+	if f.resumed && cs.wasAccepted(s.other(cs.me), f.send) {
 		cs.put(s, frame{kind: accept, send: f.send})
 		return
 	}
@@ -12,29 +12,29 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 		return
 	}
 	// Its owner only asks; or it was asked of this peer when it was home before,
-	// and what comes before it in its lane may since have been given back.
-	if f.again && !f.value || cs.p.want(f.send).lane && f.term != st.claim.term && cs.p.defect != takesOldLane {
+	// and what comes before it in its pipeline may since have been given back.
+	if f.resumed && !f.value || cs.p.want(f.send).lane && f.term != st.claim.term && cs.p.defect != takesOldLane {
 		cs.put(s, frame{kind: queued, send: f.send, attempt: f.attempt})
 		return
 	}
 	// Its owner asks again: nothing comes of an earlier match.
 	if i := st.pairs.index(s, f.send); i >= 0 {
-		cs.restoreReceive(st.pairs.remove(i))
+		cs.returnReceive(st.pairs.remove(i))
 	}
 	if att.blocked == f.send {
 		att.blocked = 0
 	}
 	lane := cs.p.want(f.send).lane
-	turn := !lane || att.blocked == 0 && !cs.lined(s)
+	turn := !lane || att.blocked == 0 && !cs.pipelined(s)
 	if turn && f.value {
 		if r := cs.receiveFor(0); r != 0 {
-			cs.hand(f.send, r)
+			cs.deliverLocal(f.send, r)
 			cs.put(s, frame{kind: accept, send: f.send})
 			return
 		}
 	}
-	cs.note(s, f.send)
-	x := entry{link: s, id: f.send, held: f.value, attempt: f.attempt}
+	cs.registerRemote(s, f.send)
+	x := entry{link: s, id: f.send, parked: f.value, attempt: f.attempt}
 	if lane {
 		st.sends.restore(x)
 	} else {
@@ -47,8 +47,8 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 	}
 }
 
-// lined reports whether sends of the lane of s are in the queue.
-func (cs *channelState) lined(s linkID) bool {
+// pipelined reports whether sends of the pipeline of s are in the queue.
+func (cs *channelState) pipelined(s linkID) bool {
 	st := cs.fields()
 	for i := range st.sends.n {
 		if x := st.sends.list[i]; x.link == s && cs.p.want(x.id).lane {
@@ -60,9 +60,9 @@ func (cs *channelState) lined(s linkID) bool {
 
 // match finds a receive for a send of another peer whose turn it is.
 func (cs *channelState) match(x entry) bool {
-	if x.held {
+	if x.parked {
 		if r := cs.receiveFor(0); r != 0 {
-			cs.takeHeld(x, r)
+			cs.takeParked(x, r)
 			return true
 		}
 	}
@@ -92,7 +92,7 @@ func (cs *channelState) free(r opID) bool {
 func (cs *channelState) rematch() {
 	st := cs.fields()
 	for i := 0; i < int(st.sends.n); {
-		if x := st.sends.list[i]; cs.mayPair(x) && cs.match(x) {
+		if x := st.sends.list[i]; cs.mayMatch(x) && cs.match(x) {
 			i = 0
 		} else {
 			i++
@@ -100,9 +100,9 @@ func (cs *channelState) rematch() {
 	}
 }
 
-// mayPair reports whether nothing that is on its way elsewhere, or waits here,
+// mayMatch reports whether nothing that is on its way elsewhere, or waits here,
 // comes before x.
-func (cs *channelState) mayPair(x entry) bool {
+func (cs *channelState) mayMatch(x entry) bool {
 	if !cs.p.want(x.id).lane {
 		return true
 	}
@@ -120,7 +120,7 @@ func (cs *channelState) mayPair(x entry) bool {
 func (cs *channelState) remoteSend(except linkID) int {
 	st := cs.fields()
 	for i := range st.sends.n {
-		if x := st.sends.list[i]; !cs.same(x.link, except) && cs.mayPair(x) {
+		if x := st.sends.list[i]; !cs.same(x.link, except) && cs.mayMatch(x) {
 			return int(i)
 		}
 	}
@@ -135,22 +135,22 @@ func (cs *channelState) same(a, b linkID) bool {
 	return a.other(cs.me) == b.other(cs.me)
 }
 
-// endHold is when the home gives back the values for which no receive came.
-func (cs *channelState) endHold() {
+// unparkExpired is when the home gives back the values for which no receive came.
+func (cs *channelState) unparkExpired() {
 	st := cs.fields()
 	for i := range st.sends.n {
-		if x := &st.sends.list[i]; x.held {
-			x.held = false
+		if x := &st.sends.list[i]; x.parked {
+			x.parked = false
 			cs.put(x.link, frame{kind: queued, send: x.id, attempt: x.attempt})
 		}
 	}
 }
 
-// takeHeld gives a value that is kept here to a receive of this peer.
-func (cs *channelState) takeHeld(x entry, r opID) {
-	cs.forget(x.link, x.id)
+// takeParked gives a value that is kept here to a receive of this peer.
+func (cs *channelState) takeParked(x entry, r opID) {
+	cs.forgetRemote(x.link, x.id)
 	cs.put(x.link, frame{kind: accept, send: x.id})
-	cs.hand(x.id, r)
+	cs.deliverLocal(x.id, r)
 }
 
 // onReceive: the peer of s has a receive that waits.
@@ -159,19 +159,19 @@ func (cs *channelState) onReceive(s linkID, f frame) {
 		cs.redirect(s, cs.attached(s), f)
 		return
 	}
-	cs.note(s, f.receive)
-	cs.serve(s, f.receive)
+	cs.registerRemote(s, f.receive)
+	cs.matchReceive(s, f.receive)
 }
 
-// serve finds a send for a remote receive, or queues it.
-func (cs *channelState) serve(s linkID, id opID) {
+// matchReceive finds a send for a remote receive, or queues it.
+func (cs *channelState) matchReceive(s linkID, id opID) {
 	st := cs.fields()
 	for o := range cs.mine() {
-		if cs.p.want(o).receive || cs.op(o).phase != waiting || !cs.turn(o) || !cs.reserve(o) {
+		if cs.p.want(o).receive || cs.op(o).phase != waiting || !cs.isNext(o) || !cs.reserve(o) {
 			continue
 		}
-		cs.forget(s, id)
-		cs.offer(o, cs.direct(entry{link: s, id: id}))
+		cs.forgetRemote(s, id)
+		cs.offer(o, cs.directOffer(entry{link: s, id: id}))
 		return
 	}
 	if i := cs.remoteSend(s); i >= 0 {

@@ -195,7 +195,7 @@ func (p *plan) learn(w *world, s linkID, n peerID) {
 	for c := range p.channels {
 		if ties[c].on {
 			cs := p.at(w, n, channel(c))
-			cs.onLost(s)
+			cs.onSessionLost(s)
 		}
 		cs := p.at(w, n, channel(c))
 		cs.unlink(s)
@@ -211,9 +211,9 @@ func (cs *channelState) unlink(s linkID) {
 			st.pairs.list[i].other = lostLink
 		}
 	}
-	for i := int(st.passing.n) - 1; i >= 0; i-- {
-		if st.passing.list[i].link == s {
-			st.passing.remove(i)
+	for i := int(st.relayed.n) - 1; i >= 0; i-- {
+		if st.relayed.list[i].link == s {
+			st.relayed.remove(i)
 		}
 	}
 	for id := range cs.mine() {
@@ -278,7 +278,7 @@ func (p *plan) rename(w *world, n peerID, from, to linkID) {
 		cs := p.at(w, n, channel(c))
 		st := cs.fields()
 		swap(&st.home)
-		for _, e := range []*entries{&st.sends, &st.receives, &st.aside, &st.passing} {
+		for _, e := range []*entries{&st.sends, &st.receives, &st.aside, &st.relayed} {
 			for i := range e.n {
 				swap(&e.list[i].link)
 				swap(&e.list[i].to)
@@ -292,7 +292,7 @@ func (p *plan) rename(w *world, n peerID, from, to linkID) {
 			op := cs.op(id)
 			swap(&op.offer.via)
 			swap(&op.offer.matcher)
-			swap(&op.kept.from)
+			swap(&op.deferred.from)
 		}
 	}
 }

@@ -63,7 +63,7 @@ const (
 	bothRefuse               // tentative choices refuse each other
 	bothHold                 // tentative choices keep each other's values back
 	oneBegun                 // a select begins no alternative after one that went tentative
-	overtakesRefused         // the home lets a lane go on when one of it is refused
+	overtakesRefused         // the home lets a pipeline go on when one of it is refused
 	exposesAll               // the owner tells a new home of all, whatever is on its way elsewhere
 	registersNoMore          // a receive that was refused to a select is not registered again
 	matchesOneself           // the home takes two sessions of a peer for two peers
@@ -73,10 +73,10 @@ const (
 	passesOnAnywhere         // a home passes on by any session, joined or not
 	doubtsOnLeave            // what was passed on to a peer that leaves is in doubt
 	countsGenerations        // the owner takes the home's term for the number of the attempt
-	resumesAll               // a send of a lane is offered again before those before it
-	leavesUnmatched          // the home does not look for receives when a lane goes on
-	skipsAhead               // a send of a lane passes one before it that is in the home's queue
-	takesOldLane             // a home takes sends of a lane that were meant for the home that it was
+	resumesAll               // a send of a pipeline is offered again before those before it
+	leavesUnmatched          // the home does not look for receives when a pipeline goes on
+	skipsAhead               // a send of a pipeline passes one before it that is in the home's queue
+	takesOldLane             // a home takes sends of a pipeline that were meant for the home that it was
 	takesPlace               // who cannot reach a home that it was told of becomes it
 	successorsOnly           // nobody looks for other homes
 )

@@ -12,7 +12,7 @@ func (cs *channelState) register(id opID) {
 		op.registered = true
 		cs.put(st.home, frame{kind: receive, receive: id})
 	case x.choice == 0 && !x.big:
-		cs.offer(id, offer{to: st.home.other(cs.me), via: st.home, incarnation: cs.end(st.home, cs.me).incarnation, open: true})
+		cs.offer(id, offer{to: st.home.other(cs.me), via: st.home, incarnation: cs.end(st.home, cs.me).incarnation, anyReceive: true})
 	default:
 		op.registered = true
 		cs.nextAttempt(id)
@@ -41,7 +41,7 @@ func (cs *channelState) registerAll() {
 			}
 		}
 	}
-	cs.pump()
+	cs.registerPipeline()
 }
 
 // unregisterAll notes that no home knows of anything.
@@ -51,5 +51,5 @@ func (cs *channelState) unregisterAll() {
 			op.registered, op.promised, op.blocks = false, false, false
 		}
 	}
-	cs.fields().known = 0
+	cs.fields().registered = 0
 }

@@ -41,7 +41,7 @@ func (cs *channelState) release(id opID) {
 	if c.ended {
 		c.state = decided
 	}
-	cs.poke(cs.p.want(id).choice)
+	cs.signal(cs.p.want(id).choice)
 }
 
 // concluded is called when an alternative has come to an end by itself.
@@ -53,11 +53,11 @@ func (cs *channelState) concluded(id opID) {
 	if c.state == open || c.state == tentative && c.op == id {
 		c.state, c.op = decided, id
 	}
-	cs.poke(cs.p.want(id).choice)
+	cs.signal(cs.p.want(id).choice)
 }
 
-// poke has the select look at all its alternatives that have begun.
-func (cs *channelState) poke(n choiceID) {
+// signal has the select look at all its alternatives that have begun.
+func (cs *channelState) signal(n choiceID) {
 	c := &cs.choices[n-1]
 	c.todo = 0
 	for i := range cs.p.ops {
@@ -79,11 +79,11 @@ func (cs *channelState) look(id opID) {
 			cs.finish(id, cancelled)
 		}
 	case op.phase == offered || c.state != open:
-	case op.kept.send != 0:
-		k := op.kept
-		op.kept = kept{}
+	case op.deferred.send != 0:
+		k := op.deferred
+		op.deferred = deferredOffer{}
 		cs.commit(id, 0)
-		cs.take(k, id)
+		cs.deliverRemote(k, id)
 	default:
 		cs.submit(id)
 	}
@@ -105,18 +105,18 @@ func (p *plan) end(w *world, n choiceID) {
 	switch c.state {
 	case open:
 		c.state = decided
-		first.poke(n)
+		first.signal(n)
 	case tentative:
 		p.at(w, p.want(c.op).peer, p.want(c.op).ch).withdraw(c.op)
 	}
 }
 
-// keeps reports whether a value that is offered to a receive of a tentative
+// defers reports whether a value that is offered to a receive of a tentative
 // choice is kept back until that is decided, rather than refused. The offerer
 // waits for that; if its own choice is tentative meanwhile, selects could wait
-// for each other in a circle. So each keeps back only what comes from greater
+// for each other in a circle. So each defers only what comes from greater
 // ones.
-func (cs *channelState) keeps(r opID, origin peerID, other choiceID) bool {
+func (cs *channelState) defers(r opID, origin peerID, other choiceID) bool {
 	c := cs.choiceOf(r)
 	switch {
 	case c == nil || c.state != tentative:

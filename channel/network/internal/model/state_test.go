@@ -84,7 +84,7 @@ type channelFields struct {
 	claimSource peerID // who told the claim
 	homeReached bool   // the home was
 	home        linkID // to the home, where operations are registered
-	known       uint8  // how many of the lane the home knows
+	registered  uint8  // how many of the pipeline the home knows
 	advancing   bool   // within one step only
 
 	// As home.
@@ -92,14 +92,14 @@ type channelFields struct {
 	receives entries // remoteReceives
 	aside    entries // receives that are noted, but in a match
 	pairs    pairs
-	passing  entries // sends that were passed on; to says on which link
+	relayed  entries // sends that were passed on; to says on which link
 }
 
 // An entry is what a home knows of an operation of another peer.
 type entry struct {
 	link    linkID
 	id      opID
-	held    bool   // the value is here
+	parked  bool   // the value is here
 	attempt uint8  // as asked
 	to      linkID // of a send that was passed on
 }
@@ -207,7 +207,7 @@ type operation struct {
 	attempt    uint8 // the last attempt
 	term       uint8 // the term of the home that was asked then
 	offer      offer
-	kept       kept
+	deferred   deferredOffer
 	received   uint8 // how often a send's value was
 	got        opID  // the send that a receive accepted
 	lost       bool  // its owner crashed
@@ -218,15 +218,15 @@ type offer struct {
 	via         linkID
 	incarnation uint8
 	receive     opID
-	open        bool
-	again       bool
-	asks        bool   // whether it was taken, no more
+	anyReceive  bool
+	resumed     bool
+	asksOnly    bool   // whether it was taken, no more
 	by          peerID // who last had it, and was lost
 	matcher     linkID
 }
 
-// A kept is a value that is offered to a receive of a tentative choice.
-type kept struct {
+// A deferredOffer is a value that is offered to a receive of a tentative choice.
+type deferredOffer struct {
 	from   linkID
 	origin peerID // set if the value was passed on
 	send   opID
@@ -293,11 +293,11 @@ const (
 	receive
 	withdraw
 	match
-	settle
+	matchResult
 	deliver
 	accept
 	refuse
-	astray
+	relayLost
 )
 
 type outcome uint8
@@ -322,8 +322,8 @@ type frame struct {
 	term    uint8 // the term of the home that is asked
 	choice  choiceID
 	value   bool
-	again   bool
-	pass    bool
+	resumed bool
+	relay   bool
 }
 
 // A flight is the frames on their way along a link in one direction.

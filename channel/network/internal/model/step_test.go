@@ -81,7 +81,7 @@ func (p *plan) opSteps(w *world, id opID, add func(action, int, int, int)) {
 		if p.mayStart(w, id) && st.opened && !st.left && (c == nil || c.state != decided && !c.stops) {
 			add(starts, int(id), 0, 0)
 		}
-	case op.phase == offered && op.offer.via == 0 && !op.offer.again:
+	case op.phase == offered && op.offer.via == 0 && !op.offer.resumed:
 		if cs.mayDial(cs.me, op.offer.to) || !cs.reachable(cs.me, op.offer.to) {
 			add(dials, int(id), 0, 0)
 		}
@@ -142,12 +142,12 @@ func (cs *channelState) steps(add func(action, int, int, int)) {
 				}
 			}
 		}
-		if cs.lostTo(q) && (cs.mayDial(cs.me, q) || !cs.reachable(cs.me, q)) {
+		if cs.lostSendsTo(q) && (cs.mayDial(cs.me, q) || !cs.reachable(cs.me, q)) {
 			add(resumes, n, c, o)
 		}
 	}
 	for i := range st.sends.n {
-		if st.sends.list[i].held {
+		if st.sends.list[i].parked {
 			add(lapses, n, c, 0)
 			break
 		}
@@ -175,7 +175,7 @@ func (p *plan) apply(w *world, s step) {
 	case resumes:
 		p.at(w, n, channel(s.b)).resume(peerID(s.c))
 	case lapses:
-		p.at(w, n, channel(s.b)).endHold()
+		p.at(w, n, channel(s.b)).unparkExpired()
 	case heals:
 		for i, c := range w.cuts {
 			if c == apart {
@@ -198,7 +198,7 @@ func (p *plan) apply(w *world, s step) {
 		case dials:
 			cs.dialled(opID(s.a))
 		case despairs:
-			cs.doubt(opID(s.a))
+			cs.endInDoubt(opID(s.a))
 		}
 	}
 	for n := peerID(1); int(n) <= p.peers; n++ {
@@ -258,7 +258,7 @@ func (p *plan) nameOf(id opID) string {
 }
 
 func (f frame) String() string {
-	name := [...]string{"", "hello", "unknown", "leave", "send", "queued", "receive", "withdraw", "match", "settle", "deliver", "accept", "refuse", "astray"}[f.kind]
+	name := [...]string{"", "hello", "unknown", "leave", "send", "queued", "receive", "withdraw", "match", "match result", "deliver", "accept", "refuse", "relay lost"}[f.kind]
 	if f.ch > 0 {
 		name += fmt.Sprintf(" (channel %d)", f.ch)
 	}
@@ -280,7 +280,7 @@ func (f frame) String() string {
 	for _, flag := range []struct {
 		on   bool
 		name string
-	}{{f.value, " with value"}, {f.again, " again"}, {f.pass, " to pass on"}} {
+	}{{f.value, " with value"}, {f.resumed, " again"}, {f.relay, " to pass on"}} {
 		if flag.on {
 			name += flag.name
 		}
