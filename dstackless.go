@@ -72,7 +72,7 @@ func Start(ctx context.Context, opts *Options) (_ *Peer, err error) {
 		return nil, err
 	}
 	p.findRelays(o.Relay != nil)
-	p.channels = network.Start(p.node, p.table, o.Logger)
+	p.channels = network.Start(p.node, p.table, &network.Options{Logger: o.Logger})
 	if err := p.host(&o, t); err != nil {
 		return nil, err
 	}
@@ -226,7 +226,7 @@ func (p *Peer) Select(ctx context.Context, alternatives []channel.Alternative, w
 }
 
 // Channels lists the channels that are open on this peer.
-func (p *Peer) Channels() []network.Info { return p.channels.Channels() }
+func (p *Peer) Channels() []channel.Info { return p.channels.Channels() }
 
 // Spawn starts a program on this peer, as a tasklet. Wasm is an ordinary Go
 // program built with GOOS=wasip1 GOARCH=wasm; args are its arguments, without

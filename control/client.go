@@ -11,7 +11,7 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/dstackless/dstackless/channel/network"
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -77,7 +77,7 @@ func (c *Client) Blocked(ctx context.Context) (ids []string, err error) {
 }
 
 // Channels lists the open channels.
-func (c *Client) Channels(ctx context.Context) (list []network.Info, err error) {
+func (c *Client) Channels(ctx context.Context) (list []channel.Info, err error) {
 	return list, c.call(ctx, http.MethodGet, pathChannels, nil, &list)
 }
 

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dstackless/dstackless/channel/network"
+	"github.com/dstackless/dstackless/channel"
 )
 
 func (s *Server) self(w http.ResponseWriter, r *http.Request) error {
@@ -89,5 +89,5 @@ func (s *Server) blocked(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) channels(w http.ResponseWriter, r *http.Request) error {
-	return answer(w, append([]network.Info{}, s.peer.Channels()...))
+	return answer(w, append([]channel.Info{}, s.peer.Channels()...))
 }

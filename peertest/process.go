@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/dstackless/dstackless"
-	"github.com/dstackless/dstackless/channel/network"
+	"github.com/dstackless/dstackless/channel"
 	"github.com/dstackless/dstackless/tasklet"
 )
 
@@ -192,8 +192,8 @@ func (p *Process) PeakResident() (int64, error) {
 }
 
 // Channels lists the channels that are open on the peer.
-func (p *Process) Channels(ctx context.Context) ([]network.Info, error) {
-	var list []network.Info
+func (p *Process) Channels(ctx context.Context) ([]channel.Info, error) {
+	var list []channel.Info
 	err := p.current().call(ctx, request{Do: "channels"}, &list)
 	return list, err
 }

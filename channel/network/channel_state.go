@@ -127,10 +127,10 @@ func (cs *channelState) self() p2p.ID { return cs.space.node.ID() }
 // isHome reports whether this peer makes the matches.
 func (cs *channelState) isHome() bool { return cs.claim.home == cs.self() }
 
-func (cs *channelState) info() Info {
+func (cs *channelState) info() channel.Info {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
-	i := Info{Name: cs.name, Sends: cs.sends.length, Receives: cs.receives.length}
+	i := channel.Info{Name: cs.name, Sends: cs.sends.length, Receives: cs.receives.length}
 	if cs.claim.home != "" {
 		i.Home = cs.claim.home.String()
 	}

@@ -37,6 +37,7 @@
 package network
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -96,14 +97,12 @@ type Space struct {
 }
 
 // Start joins the space of the peers that node connects to. Channels are found
-// through d. A nil logger means silence.
-func Start(node *p2p.Node, d *dht.DHT, log *slog.Logger) *Space {
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
+// through d.
+func Start(node *p2p.Node, d *dht.DHT, options *Options) *Space {
+	o := options.withDefaults()
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Space{
-		node: node, dht: d, log: log, incarnation: rand.Uint64(),
+		node: node, dht: d, log: o.Logger, incarnation: rand.Uint64(),
 		ctx: ctx, stop: stop, rediscoverNow: make(chan struct{}, 1),
 		channels: map[hash]*channelState{},
 		searches: make(chan struct{}, MaxSearchesOfPrograms),
@@ -162,29 +161,15 @@ func (s *Space) open(ctx context.Context, name channel.Name, ration *rationed) (
 	return e, nil
 }
 
-// Info is what [Space.Channels] tells of a channel.
-type Info struct {
-	Name     channel.Name `json:"name"`
-	Home     string       `json:"home"`     // peer ID; empty while it is sought
-	Sends    int          `json:"sends"`    // of this peer, waiting
-	Receives int          `json:"receives"` // of this peer, waiting
-	Members  int          `json:"members"`  // other peers, as far as the home is here
-}
-
 // Channels lists the open channels by name.
-func (s *Space) Channels() []Info {
+func (s *Space) Channels() []channel.Info {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	infos := make([]Info, 0, len(s.channels))
+	infos := make([]channel.Info, 0, len(s.channels))
 	for _, cs := range s.channels {
 		infos = append(infos, cs.info())
 	}
-	slices.SortFunc(infos, func(a, b Info) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(infos, func(a, b channel.Info) int { return cmp.Compare(a.Name, b.Name) })
 	return infos
 }
 

@@ -13,7 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/dstackless/dstackless/channel"
-	"github.com/dstackless/dstackless/channel/network"
 	"github.com/dstackless/dstackless/control"
 	"github.com/dstackless/dstackless/tasklet"
 )
@@ -61,7 +60,7 @@ func TestTextsOfOthers(t *testing.T) {
 		"connect":  control.Self{ID: hostile},
 		"lookup":   control.Found{ID: hostile},
 		"blocked":  []string{hostile},
-		"channels": []network.Info{{Name: channel.Name(hostile), Home: hostile}},
+		"channels": []channel.Info{{Name: channel.Name(hostile), Home: hostile}},
 		"tasklets": []tasklet.Info{info},
 		"info":     info,
 		"move":     info,
