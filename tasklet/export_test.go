@@ -72,7 +72,15 @@ func (h *Host) Live(id ID) bool {
 func (h *Host) Backdate(id ID, d time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.processes[id].saved.Cont.State.Wall -= int64(d)
+	p := h.processes[id]
+	s, err := p.record()
+	if err != nil {
+		panic(err)
+	}
+	s.Cont.State.Wall -= int64(d)
+	if err := p.saveHosted(s); err != nil {
+		panic(err)
+	}
 }
 
 // entries are one entry of each kind.

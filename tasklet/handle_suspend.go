@@ -51,9 +51,12 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 		if !parked || p.saved.Parked {
 			return nil
 		}
-		s := *p.saved
+		s, err := p.record()
+		if err != nil {
+			return err
+		}
 		s.Parked = true
-		return p.saveHosted(&s)
+		return p.saveHosted(s)
 	}
 	err := p.layDown(ctx, parked)
 	p.noteSaved(ctx, err)
@@ -117,12 +120,15 @@ func (p *process) wake(ctx context.Context) error {
 }
 
 func (p *process) rise(ctx context.Context) error {
-	if err := p.engine.load(ctx, p.saved); err != nil {
+	s, err := p.record()
+	if err != nil {
 		return err
 	}
-	s := *p.saved
+	if err := p.engine.load(ctx, s); err != nil {
+		return err
+	}
 	s.Standing, s.Parked = running, false
-	if err := p.saveHosted(&s); err != nil {
+	if err := p.saveHosted(s); err != nil {
 		return err
 	}
 	return p.launch()

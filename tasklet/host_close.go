@@ -65,9 +65,12 @@ func (p *process) saveReason(why error) {
 	if p.saved == nil || p.live() != nil {
 		return
 	}
-	s := *p.saved
-	s.NotSaved = clip(why.Error(), maxText)
-	if err := p.saveHosted(&s); err != nil {
+	s, err := p.record()
+	if err == nil {
+		s.NotSaved = clip(why.Error(), maxText)
+		err = p.saveHosted(s)
+	}
+	if err != nil {
 		p.host.log.Error("the reason could not be added to the record", "tasklet", p.id, "error", err)
 	}
 }

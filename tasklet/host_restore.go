@@ -193,7 +193,7 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	c := &s.Cont
 	p := h.newProcess(c.ID, c.work(), c.Origin, c.Started)
-	p.saved, p.source, p.moveID, p.moves, p.claim, p.key = s, s.Source, s.Move, c.Moves, c.Claim, c.Key
+	p.saved, p.source, p.moveID, p.moves, p.claim, p.key = s.head(), s.Source, s.Move, c.Moves, c.Claim, c.Key
 	p.notSaved = s.NotSaved
 	p.out.Restore(c.UnreadAt, slices.Clone(c.Unread))
 	if s.Standing != ended {

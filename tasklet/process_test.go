@@ -34,8 +34,9 @@ type processSettings struct {
 	Listen []string
 	Stop   string // step of a move at which it stands still, until it may pass; "step 4": when that comes for the fourth time
 	Checks time.Duration
-	Idle   int64 // bytes of programs in memory that nobody uses
-	Folder int64 // bytes in the folder of compiled code
+	Idle   int64  // bytes of programs in memory that nobody uses
+	Folder int64  // bytes in the folder of compiled code
+	Held   uint64 // bytes held for one other peer
 }
 
 // A request is one line on a process's standard input, and an answer one line
@@ -70,6 +71,7 @@ func serveProcess() int {
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	o := &tasklet.Options{
 		DataDir: s.Data, CacheDir: s.Cache, Functions: functions, AcceptAny: true, Checkpoint: s.Checks, Logger: log,
+		Limits: tasklet.Limits{Continuations: s.Held},
 	}
 	tasklet.LimitCompiler(o, compiler.Options{IdleBytes: s.Idle, FolderBytes: s.Folder})
 	p, err := newPeer(s.Dir, s.Listen, o)

@@ -114,9 +114,30 @@ func (p *process) saveHosted(s *hosted, more ...func(tx *journal.Tx) error) erro
 		return nil
 	})
 	if err == nil {
-		p.saved = s
+		p.saved = s.head()
 	}
 	return err
+}
+
+// head returns what is kept in memory of a record that is on disk: nothing of what
+// the tasklet was in the middle of. A prepared one is kept whole, for soon it runs.
+func (s *hosted) head() *hosted {
+	if s.Standing == prepared {
+		return s
+	}
+	h := *s
+	h.Cont.State.Calls, h.Cont.State.Inbox, h.Cont.Unread = nil, nil, nil
+	if f := h.Cont.Function; f != nil {
+		h.Cont.Function = &FunctionState{Name: f.Name, Shape: f.Shape}
+	}
+	return &h
+}
+
+// record reads what the disk has of a tasklet. The caller has its turn.
+func (p *process) record() (*hosted, error) {
+	s := new(hosted)
+	err := p.host.disk.Get(tableHosted, string(p.id), func(data []byte) error { return decodeEntry(string(p.id), data, s) })
+	return s, err
 }
 
 // saveExit notes on disk how a tasklet came to its end here.

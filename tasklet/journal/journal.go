@@ -72,6 +72,27 @@ func (t *Tx) Delete(table Table, key string) error {
 	return nil
 }
 
+// ErrNoEntry says that there is no such entry.
+var ErrNoEntry = errors.New("there is no such entry")
+
+// Get calls f for one entry. The value may not be kept when f has returned, nor may
+// f change the journal. The error wraps [ErrNoEntry] if there is none, or is that
+// of f.
+func (j *Journal) Get(table Table, key string, f func(value []byte) error) error {
+	err := j.db.View(func(tx *bbolt.Tx) error {
+		if b := tx.Bucket([]byte(table)); b != nil {
+			if v := b.Get([]byte(key)); v != nil {
+				return f(v)
+			}
+		}
+		return ErrNoEntry
+	})
+	if err != nil {
+		return fmt.Errorf("journal: %s %s: %w", table, key, err)
+	}
+	return nil
+}
+
 // Each calls f for all entries of a table, by key. Neither may the value be kept
 // when f has returned, nor may f change the journal. It stops at the first error.
 func (j *Journal) Each(table Table, f func(key string, value []byte) error) error {
