@@ -6,15 +6,15 @@ import (
 )
 
 const (
-	// maxAnnouncing is how many announcements are under way at a time; more
+	// announcingMax is how many announcements are under way at a time; more
 	// wait for their turn.
-	maxAnnouncing = 16
+	announcingMax = 16
 	// announceTimeout bounds one announcement: a search for the 20 peers
 	// nearest to the key, then a message to each.
 	announceTimeout = time.Minute
 	// A failed announcement is repeated after this time, doubled each time, but
 	// never later than the next regular one.
-	firstRetry, lastRetry = time.Second, time.Minute
+	firstRetryInterval, retryIntervalMax = time.Second, time.Minute
 )
 
 // Announce tells the network that this peer is to be found under key, and keeps

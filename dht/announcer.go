@@ -49,13 +49,13 @@ func newAnnouncer(t *table, interval time.Duration, provide func(context.Context
 	}
 }
 
-// add has key announced, at once unless nobody is there to hear it.
+// add announces key: at once, or after an interval if the table is empty.
 func (n *announcer) add(key Key) *announcement {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	a := &announcement{key: key, due: n.now()}
 	if n.table.empty() {
-		a.due += n.pause()
+		a.due += n.jitteredInterval()
 	}
 	n.wait(a)
 	return a
@@ -88,13 +88,13 @@ func (n *announcer) run(ctx context.Context) {
 	for {
 		for n.begin(ctx, &work) {
 		}
-		timer.Reset(n.rest())
+		timer.Reset(n.untilNextDue())
 		select {
 		case <-timer.C:
 		case <-n.changed:
 		case <-fills:
 			fills = n.table.fills() // first, so as to miss none
-			n.hasten()
+			n.makeAllDue()
 		case <-ctx.Done():
 			return
 		}
@@ -106,7 +106,7 @@ func (n *announcer) run(ctx context.Context) {
 func (n *announcer) begin(ctx context.Context, work *sync.WaitGroup) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.waiting) == 0 || len(n.underWay) >= maxAnnouncing || n.waiting[0].due > n.now() || ctx.Err() != nil {
+	if len(n.waiting) == 0 || len(n.underWay) >= announcingMax || n.waiting[0].due > n.now() || ctx.Err() != nil {
 		return false
 	}
 	a := heap.Pop(&n.waiting).(*announcement)
@@ -116,11 +116,11 @@ func (n *announcer) begin(ctx context.Context, work *sync.WaitGroup) bool {
 	return true
 }
 
-// rest returns how long there is nothing to do if nothing changes.
-func (n *announcer) rest() time.Duration {
+// untilNextDue returns how long there is nothing to do if nothing changes.
+func (n *announcer) untilNextDue() time.Duration {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.waiting) == 0 || len(n.underWay) >= maxAnnouncing {
+	if len(n.waiting) == 0 || len(n.underWay) >= announcingMax {
 		return n.interval
 	}
 	return n.waiting[0].due - n.now()
@@ -137,7 +137,7 @@ func (n *announcer) announce(ctx context.Context, a *announcement) {
 	delete(n.underWay, a)
 	way.cancel()
 	close(way.done)
-	wait := n.pause()
+	wait := n.jitteredInterval()
 	switch {
 	case way.again:
 		a.failures, wait = 0, 0
@@ -146,8 +146,8 @@ func (n *announcer) announce(ctx context.Context, a *announcement) {
 	case n.table.empty():
 		// Alone: there is nothing to repeat until somebody comes.
 	default:
-		wait = min(wait, firstRetry<<a.failures, lastRetry)
-		if firstRetry<<a.failures < lastRetry {
+		wait = min(wait, firstRetryInterval<<a.failures, retryIntervalMax)
+		if firstRetryInterval<<a.failures < retryIntervalMax {
 			a.failures++
 		}
 	}
@@ -155,11 +155,12 @@ func (n *announcer) announce(ctx context.Context, a *announcement) {
 	if !way.removed {
 		n.wait(a)
 	}
-	n.change()
+	n.signal()
 }
 
-// hasten makes everything due, because somebody has come who can hear it.
-func (n *announcer) hasten() {
+// makeAllDue makes all announcements due: the table has filled, or the addresses
+// have changed.
+func (n *announcer) makeAllDue() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	now := n.now()
@@ -174,8 +175,8 @@ func (n *announcer) hasten() {
 
 func (n *announcer) now() time.Duration { return time.Since(n.started) }
 
-// pause returns the interval, give or take a tenth.
-func (n *announcer) pause() time.Duration {
+// jitteredInterval returns the interval, give or take a tenth.
+func (n *announcer) jitteredInterval() time.Duration {
 	return n.interval + time.Duration((rand.Float64()-0.5)*float64(n.interval)/5)
 }
 
@@ -183,12 +184,12 @@ func (n *announcer) pause() time.Duration {
 func (n *announcer) wait(a *announcement) {
 	heap.Push(&n.waiting, a)
 	if a.place == 0 {
-		n.change()
+		n.signal()
 	}
 }
 
-// change has run look again.
-func (n *announcer) change() {
+// signal has run look again.
+func (n *announcer) signal() {
 	select {
 	case n.changed <- struct{}{}:
 	default:

@@ -99,16 +99,16 @@ func TestAnnounceManyAlone(t *testing.T) {
 
 		a.Join("somebody")
 		synctest.Wait()
-		if got := runtime.NumGoroutine() - goroutines; got > 20+dht.MaxAnnouncing {
+		if got := runtime.NumGoroutine() - goroutines; got > 20+dht.AnnouncingMax {
 			t.Errorf("%d keys that are due have %d goroutines", n, got)
 		}
 		time.Sleep(interval - time.Second)
 		synctest.Wait()
-		if want := int64(interval / time.Second * dht.MaxAnnouncing); told.Load() != want {
+		if want := int64(interval / time.Second * dht.AnnouncingMax); told.Load() != want {
 			t.Errorf("%d announcements of a second each began in %v, want %d", told.Load(), interval, want)
 		}
-		if got := most.Load(); got != dht.MaxAnnouncing {
-			t.Errorf("%d announcements were under way at a time, want %d", got, dht.MaxAnnouncing)
+		if got := most.Load(); got != dht.AnnouncingMax {
+			t.Errorf("%d announcements were under way at a time, want %d", got, dht.AnnouncingMax)
 		}
 	})
 }
@@ -158,8 +158,8 @@ func TestAnnounceInOrder(t *testing.T) {
 		<-release
 		return nil
 	}
-	all := keys(dht.MaxAnnouncing + 50)
-	block, rest := all[:dht.MaxAnnouncing], all[dht.MaxAnnouncing:]
+	all := keys(dht.AnnouncingMax + 50)
+	block, rest := all[:dht.AnnouncingMax], all[dht.AnnouncingMax:]
 	announcing(t, provide, func(a *dht.Announcer) {
 		release = make(chan struct{})
 		a.Join("somebody")
@@ -238,12 +238,12 @@ func TestAnnounceRetries(t *testing.T) {
 		time.Sleep(7 * time.Minute)
 		synctest.Wait()
 		_, at := d.read()
-		pause := dht.FirstRetry
+		pause := dht.FirstRetryInterval
 		for i := range at[1:] {
 			if got := at[i+1].Sub(at[i]); got != pause {
 				t.Errorf("retry %d comes after %v, want %v", i, got, pause)
 			}
-			pause = min(2*pause, dht.LastRetry)
+			pause = min(2*pause, dht.RetryIntervalMax)
 		}
 		if len(at) != 1+6+5 { // 1 to 32 seconds, then every minute
 			t.Errorf("%d attempts in 7 minutes", len(at))
@@ -253,14 +253,14 @@ func TestAnnounceRetries(t *testing.T) {
 		a.Leave("somebody")
 		a.Join("somebody else")
 		synctest.Wait()
-		time.Sleep(2 * dht.FirstRetry)
+		time.Sleep(2 * dht.FirstRetryInterval)
 		synctest.Wait()
-		if _, at = d.read(); len(at) != 2 || at[1].Sub(at[0]) != dht.FirstRetry {
-			t.Errorf("after the table filled: attempts at %v, want 2, %v apart", at, dht.FirstRetry)
+		if _, at = d.read(); len(at) != 2 || at[1].Sub(at[0]) != dht.FirstRetryInterval {
+			t.Errorf("after the table filled: attempts at %v, want 2, %v apart", at, dht.FirstRetryInterval)
 		}
 
 		works.Store(true)
-		time.Sleep(dht.LastRetry)
+		time.Sleep(dht.RetryIntervalMax)
 		d.read()
 		time.Sleep(interval / 2)
 		if _, at = d.read(); len(at) > 0 {

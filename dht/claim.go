@@ -9,8 +9,7 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// A claim is a peer's word for what it calls itself. It stands for a while only,
-// and is worth the same whoever hands it on: it is signed.
+// A claim is a signed statement of a peer's name. It expires. Anybody may pass it on.
 //
 //	expires    8 bytes, seconds since 1970, big endian
 //	name       1 byte, its length, and the name
@@ -24,22 +23,22 @@ type claim struct {
 const (
 	// claimDomain is what every signed text of a claim begins with.
 	claimDomain = "/dstackless/name/claim/1\x00"
-	// maxClaim is how long a claim may be, in bytes. That of the longest name
+	// claimMaxBytes is how long a claim may be, in bytes. That of the longest name
 	// has 105 with an Ed25519 key.
-	maxClaim = 128
-	// claimTime is how long a claim stands.
-	claimTime = time.Hour
-	// maxClaimTime is how far ahead the end of a claim may be. It leaves room
+	claimMaxBytes = 128
+	// claimLifetime is how long a claim stands.
+	claimLifetime = time.Hour
+	// claimLifetimeMax is how far ahead the end of a claim may be. It leaves room
 	// for clocks that differ.
-	maxClaimTime = 24 * time.Hour
+	claimLifetimeMax = 24 * time.Hour
 )
 
-// errClaim says that what a peer shows for its name is no claim of its own.
-var errClaim = errors.New("no claim of that peer's to a name")
+// errClaim is the error of a claim that is malformed, expired, or not the peer's own.
+var errClaim = errors.New("invalid name claim")
 
 // newClaim makes this node's claim.
 func newClaim(node *p2p.Node, name Name, now time.Time) (*claim, error) {
-	c := &claim{name: name, expires: now.Add(claimTime).Unix()}
+	c := &claim{name: name, expires: now.Add(claimLifetime).Unix()}
 	var err error
 	c.signature, err = node.Sign(c.signed())
 	return c, err
@@ -58,7 +57,7 @@ func (c *claim) bytes() []byte { return append(c.text(), c.signature...) }
 // parseClaim reads a claim. It has one form only.
 func parseClaim(b []byte) (*claim, error) {
 	const head = 9
-	if len(b) < head || len(b) > maxClaim {
+	if len(b) < head || len(b) > claimMaxBytes {
 		return nil, fmt.Errorf("%w: it has %d bytes", errClaim, len(b))
 	}
 	end := head + int(b[head-1])
@@ -80,8 +79,8 @@ func (c *claim) verify(of p2p.ID, now time.Time) error {
 	switch left := c.expires - now.Unix(); {
 	case left <= 0:
 		return fmt.Errorf("%w: it expired at %s; do the clocks of both peers agree?", errClaim, time.Unix(c.expires, 0).UTC())
-	case left > int64(maxClaimTime/time.Second):
-		return fmt.Errorf("%w: it stands for more than %v", errClaim, maxClaimTime)
+	case left > int64(claimLifetimeMax/time.Second):
+		return fmt.Errorf("%w: it stands for more than %v", errClaim, claimLifetimeMax)
 	}
 	return nil
 }

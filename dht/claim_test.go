@@ -62,12 +62,12 @@ func TestForgedClaims(t *testing.T) {
 			t.Errorf("cut to %d bytes: a claim to %q", i, name)
 		}
 	}
-	for _, after := range []time.Duration{dht.ClaimTime + time.Second, -dht.MaxClaimTime} {
+	for _, after := range []time.Duration{dht.ClaimLifetime + time.Second, -dht.ClaimLifetimeMax} {
 		if name, err := dht.CheckClaim(good, alice.ID(), now.Add(after)); err == nil {
 			t.Errorf("%v after it was made: a claim to %q", after, name)
 		}
 	}
-	if _, err := dht.CheckClaim(append(bytes.Clone(good), make([]byte, dht.MaxClaim)...), alice.ID(), now); err == nil {
+	if _, err := dht.CheckClaim(append(bytes.Clone(good), make([]byte, dht.ClaimMaxBytes)...), alice.ID(), now); err == nil {
 		t.Error("an oversized claim is taken")
 	}
 	// The key signs other things, too.
@@ -90,7 +90,7 @@ func FuzzClaim(f *testing.F) {
 		}
 		f.Add(b)
 		f.Add(b[:len(b)-1])
-		f.Add(append(b, make([]byte, dht.MaxClaim)...))
+		f.Add(append(b, make([]byte, dht.ClaimMaxBytes)...))
 	}
 	f.Add([]byte{})
 	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x00\xffalice"))
@@ -102,7 +102,7 @@ func FuzzClaim(f *testing.F) {
 		if !bytes.Equal(b, again) {
 			t.Errorf("%q has another form, %q", b, again)
 		}
-		if len(b) > dht.MaxClaim {
+		if len(b) > dht.ClaimMaxBytes {
 			t.Errorf("a claim has %d bytes", len(b))
 		}
 	})

@@ -25,7 +25,7 @@ const prefix = "/dstackless"
 const tableProtocol p2p.Protocol = prefix + "/kad/1.0.0"
 
 // tableStreams limits the streams that others have opened to ask: kad-dht opens
-// one to each peer and keeps it for a minute, and another when that is in doubt.
+// one to each peer, keeps it for a minute, and opens another if the first fails.
 var tableStreams = quota.Limits{All: 2048, Strangers: 1536, Each: 16}
 
 // ErrClosed is returned by every call after [DHT.Close].
@@ -75,7 +75,7 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	}
 	t, w := newTable(), newWithdrawals(o.RecordTTL)
 	node.Limit(tableProtocol, tableStreams)
-	k, err := kad.New(t.watched(node, w),
+	k, err := kad.New(t.host(node, w),
 		kad.ProtocolPrefix(prefix),
 		kad.AddressFilter(node.FilterAddrs), // nobody signs what the table says
 		kad.Mode(mode),
@@ -97,14 +97,14 @@ func Start(node *p2p.Node, opts *Options) (*DHT, error) {
 	d.returns = d.returning()
 	d.announcer = newAnnouncer(t, o.Interval, d.provide)
 	d.ctx, d.cancel = context.WithCancel(context.Background())
-	d.work.Go(func() { t.tell(d.ctx) })
+	d.work.Go(func() { t.callJoined(d.ctx) })
 	d.work.Go(func() { d.announcer.run(d.ctx) })
-	if err := d.followMoves(); err != nil {
+	if err := d.announceOnAddrChange(); err != nil {
 		d.Close()
 		return nil, fmt.Errorf("dht: start: %w", err)
 	}
 	d.takeWithdrawals()
-	d.callMyself()
+	d.startNaming()
 	return d, nil
 }
 
@@ -127,7 +127,7 @@ func (d *DHT) Close() error {
 		d.closed = true
 		d.mu.Unlock()
 		d.cancel()
-		d.hush()
+		d.stopNaming()
 		d.work.Wait()
 		if d.names.own != "" {
 			d.withdraw()

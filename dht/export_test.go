@@ -17,9 +17,9 @@ import (
 // What the tests see of the announcements.
 
 const (
-	MaxAnnouncing = maxAnnouncing
-	FirstRetry    = firstRetry
-	LastRetry     = lastRetry
+	AnnouncingMax      = announcingMax
+	FirstRetryInterval = firstRetryInterval
+	RetryIntervalMax   = retryIntervalMax
 )
 
 // An Announcer makes announcements by calling a function, to whom the test says
@@ -46,8 +46,8 @@ func (a *Announcer) Load() (waiting, underWay int) {
 	return len(a.n.waiting), len(a.n.underWay)
 }
 
-// MaxOfKey is how many peers are kept under one key.
-const MaxOfKey = maxOfKey
+// PeersOfKeyMax is how many peers are kept under one key.
+const PeersOfKeyMax = peersOfKeyMax
 
 // NewSmallProviders is NewProviders with fewer records of all peers and of one.
 func NewSmallProviders(all, ofPeer int) datastore.Batching {
@@ -88,11 +88,11 @@ func testHolder(peer string) quota.Holder {
 
 // What the tests see of claims.
 const (
-	ClaimTime    = claimTime
-	MaxClaimTime = maxClaimTime
-	MaxClaim     = maxClaim
-	NameProtocol = nameProtocol
-	MaxAsked     = maxAsked
+	ClaimLifetime    = claimLifetime
+	ClaimLifetimeMax = claimLifetimeMax
+	ClaimMaxBytes    = claimMaxBytes
+	NameProtocol     = nameProtocol
+	AskedPeersMax    = askedPeersMax
 )
 
 // NewClaim returns a claim as it travels.

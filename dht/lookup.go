@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	// lookupTime bounds the search for all that claim a name. It ends earlier
-	// when quietTime has passed since somebody was found: then it waits for
+	// lookupTimeout bounds the search for all that claim a name. It ends earlier
+	// when quietTimeout has passed since somebody was found: then it waits for
 	// peers of the table that do not answer, because they were killed.
-	lookupTime = 20 * time.Second
-	quietTime  = nameTimeout
-	// maxAsked is how many peers are asked for their names in one lookup, and
-	// maxAsking how many of them at a time.
-	maxAsked, maxAsking = 4096, 128
+	lookupTimeout = 20 * time.Second
+	quietTimeout  = nameTimeout
+	// askedPeersMax is how many peers are asked for their names in one lookup, and
+	// askingPeersMax how many of them at a time.
+	askedPeersMax, askingPeersMax = 4096, 128
 )
 
 // An AmbiguousError says that a text stands for more than one peer. It is never
@@ -125,20 +125,20 @@ func (d *DHT) lookupName(ctx context.Context, name Name) (p2p.ID, error) {
 	defer d.work.Done()
 	search, cancel := d.until(ctx)
 	defer cancel()
-	search, cancel = context.WithTimeout(search, lookupTime)
+	search, cancel = context.WithTimeout(search, lookupTimeout)
 	defer cancel()
-	p := d.poll(search, name)
+	p := d.queryName(search, name)
 	switch {
 	case ctx.Err() != nil:
 		return "", ctx.Err()
 	case d.ctx.Err() != nil:
 		return "", ErrClosed
-	case len(p.asked) > maxAsked:
-		return "", fmt.Errorf("name %q: so many peers are announced under it that not all can be asked; use the peer's ID", name)
+	case len(p.asked) > askedPeersMax:
+		return "", fmt.Errorf("name %q: more than %d peers are announced under it; use the peer's ID", name, askedPeersMax)
 	case search.Err() != nil && len(p.silent) == 0:
-		return "", fmt.Errorf("name %q: not all who may claim it were found within %v; try again, or use the peer's ID", name, lookupTime)
+		return "", fmt.Errorf("name %q: the search for its claims did not end within %v; try again, or use the peer's ID", name, lookupTimeout)
 	case len(p.claimants) == 0 && len(p.silent) == 0:
-		return "", fmt.Errorf("%w: nobody who can be found calls itself %q", ErrNotFound, name)
+		return "", fmt.Errorf("%w: no peer that can be found has the name %q", ErrNotFound, name)
 	case len(p.claimants) == 1 && len(p.silent) == 0:
 		return p.claimants[0], nil
 	}
@@ -150,8 +150,8 @@ func ordered(ids []p2p.ID) []p2p.ID {
 	return ids
 }
 
-// A poll is what peers say when they are asked whether they have a name.
-type poll struct {
+// A nameQuery collects the answers of peers that are asked for their names.
+type nameQuery struct {
 	name  Name
 	asked map[p2p.ID]bool // true: it is announced under the name
 	room  chan struct{}
@@ -162,13 +162,14 @@ type poll struct {
 	silent    []p2p.ID // who are announced and do not answer
 }
 
-// poll asks everybody who may claim the name.
-func (d *DHT) poll(ctx context.Context, name Name) *poll {
-	p := &poll{name: name, asked: map[p2p.ID]bool{}, room: make(chan struct{}, maxAsking)}
+// queryName asks all peers that may claim the name.
+func (d *DHT) queryName(ctx context.Context, name Name) *nameQuery {
+	p := &nameQuery{name: name, asked: map[p2p.ID]bool{}, room: make(chan struct{}, askingPeersMax)}
 	defer func() {
 		p.work.Wait()
-		// Who is announced was told so by its own key, or by a liar in the
-		// table. Others who do not answer have nothing to do with the name.
+		// A peer that is announced under the name has announced itself, or another
+		// peer lies. A peer that is only connected and does not answer has nothing
+		// to do with the name.
 		p.silent = slices.DeleteFunc(p.silent, func(id p2p.ID) bool { return !p.asked[id] })
 	}()
 	if d.names.own == name {
@@ -182,11 +183,11 @@ func (d *DHT) poll(ctx context.Context, name Name) *poll {
 	}
 	finding, cancel := context.WithCancel(ctx)
 	defer cancel()
-	quiet := time.AfterFunc(quietTime, cancel)
+	quiet := time.AfterFunc(quietTimeout, cancel)
 	defer quiet.Stop()
 	for id := range d.Find(finding, name.key()) {
-		quiet.Reset(quietTime)
-		if p.ask(ctx, d, id, true); len(p.asked) > maxAsked {
+		quiet.Reset(quietTimeout)
+		if p.ask(ctx, d, id, true); len(p.asked) > askedPeersMax {
 			break
 		}
 	}
@@ -199,8 +200,8 @@ func (d *DHT) named(id p2p.ID) bool {
 	return err == nil && len(spoken) > 0
 }
 
-// ask asks a peer, once.
-func (p *poll) ask(ctx context.Context, d *DHT, id p2p.ID, announced bool) {
+// ask asks a peer for its name, once.
+func (p *nameQuery) ask(ctx context.Context, d *DHT, id p2p.ID, announced bool) {
 	_, before := p.asked[id]
 	p.asked[id] = announced
 	if before {

@@ -180,8 +180,8 @@ func TestLookupHostile(t *testing.T) {
 		{"alice's claim", answer(show("alice", alice.Node, time.Now())), is(alice)},
 		{"nothing", answer(nil), is(alice)},
 		{"noise", answer([]byte("noise noise noise noise")), is(alice)},
-		{"a claim that has expired", answer(show("alice", mallory.Node, time.Now().Add(-2*dht.ClaimTime))), is(alice)},
-		{"a claim without end", answer(show("alice", mallory.Node, time.Now().Add(2*dht.MaxClaimTime))), is(alice)},
+		{"a claim that has expired", answer(show("alice", mallory.Node, time.Now().Add(-2*dht.ClaimLifetime))), is(alice)},
+		{"a claim without end", answer(show("alice", mallory.Node, time.Now().Add(2*dht.ClaimLifetimeMax))), is(alice)},
 		{"a claim to another name", answer(show("mallory", mallory.Node, time.Now())), is(alice)},
 		{"a claim with more behind it", answer(append(show("alice", mallory.Node, time.Now()), make([]byte, 1<<20)...)), is(alice)},
 		{"a stream without end", func(s p2p.Stream) {

@@ -11,8 +11,8 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// nameProtocol is a question without words: who opens a stream gets the claim
-// of the other side, and the end of the stream.
+// nameProtocol has no request: the peer that opens a stream reads the claim of the
+// other side, and the end of the stream.
 const nameProtocol p2p.Protocol = "/dstackless/name/1"
 
 // nameTimeout is how long a peer has to show its claim, dialing included.
@@ -22,7 +22,7 @@ const nameTimeout = 5 * time.Second
 // that is not its own.
 var ErrNoName = errors.New("peer has no name")
 
-// names is what this peer says of its own name, and believes of others.
+// names are this peer's own name, and the names that are pinned.
 type names struct {
 	own  Name // or ""
 	pins map[Name]p2p.ID
@@ -34,16 +34,16 @@ type names struct {
 // Name returns what this peer calls itself, or "".
 func (d *DHT) Name() Name { return d.names.own }
 
-// callMyself has others find this peer under its name.
-func (d *DHT) callMyself() {
+// startNaming announces this peer's name, and serves its claim.
+func (d *DHT) startNaming() {
 	if d.names.own != "" {
 		d.node.Handle(nameProtocol, d.showClaim)
 		d.Announce(d.names.own.key()) // until the table is closed
 	}
 }
 
-// hush ends that.
-func (d *DHT) hush() {
+// stopNaming ends what startNaming began.
+func (d *DHT) stopNaming() {
 	if d.names.own != "" {
 		d.node.Unhandle(nameProtocol)
 	}
@@ -54,7 +54,7 @@ func (d *DHT) claim() (*claim, error) {
 	d.names.mu.Lock()
 	defer d.names.mu.Unlock()
 	now := time.Now()
-	if c := d.names.shown; c != nil && c.expires-now.Unix() > int64(claimTime/time.Second/2) {
+	if c := d.names.shown; c != nil && c.expires-now.Unix() > int64(claimLifetime/time.Second/2) {
 		return c, nil
 	}
 	c, err := newClaim(d.node, d.names.own, now)
@@ -119,7 +119,7 @@ func (d *DHT) askName(ctx context.Context, id p2p.ID) (Name, error) {
 	}
 	defer s.Reset()
 	defer context.AfterFunc(ctx, func() { s.Reset() })()
-	b, err := io.ReadAll(io.LimitReader(s, maxClaim+1))
+	b, err := io.ReadAll(io.LimitReader(s, claimMaxBytes+1))
 	if err != nil {
 		return "", errors.Join(ctx.Err(), err)
 	}

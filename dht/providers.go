@@ -26,29 +26,29 @@ import (
 type providers struct {
 	holder func(peer string) quota.Holder
 
-	mu        sync.Mutex
-	byKey     map[string]*entry
-	sources   map[string]*source
-	strangers map[netip.Addr]*address
-	all, some int // records, and those of strangers
+	mu               sync.Mutex
+	byKey            map[string]*entry
+	sources          map[string]*source
+	strangers        map[netip.Addr]*address
+	all, ofStrangers int // records, and those of strangers
 
-	max, maxOfPeer int // maxRecords and maxOfPeer
+	max, maxOfPeer int // recordsMax and recordsOfPeerMax
 }
 
 const (
-	// maxRecords is how many records are kept of all peers together, about
+	// recordsMax is how many records are kept of all peers together, about
 	// 230 MB. Three quarters of them are the most that strangers have, and the most
 	// that known peers have. One more takes the place of one of the address that has most. What an honest peer
 	// loses it announces again.
-	maxRecords = 1 << 20
-	// maxOfPeer is how many records one peer has, twice as many as the channels
+	recordsMax = 1 << 20
+	// recordsOfPeerMax is how many records one peer has, twice as many as the channels
 	// that it may have open. What is more is left out.
-	maxOfPeer = 1 << 17
-	// maxOfKey is how many peers are kept under one key. One more takes the
+	recordsOfPeerMax = 1 << 17
+	// peersOfKeyMax is how many peers are kept under one key. One more takes the
 	// place of one of the address that has most among samples, so that nobody who
 	// floods a key keeps others out.
-	maxOfKey = 1024
-	samples  = 32
+	peersOfKeyMax = 1024
+	samplesCount  = 32
 )
 
 // An entry is what is kept under one key.
@@ -84,7 +84,7 @@ func newProviders(holder func(peer string) quota.Holder) *providers {
 	return &providers{
 		holder: holder,
 		byKey:  map[string]*entry{}, sources: map[string]*source{}, strangers: map[netip.Addr]*address{},
-		max: maxRecords, maxOfPeer: maxOfPeer,
+		max: recordsMax, maxOfPeer: recordsOfPeerMax,
 	}
 }
 
@@ -107,7 +107,7 @@ func (p *providers) count(s *source, n int) {
 	if s.known {
 		return
 	}
-	p.some += n
+	p.ofStrangers += n
 	a := p.strangers[s.addr]
 	if a == nil {
 		a = &address{sources: map[*source]bool{}}
@@ -172,13 +172,13 @@ func (p *providers) makeRoom(key string, from *source) bool {
 	if from.records >= p.maxOfPeer {
 		return false
 	}
-	if e := p.byKey[key]; e != nil && len(e.list) >= maxOfKey && !p.dropOf(e, from) {
+	if e := p.byKey[key]; e != nil && len(e.list) >= peersOfKeyMax && !p.dropOf(e, from) {
 		return false
 	}
-	if from.known && p.all-p.some >= p.max/4*3 {
+	if from.known && p.all-p.ofStrangers >= p.max/4*3 {
 		return false
 	}
-	if p.all < p.max && (from.known || p.some < p.max/4*3) {
+	if p.all < p.max && (from.known || p.ofStrangers < p.max/4*3) {
 		return true
 	}
 	greediest := p.greediest()
@@ -194,7 +194,7 @@ func (p *providers) makeRoom(key string, from *source) bool {
 // held.
 func (p *providers) dropOf(e *entry, from *source) bool {
 	most, at := -1, 0
-	for range samples {
+	for range samplesCount {
 		i := rand.IntN(len(e.list))
 		if n := p.weight(e.list[i].from); n > most {
 			most, at = n, i
@@ -224,7 +224,7 @@ func (p *providers) greediest() (s *source) {
 		if s == nil || x.records > s.records {
 			s = x
 		}
-		if n++; n == samples {
+		if n++; n == samplesCount {
 			break
 		}
 	}

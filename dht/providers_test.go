@@ -108,7 +108,7 @@ func TestProvidersFlood(t *testing.T) {
 			t.Fatalf("there is no room for record %d of an honest peer", i)
 		}
 	}
-	for i := range 3 * dht.MaxOfKey {
+	for i := range 3 * dht.PeersOfKeyMax {
 		put("crowded", fmt.Sprintf("S%d", i))
 	}
 	if !put("crowded", "honest") {
@@ -119,8 +119,8 @@ func TestProvidersFlood(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Some may have lost their place in the store.
-	if list, _ := found.Rest(); len(list) > dht.MaxOfKey || len(list) < dht.MaxOfKey*3/4 {
-		t.Errorf("%d peers are under one key, want %d at most", len(list), dht.MaxOfKey)
+	if list, _ := found.Rest(); len(list) > dht.PeersOfKeyMax || len(list) < dht.PeersOfKeyMax*3/4 {
+		t.Errorf("%d peers are under one key, want %d at most", len(list), dht.PeersOfKeyMax)
 	}
 	if said, kept := dht.Records(d); said != kept || kept > all {
 		t.Errorf("%d records are kept, %d counted, want %d at most", kept, said, all)
@@ -146,7 +146,7 @@ func TestProvidersByAddress(t *testing.T) {
 		for i := range 3 * all {
 			put(fmt.Sprintf("K%d", i), fmt.Sprintf("F%d@192.0.2.%d", i, i%16))
 		}
-		for i := range 3 * dht.MaxOfKey {
+		for i := range 3 * dht.PeersOfKeyMax {
 			put("crowded", fmt.Sprintf("S%d@192.0.2.%d", i, i%16))
 		}
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// settle is the least time between two calls of a Joined function: peers come
+// joinedDebounce is the least time between two calls of a Joined function: peers come
 // in bursts.
-const settle = 200 * time.Millisecond
+const joinedDebounce = 200 * time.Millisecond
 
 // table learns which peers are in kad-dht's routing table.
 //
@@ -77,9 +77,9 @@ func (t *table) fills() <-chan struct{} {
 	return t.filled
 }
 
-// tell calls the Joined functions after peers came, until ctx ends.
-func (t *table) tell(ctx context.Context) {
-	pause := time.NewTimer(settle)
+// callJoined calls the Joined functions after peers came, until ctx ends.
+func (t *table) callJoined(ctx context.Context) {
+	pause := time.NewTimer(joinedDebounce)
 	defer pause.Stop()
 	for {
 		select {
@@ -98,7 +98,7 @@ func (t *table) tell(ctx context.Context) {
 				(*f)()
 			}
 		}
-		pause.Reset(settle)
+		pause.Reset(joinedDebounce)
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -107,8 +107,8 @@ func (t *table) tell(ctx context.Context) {
 	}
 }
 
-// Joined has f called each time a peer has entered the routing table: what was
-// not found before may be found now. The first call comes at once, later ones
+// Joined calls f each time a peer has entered the routing table: a search that found
+// nothing before may succeed now. The first call comes at once, later ones
 // at most 5 times a second, each for all peers that came since. Register before
 // searching, so as to miss nobody. f should return soon: it delays the others.
 //
@@ -125,72 +125,72 @@ func (d *DHT) Joined(f func()) (stop func()) {
 	}
 }
 
-// watched returns h with a connection manager that tells t.
-func (t *table) watched(n *p2p.Node, w *withdrawals) host.Host {
-	return &watchedHost{n.Host(), n, &watchedManager{n.Host().ConnManager(), t}, w}
+// host returns the node's host with a connection manager that updates t.
+func (t *table) host(n *p2p.Node, w *withdrawals) host.Host {
+	return &tableHost{n.Host(), n, &tableConnManager{n.Host().ConnManager(), t}, w}
 }
 
-// watchedHost is the host as kad-dht sees it, which itself would take 4 MiB of
+// tableHost is the host as kad-dht sees it, which itself would take 4 MiB of
 // memory for each message that somebody announces.
-type watchedHost struct {
+type tableHost struct {
 	host.Host
 	node        *p2p.Node
-	manager     *watchedManager
+	manager     *tableConnManager
 	withdrawals *withdrawals
 }
 
 const (
-	// maxRequest is how long a message may be that asks this peer, in bytes: one
+	// requestMaxBytes is how long a message may be that asks this peer, in bytes: one
 	// record of a provider, with its addresses, and not a list that takes a
 	// hundred times as much memory when it is decoded.
-	maxRequest = 64 << 10
-	// maxResponse is how long an answer may be: maxOfKey providers.
-	maxResponse = 512 << 10
+	requestMaxBytes = 64 << 10
+	// responseMaxBytes is how long an answer may be, in bytes: peersOfKeyMax providers.
+	responseMaxBytes = 512 << 10
 )
 
-// SetStreamHandler has handle be called for streams that bring whole messages, and
-// on which no records are handed out of peers that have ended.
-func (h *watchedHost) SetStreamHandler(p p2p.Protocol, handle network.StreamHandler) {
+// SetStreamHandler calls handle with streams that deliver whole messages, and on
+// which no records of peers that have ended are sent.
+func (h *tableHost) SetStreamHandler(p p2p.Protocol, handle network.StreamHandler) {
 	h.Host.SetStreamHandler(p, func(s network.Stream) {
-		handle(&answerStream{Stream: h.node.WholeMessages(s, maxRequest), withdrawals: h.withdrawals})
+		handle(&answerStream{Stream: h.node.WholeMessages(s, requestMaxBytes), withdrawals: h.withdrawals})
 	})
 }
 
 // NewStream opens a stream, over a relay if there is nothing better. libp2p's own
 // would wait for something better until ctx ends, and a search would stand still.
-func (h *watchedHost) NewStream(ctx context.Context, to p2p.ID, protocols ...p2p.Protocol) (network.Stream, error) {
+func (h *tableHost) NewStream(ctx context.Context, to p2p.ID, protocols ...p2p.Protocol) (network.Stream, error) {
 	s, err := h.Host.NewStream(network.WithAllowLimitedConn(ctx, "dht"), to, protocols...)
 	if err != nil {
 		return nil, err
 	}
-	return h.node.WholeMessages(s, maxResponse), nil
+	return h.node.WholeMessages(s, responseMaxBytes), nil
 }
 
-func (h *watchedHost) ConnManager() connmgr.ConnManager { return h.manager }
+func (h *tableHost) ConnManager() connmgr.ConnManager { return h.manager }
 
 // memberTag is kad-dht's tag for the peers in its routing table.
 const memberTag = "kbucket"
 
-type watchedManager struct {
+type tableConnManager struct {
 	connmgr.ConnManager
 	table *table
 }
 
-func (m *watchedManager) Protect(id p2p.ID, tag string) {
+func (m *tableConnManager) Protect(id p2p.ID, tag string) {
 	m.ConnManager.Protect(id, tag)
 	if tag == memberTag {
 		m.table.add(id)
 	}
 }
 
-func (m *watchedManager) TagPeer(id p2p.ID, tag string, value int) {
+func (m *tableConnManager) TagPeer(id p2p.ID, tag string, value int) {
 	m.ConnManager.TagPeer(id, tag, value)
 	if tag == memberTag {
 		m.table.add(id)
 	}
 }
 
-func (m *watchedManager) UntagPeer(id p2p.ID, tag string) {
+func (m *tableConnManager) UntagPeer(id p2p.ID, tag string) {
 	m.ConnManager.UntagPeer(id, tag)
 	if tag == memberTag {
 		m.table.remove(id)

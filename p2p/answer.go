@@ -29,7 +29,7 @@ func (n *Node) reachPeer(ctx context.Context, info peer.AddrInfo) error {
 		return n.reason(ctx, err)
 	}
 	for err = n.answers(ctx, c); err != nil; err = n.answers(ctx, c) {
-		other := best(n.host.Network().ConnsToPeer(info.ID))
+		other := bestConn(n.host.Network().ConnsToPeer(info.ID))
 		if !c.IsClosed() || other == nil || other == c {
 			return err
 		}

@@ -59,7 +59,7 @@ func TestConnectToBlocker(t *testing.T) {
 					t.Errorf("connect: %v", err)
 				}
 			}
-			if got := log.count("a blocked peer tries to connect"); got != 1 {
+			if got := log.count("refused a blocked peer"); got != 1 {
 				t.Errorf("the log tells of it %d times", got)
 			}
 			if err := blocker.Unblock(n.ID()); err != nil {
@@ -94,7 +94,7 @@ func TestKeepBlocker(t *testing.T) {
 	if err := blocker.Unblock(n.ID()); err != nil {
 		t.Fatal(err)
 	}
-	log.await(t, "connected again")
+	log.await(t, "reconnected to a kept peer")
 	if made.Load() > 20 {
 		t.Errorf("%d connections were made", made.Load())
 	}

@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// A peer that was not found is searched again after firstSearch at the
+	// A peer that was not found is searched again after firstPeerSearchInterval at the
 	// earliest, doubled each time, and one that could not be dialed again after
 	// firstDial.
-	firstSearch, lastSearch = time.Second, 16 * time.Second
-	firstDial, lastDial     = 50 * time.Millisecond, 2 * time.Second
-	// attemptsKept is how long it is remembered that a peer was tried.
-	attemptsKept = time.Minute
+	firstPeerSearchInterval, peerSearchIntervalMax = time.Second, 16 * time.Second
+	firstDialInterval, dialIntervalMax             = 50 * time.Millisecond, 2 * time.Second
+	// attemptsKeptTimeout is how long it is remembered that a peer was tried.
+	attemptsKeptTimeout = time.Minute
 )
 
-// attempts are something that is tried for a peer: once at a time, whoever wants
-// it, and after a failure not again too soon. The zero value is not valid.
+// attempts run something for a peer: once at a time for all callers, and after a
+// failure not again before a pause. The zero value is not valid.
 type attempts struct {
 	first, last time.Duration // pause after a failure
 
@@ -41,10 +41,9 @@ func newAttempts(first, last time.Duration) *attempts {
 }
 
 var (
-	errEarly = errors.New("it was tried a moment ago, and is tried again later")
-	// errSought is the end of each search: whether it helped shows when the peer
-	// is dialed.
-	errSought = errors.New("it was searched for")
+	errTriedRecently = errors.New("a moment ago an attempt failed; the next one is made later")
+	// errSearched ends each search: only a dial shows whether the search helped.
+	errSearched = errors.New("the search has ended")
 )
 
 // try has f run for a peer, or waits for one that runs, until ctx ends: f goes on
@@ -54,7 +53,7 @@ func (a *attempts) try(ctx context.Context, id ID, f func() error) error {
 	select {
 	case r := <-a.running.DoChan(string(id), func() (any, error) {
 		if !a.due(id) {
-			return nil, errEarly
+			return nil, errTriedRecently
 		}
 		err := f()
 		a.ended(id, err)
@@ -80,7 +79,7 @@ func (a *attempts) ended(id ID, err error) {
 		return
 	}
 	now := time.Now()
-	maps.DeleteFunc(a.failed, func(_ ID, f failure) bool { return now.Sub(f.next) > attemptsKept })
+	maps.DeleteFunc(a.failed, func(_ ID, f failure) bool { return now.Sub(f.next) > attemptsKeptTimeout })
 	pause := min(max(2*a.failed[id].pause, a.first), a.last)
 	a.failed[id] = failure{now.Add(pause), pause}
 }
@@ -93,19 +92,19 @@ func (n *Node) dialShared(ctx context.Context, id ID) error {
 			return ErrClosed
 		}
 		defer n.work.Done()
-		ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)
+		ctx, cancel := context.WithTimeout(n.ctx, stepTimeout/2)
 		defer cancel()
 		n.forgetFailures(id)
 		err := n.dial(ctx, id)
 		if err != nil && ctx.Err() != nil {
-			n.doubt(id)
+			n.probe(id)
 		}
 		return err
 	})
 }
 
-// seek looks for new addresses of a peer, together with all others that want to.
-func (n *Node) seek(ctx context.Context, id ID) {
+// searchPeer looks for new addresses of a peer, together with all others that want to.
+func (n *Node) searchPeer(ctx context.Context, id ID) {
 	f := n.finder.Load()
 	if f == nil || f.Peer == nil {
 		return
@@ -115,14 +114,14 @@ func (n *Node) seek(ctx context.Context, id ID) {
 			return ErrClosed
 		}
 		defer n.work.Done()
-		ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout/2)
+		ctx, cancel := context.WithTimeout(n.ctx, stepTimeout/2)
 		defer cancel()
 		_ = f.Peer(ctx, id) // who is not found now may be later
-		return errSought
+		return errSearched
 	})
 }
 
-// forget has a peer be tried at once again.
+// forget ends the pause of a peer.
 func (a *attempts) forget(id ID) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

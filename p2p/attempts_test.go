@@ -9,7 +9,7 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// hundredStreams opens lasting streams and has their peer go without a word.
+// hundredStreams opens resumable streams and has their peer go without a word.
 func hundredStreams(t *testing.T, from, to, goes *p2p.Node) {
 	t.Helper()
 	to.Handle(echo, serveEcho)

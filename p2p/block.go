@@ -22,9 +22,9 @@ const blockedFile = "blocked"
 // blocks is who may not connect.
 type blocks struct {
 	*conngater.BasicConnectionGater
-	told told       // refused since they were blocked
-	mu   sync.Mutex // held while the list changes
-	path string     // or ""
+	refusedLogged loggedPeers // refused since they were blocked
+	mu            sync.Mutex  // held while the list changes
+	path          string      // or ""
 }
 
 // gater is asked by libp2p about each connection.
@@ -44,8 +44,8 @@ func (g gater) InterceptAccept(c network.ConnMultiaddrs) bool {
 // is.
 func (g gater) InterceptSecured(d network.Direction, id ID, c network.ConnMultiaddrs) bool {
 	allow := g.blocks.InterceptSecured(d, id, c)
-	if !allow && g.told.add(id) {
-		g.log.Info("a blocked peer tries to connect, and is refused", "peer", id, "addr", c.RemoteMultiaddr())
+	if !allow && g.refusedLogged.add(id) {
+		g.log.Info("refused a blocked peer", "peer", id, "addr", c.RemoteMultiaddr())
 	}
 	return allow
 }
@@ -126,8 +126,8 @@ func (n *Node) Block(id ID) error {
 	if err := n.blocks.change(n.blocks.BlockPeer, n.blocks.UnblockPeer, id); err != nil {
 		return fmt.Errorf("p2p: block %s: %w", id, err)
 	}
-	n.log.Info("blocked", "peer", id)
-	for _, l := range n.lastings.all(id) { // they would wait for another connection
+	n.log.Info("peer blocked", "peer", id)
+	for _, l := range n.streams.all(id) { // they would wait for another connection
 		l.Reset()
 	}
 	n.host.Network().ClosePeer(id)
@@ -143,8 +143,8 @@ func (n *Node) Unblock(id ID) error {
 	if err := n.blocks.change(n.blocks.UnblockPeer, n.blocks.BlockPeer, id); err != nil {
 		return fmt.Errorf("p2p: unblock %s: %w", id, err)
 	}
-	n.blocks.told.remove(id)
-	n.log.Info("not blocked any more", "peer", id)
+	n.blocks.refusedLogged.remove(id)
+	n.log.Info("peer unblocked", "peer", id)
 	n.forgetFailures(id)
 	return nil
 }

@@ -37,7 +37,7 @@ const (
 
 // A clocks is what is known of the clocks of connected peers.
 type clocks struct {
-	told told // peers whose clock differs, as the log says
+	told loggedPeers // peers whose clock differs, as the log says
 
 	mu     sync.Mutex // guards all below
 	peers  map[ID]clock
@@ -78,7 +78,7 @@ func (n *Node) compareClock(c network.Conn) {
 
 // wantsClock reports whether the peer is to be asked for the time.
 func (n *Node) wantsClock(id ID) bool {
-	kept := slices.Contains(n.keeps(), id)
+	kept := slices.Contains(n.keptPeers(), id)
 	n.clocks.mu.Lock()
 	defer n.clocks.mu.Unlock()
 	asked := 0

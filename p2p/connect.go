@@ -131,8 +131,8 @@ func (n *Node) reason(ctx context.Context, err error) error {
 	if err := n.clockError(oneLine(err)); err != nil {
 		return err
 	}
-	if refused(err) {
-		return &DialError{kind: errNobody, detail: oneLine(err)}
+	if allRefused(err) {
+		return &DialError{kind: errRefused, detail: oneLine(err)}
 	}
 	return &DialError{kind: ErrUnreachable, detail: oneLine(err)}
 }
@@ -153,12 +153,12 @@ func (e *DialError) Unwrap() error { return e.kind }
 // Public returns the text for others: the kind alone.
 func (e *DialError) Public() string { return e.kind.Error() }
 
-// errNobody is ErrUnreachable of a peer at each of whose addresses a machine
+// errRefused is ErrUnreachable of a peer at each of whose addresses a machine
 // answers and says that nobody listens.
-var errNobody = fmt.Errorf("%w", ErrUnreachable)
+var errRefused = fmt.Errorf("%w", ErrUnreachable)
 
-// refused reports whether all addresses were dialed, and refused the connection.
-func refused(err error) bool {
+// allRefused reports whether all addresses were dialed, and allRefused the connection.
+func allRefused(err error) bool {
 	var dial *swarm.DialError
 	if !errors.As(err, &dial) || len(dial.DialErrors) == 0 || dial.Skipped > 0 {
 		return false

@@ -8,16 +8,16 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// slowDial is how long a dial may take before the peer is looked for. One that
-// gets through takes two round trips or three; one to an address where nobody
-// is takes seconds.
-const slowDial = 300 * time.Millisecond
+// slowDialTimeout is how long a dial may take before the node searches for addresses
+// of the peer. A dial that succeeds takes two or three round trips; a dial to a dead
+// address takes seconds.
+const slowDialTimeout = 300 * time.Millisecond
 
-// dial connects to a peer, directly or over a relay. Of a peer that has just
-// come, or has changed its network or its relay, addresses are known at first at
-// which nobody gets through. The dial of these goes on for seconds, and libp2p
-// takes up no others meanwhile by itself. So each address that becomes known is
-// dialed at once, and when it takes long the peer is looked for.
+// dial connects to a peer, directly or over a relay. The known
+// addresses of a peer that has just started, or has changed its network or its relay,
+// may be out of date. A dial to them takes seconds, and libp2p dials no addresses
+// that become known meanwhile. So each new address is dialed at once, and after
+// slowDialTimeout the node searches for the peer.
 func (n *Node) dial(ctx context.Context, id ID) error {
 	ctx, cancel := context.WithCancel(network.WithAllowLimitedConn(ctx, "dial"))
 	defer cancel()
@@ -49,7 +49,7 @@ func (n *Node) dial(ctx context.Context, id ID) error {
 	}
 	connect := func() error { return n.host.Connect(ctx, peer.AddrInfo{ID: id}) }
 	run(connect)
-	slow := time.NewTimer(slowDial)
+	slow := time.NewTimer(slowDialTimeout)
 	defer slow.Stop()
 	for {
 		select {
@@ -70,7 +70,7 @@ func (n *Node) dial(ctx context.Context, id ID) error {
 			}
 		case <-slow.C:
 			run(func() error {
-				n.seek(ctx, id)
+				n.searchPeer(ctx, id)
 				return connect()
 			})
 		case <-ctx.Done():

@@ -10,13 +10,13 @@ import (
 	"github.com/dstackless/dstackless/p2p/quota"
 )
 
-// MaxPiece is the most that one piece of a lasting stream holds.
-const MaxPiece = maxPiece
+// PieceMaxBytes is the most that one piece of a resumable stream holds.
+const PieceMaxBytes = pieceMaxBytes
 
-// Reread reads what a carrier of a lasting stream sends, the hello, the answer
+// Reread reads what a link of a resumable stream sends, the hello, the answer
 // or the pieces, and returns it written again.
 func Reread(b []byte) ([]byte, error) {
-	r := bufio.NewReaderSize(bytes.NewReader(b[1:]), maxPiece)
+	r := bufio.NewReaderSize(bytes.NewReader(b[1:]), pieceMaxBytes)
 	out := []byte{b[0]}
 	switch b[0] {
 	case 0:
@@ -42,49 +42,49 @@ func Reread(b []byte) ([]byte, error) {
 	}
 }
 
-// Attempts are when holes are punched to peers.
-type Attempts struct{ p punches }
+// PunchTimes are when holes are punched to peers.
+type PunchTimes struct{ p punchSchedule }
 
-// Due is how long it is until the next attempt.
-func (a *Attempts) Due(id ID) time.Duration {
-	d, _ := a.p.due(id)
+// Next is how long it is until the next attempt.
+func (a *PunchTimes) Next(id ID) time.Duration {
+	d, _ := a.p.next(id)
 	return d
 }
 
-// Ended notes an attempt: dialed tells whether it came to that.
-func (a *Attempts) Ended(id ID, dialed bool, err error) {
+// Finished notes an attempt: dialed tells whether it came to that.
+func (a *PunchTimes) Finished(id ID, dialed bool, err error) {
 	if dialed && err != nil {
-		a.p.tried(id)
+		a.p.dialFailed(id)
 	}
-	a.p.ended(id, err)
+	a.p.finished(id, err)
 }
 
 // News tells that attempts are due at once.
-func (a *Attempts) News() <-chan struct{} {
-	_, news := a.p.due("")
+func (a *PunchTimes) News() <-chan struct{} {
+	_, news := a.p.next("")
 	return news
 }
 
-// Enter reports whether nobody follows the peer yet.
-func (a *Attempts) Enter(id ID) bool { return a.p.enter(id) }
+// Start reports whether nobody follows the peer yet.
+func (a *PunchTimes) Start(id ID) bool { return a.p.start(id) }
 
-// Again is called when the node is seen elsewhere.
-func (a *Attempts) Again() { a.p.again() }
+// Reset is called when the node is seen elsewhere.
+func (a *PunchTimes) Reset() { a.p.reset() }
 
-// Places are what a change of is seen elsewhere.
-var Places = places
+// PublicPlaces are what a change of is seen elsewhere.
+var PublicPlaces = publicPlaces
 
 // StreamsOfOne is how many streams one peer may have opened here.
-const StreamsOfOne = streamsOfPeer
+const StreamsOfOne = streamsOfPeerMax
 
-// What the tests see of what lasting streams keep.
+// What the tests see of what resumable streams keep.
 var (
 	MaxBuffered   = unreadBytes.All
 	BufferedOfOne = unreadBytes.Each
 )
 
 // Buffered returns how many bytes of a peer are kept that nobody has read.
-func (n *Node) Buffered(of ID) int { return n.lastings.unread.Of(string(of)) }
+func (n *Node) Buffered(of ID) int { return n.streams.unread.Of(string(of)) }
 
 // MessagesOfOne is how many bytes of messages that have not come whole are kept
 // of one peer.
@@ -104,27 +104,27 @@ func (n *Node) Messages() int {
 	return known + strangers
 }
 
-// MaxProving is how many connections may be under proof of the network's key.
-const MaxProving = maxProving
+// ProvingMax is how many connections may be under proof of the network's key.
+const ProvingMax = provingMax
 
-// MaxHandshakes is how many connections may be under handshake.
-const MaxHandshakes = maxHandshakes
+// HandshakesMax is how many connections may be under handshake.
+const HandshakesMax = handshakesMax
 
-// The limits of the lasting streams that others open, and of what they keep unread.
+// The limits of the resumable streams that others open, and of what they keep unread.
 var (
-	LastingLimits = openedStreams
-	UnreadLimits  = unreadBytes
+	ResumableLimits = openedStreams
+	UnreadLimits    = unreadBytes
 )
 
-// LimitLastings sets these, before there are any.
-func (n *Node) LimitLastings(opened, unread quota.Limits) {
-	n.lastings.opened, n.lastings.unread = quota.New(opened), quota.New(unread)
+// LimitResumables sets these, before there are any.
+func (n *Node) LimitResumables(opened, unread quota.Limits) {
+	n.streams.opened, n.streams.unread = quota.New(opened), quota.New(unread)
 }
 
-// Lastings returns how many lasting streams known peers and strangers have opened,
+// OpenedResumables returns how many resumable streams known peers and strangers have opened,
 // and Unread how many bytes of them are kept unread.
-func (n *Node) Lastings() (known, strangers int) { return n.lastings.opened.Used() }
-func (n *Node) Unread() (known, strangers int)   { return n.lastings.unread.Used() }
+func (n *Node) OpenedResumables() (known, strangers int) { return n.streams.opened.Used() }
+func (n *Node) Unread() (known, strangers int)           { return n.streams.unread.Used() }
 
 // LimitStreams limits all streams that others open, and the memory of their
 // multiplexers in bytes.
@@ -132,21 +132,21 @@ func (n *Node) LimitStreams(streams, memory quota.Limits) {
 	n.resources.streams, n.resources.memory = quota.New(streams), quota.New(memory)
 }
 
-// LimitUnsent limits what lasting streams keep that was not received.
-func (n *Node) LimitUnsent(l quota.Limits) { n.lastings.unsent = quota.New(l) }
+// LimitUnsent limits what resumable streams keep that was not received.
+func (n *Node) LimitUnsent(l quota.Limits) { n.streams.unsent = quota.New(l) }
 
-// LimitEnded limits the lasting streams that have ended and are still known.
-func (n *Node) LimitEnded(l quota.Limits) { n.lastings.ended = quota.New(l) }
+// LimitEnded limits the resumable streams that have ended and are still known.
+func (n *Node) LimitEnded(l quota.Limits) { n.streams.ended = quota.New(l) }
 
-// Unsent returns how many bytes lasting streams keep that were not received, Ended
+// Unsent returns how many bytes resumable streams keep that were not received, Ended
 // how many have ended and are still known, and EndedBuffers how many bytes of
 // buffers these have.
-func (n *Node) Unsent() int { known, some := n.lastings.unsent.Used(); return known + some }
-func (n *Node) Ended() int  { known, some := n.lastings.ended.Used(); return known + some }
+func (n *Node) Unsent() int { known, some := n.streams.unsent.Used(); return known + some }
+func (n *Node) Ended() int  { known, some := n.streams.ended.Used(); return known + some }
 func (n *Node) EndedBuffers() (ended, bytes int) {
-	for _, l := range n.lastings.all("") {
+	for _, l := range n.streams.all("") {
 		l.mu.Lock()
-		if l.gone {
+		if l.ended {
 			ended++
 			bytes += len(l.in.ring) + len(l.out.ring)
 		}

@@ -99,8 +99,8 @@ func TestFloodOfStreams(t *testing.T) {
 	}
 }
 
-// A peer fills lasting streams that nobody reads. Those of others go on.
-func TestFloodOfLastings(t *testing.T) {
+// A peer fills resumable streams that nobody reads. Those of others go on.
+func TestFloodOfResumables(t *testing.T) {
 	victim, greedy, honest := start(t), start(t), start(t)
 	end := make(chan struct{})
 	defer close(end)

@@ -28,11 +28,11 @@ const (
 	punchTimeout = 1500 * time.Millisecond
 	// A relay looks after so many peers a minute that want to know whether
 	// they can be reached; others look after 30, 3 times each.
-	answers, answersEach = 1000, 60
+	dialBacksPerMinuteMax, dialBacksOfPeerMax = 1000, 60
 )
 
-// libp2p returns what the host is made of. Libp2p's own package of options is not
-// used: it would link transports that no node has. See the test of what is linked.
+// libp2p returns the configuration of the host. It does not use the options of
+// package libp2p, which would link transports that no node has.
 func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) (*config.Config, error) {
 	resources, err := newResources(n)
 	if err != nil {
@@ -78,7 +78,7 @@ func (n *Node) libp2p(o *Options, l *listening, key crypto.PrivKey) (*config.Con
 	return c, nil
 }
 
-// adjust makes of the host what the options want of it besides.
+// adjust applies the options that are not defaults.
 func (n *Node) adjust(c *config.Config, o *Options, l *listening) error {
 	if o.Relay != nil {
 		limits, err := o.Relay.resources()
@@ -92,7 +92,7 @@ func (n *Node) adjust(c *config.Config, o *Options, l *listening) error {
 		c.AutoNATConfig.ForceReachability = &public
 		c.EnableRelayService = true
 		c.RelayServiceOpts = []relay.Option{relay.WithResources(limits), relay.WithACL(n.relayClients)}
-		c.AutoNATConfig.ThrottleGlobalLimit, c.AutoNATConfig.ThrottlePeerLimit = answers, answersEach
+		c.AutoNATConfig.ThrottleGlobalLimit, c.AutoNATConfig.ThrottlePeerLimit = dialBacksPerMinuteMax, dialBacksOfPeerMax
 		c.AutoNATConfig.ThrottleInterval = time.Minute
 		// Else it would not dial by QUIC or IPv6 to tell others that they can be
 		// reached, having dialed nobody so itself.
@@ -107,7 +107,7 @@ func (n *Node) adjust(c *config.Config, o *Options, l *listening) error {
 		return nil
 	}
 	c.AddrsFactory = func(addrs []ma.Multiaddr) []ma.Multiaddr {
-		return n.reach.advertised(n.changes.advertised(addrs))
+		return n.reach.advertised(n.addrs.advertised(addrs))
 	}
 	c.AutoNATConfig.EnableService = true
 	c.EnableAutoNATv2 = true
@@ -117,7 +117,7 @@ func (n *Node) adjust(c *config.Config, o *Options, l *listening) error {
 	return nil
 }
 
-// relayDelay is how long direct addresses have before relayed ones are dialed.
+// relayDialDelay is how long direct addresses have before relayed ones are dialed.
 // libp2p's half a second, on each of the hundreds of connections that a relay
 // cuts, would make up most of a move. Who gets through only later is connected
 // directly all the same: each relayed connection is tried to be replaced.
@@ -125,7 +125,7 @@ func (n *Node) adjust(c *config.Config, o *Options, l *listening) error {
 // Relays to which there is no connection come after those to which there is one:
 // libp2p dials a peer through one relay at a time, and waits for a dead one for
 // seconds.
-const relayDelay, otherRelayDelay = 20 * time.Millisecond, 200 * time.Millisecond
+const relayDialDelay, otherRelayDialDelay = 20 * time.Millisecond, 200 * time.Millisecond
 
 // rank says when each address of a peer is dialed.
 func (n *Node) rank(addrs []ma.Multiaddr) []network.AddrDelay {
@@ -138,9 +138,9 @@ func (n *Node) rank(addrs []ma.Multiaddr) []network.AddrDelay {
 		switch {
 		case relayOf(r.Addr) == "":
 		case some && !near(r.Addr):
-			ranked[i].Delay = max(r.Delay, otherRelayDelay)
+			ranked[i].Delay = max(r.Delay, otherRelayDialDelay)
 		default:
-			ranked[i].Delay = min(r.Delay, relayDelay)
+			ranked[i].Delay = min(r.Delay, relayDialDelay)
 		}
 	}
 	return ranked
@@ -168,15 +168,15 @@ func transports(o *Options, l *listening) (all []fx.Option) {
 	return all
 }
 
-// follow begins all that runs beside the host.
-func (n *Node) follow(o *Options, l *listening) error {
+// startBackground begins all that runs beside the host.
+func (n *Node) startBackground(o *Options, l *listening) error {
 	if !l.local {
-		if err := n.startHoles(); err != nil {
+		if err := n.startHolePunching(); err != nil {
 			return err
 		}
 	}
-	n.resources.serve(lastingProtocol)
-	n.handle(lastingProtocol, n.acceptCarrier)
+	n.resources.serve(resumableProtocol)
+	n.handle(resumableProtocol, n.acceptLink)
 	n.Handle(clockProtocol, n.tellClock)
 	n.host.Network().Notify(&network.NotifyBundle{ConnectedF: n.connected, DisconnectedF: n.disconnected})
 	n.reach.asked = "unknown"
@@ -191,11 +191,11 @@ func (n *Node) follow(o *Options, l *listening) error {
 	if l.local {
 		return nil
 	}
-	n.changes.addrs = machineAddrs()
-	n.spawn(n.followChanges)
-	n.spawn(n.followPulse)
+	n.addrs.addrs = machineAddrs()
+	n.spawn(n.watchAddrs)
+	n.spawn(n.sendKeepalives)
 	if !o.NoLAN {
-		n.spawn(func() { n.followLAN(lanName(o.NetworkKey)) })
+		n.spawn(func() { n.findLANPeers(mdnsService(o.NetworkKey)) })
 	}
 	return n.startReach()
 }
@@ -214,7 +214,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 	n.searches.forget(id)
 	n.dials.forget(id)
 	others := n.host.Network().ConnsToPeer(id)
-	n.hurry(id)
+	n.noteNewConn(id)
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
 	n.spawn(func() { n.punch(id) })
 	n.spawn(func() { n.compareClock(c) })
@@ -222,7 +222,7 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 		switch {
 		case c.Stat().Limited && len(others) == 1:
 			level := slog.LevelInfo
-			if !n.relayed.add(id) {
+			if !n.relayedLogged.add(id) {
 				level = slog.LevelDebug // the relay cut, as it does all the time
 			}
 			n.log.Log(n.ctx, level, "connected through a relay", "peer", id, "relay", relayOf(c.RemoteMultiaddr()))
@@ -230,17 +230,17 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 			return
 		case c.Stat().Limited:
 			if c.Stat().Direction == network.DirInbound {
-				n.contradict(id)
+				n.probeContradicted(id)
 			}
 		case relayed:
 			n.upgraded.Store(c, nil)
-			n.relayed.remove(id)
-			n.log.Info("hole punched: connected directly from now on", "peer", id, "addr", c.RemoteMultiaddr())
-			n.climb(id)
+			n.relayedLogged.remove(id)
+			n.log.Info("hole punched, connected directly", "peer", id, "addr", c.RemoteMultiaddr())
+			n.moveOffRelay(id)
 		default:
-			// A peer dials again that has a connection: the old one may be dead
-			// at its end.
-			n.doubt(id)
+			// A peer that has a connection dials again: the old connection may be
+			// dead at the peer's end.
+			n.probe(id)
 		}
 	})
 }
@@ -250,15 +250,15 @@ func (n *Node) disconnected(_ network.Network, c network.Conn) {
 	n.upgraded.Delete(c)
 	n.budgets.Delete(c)
 	if id := c.RemotePeer(); n.host.Network().Connectedness(id) == network.NotConnected {
-		n.shocks.lost(id)
+		n.losses.peerLost(id)
 		n.relayClients.gone(id)
 		n.forgetClock(id)
 	} else {
 		n.spawn(func() { n.punch(id) }) // a relayed one may be what is left
 	}
 	if c.Stat().Limited && c.Stat().Direction == network.DirOutbound {
-		// A peer does not tell of all relays through which it can be reached,
-		// and libp2p forgets at once what it did not tell.
+		// A peer does not advertise all relays through which it can be reached,
+		// and libp2p forgets at once the addresses that it does not advertise.
 		n.host.Peerstore().AddAddr(c.RemotePeer(), c.RemoteMultiaddr(), addrTTL)
 	}
 }

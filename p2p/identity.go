@@ -17,11 +17,11 @@ import (
 )
 
 const (
-	keyFile = "identity.key"
-	// maxKeyFile is far above the 119 bytes of a real key file, so that a wrong
+	identityFile = "identity.key"
+	// identityFileMaxBytes is far above the 119 bytes of a real key file, so that a wrong
 	// file is never read whole.
-	maxKeyFile = 4096
-	pemType    = "PRIVATE KEY"
+	identityFileMaxBytes = 4096
+	pemType              = "PRIVATE KEY"
 )
 
 // key returns the node's key: that of the test hooks, or that of the data folder.
@@ -47,7 +47,7 @@ func identity(dir string) (crypto.PrivKey, error) {
 	if err := PrivateFolder(dir); err != nil {
 		return nil, err
 	}
-	path := filepath.Join(dir, keyFile)
+	path := filepath.Join(dir, identityFile)
 	key, err := readKey(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createKey(path); err != nil {
@@ -78,7 +78,7 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("p2p: identity key %s is open to other users (mode %04o): run \"chmod 600 %s\", "+
 			"or delete it if it may have been copied; the peer then gets a new ID", path, mode, path)
 	}
-	data, err := io.ReadAll(io.LimitReader(f, maxKeyFile))
+	data, err := io.ReadAll(io.LimitReader(f, identityFileMaxBytes))
 	if err != nil {
 		return nil, fmt.Errorf("p2p: identity key: %w", err)
 	}
@@ -123,7 +123,7 @@ func createKey(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), keyFile+".*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), identityFile+".*") // mode 0600
 	if err != nil {
 		return err
 	}

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	// A peer that is kept is dialed again after this time, doubled each time.
+	// A kept peer is dialed again after firstRedial, then twice that, up to lastRedial.
 	firstRedial, lastRedial = time.Second, time.Minute
 )
 
 // KeepConnected connects to the peer at addr, a full multiaddr, and connects again each
-// time the connection is lost, until the node closes. It returns at once; what
-// fails is tried again, after a second at first and a minute at last.
+// time the connection is lost, until the node closes. It returns at once. A dial
+// that fails is repeated after a second, then two, and so on up to a minute.
 //
 // The error is about the address alone.
 func (n *Node) KeepConnected(addr string) error {
@@ -28,7 +28,7 @@ func (n *Node) KeepConnected(addr string) error {
 		return err
 	}
 	if info.ID == n.ID() {
-		return fmt.Errorf("p2p: keep %s: %w", addr, ErrSelf)
+		return fmt.Errorf("p2p: keep %s connected: %w", addr, ErrSelf)
 	}
 	n.host.Peerstore().AddAddrs(info.ID, info.Addrs, peerstore.PermanentAddrTTL)
 	n.keepMu.Lock()
@@ -37,23 +37,23 @@ func (n *Node) KeepConnected(addr string) error {
 		return nil
 	}
 	n.Protect(info.ID)
-	k := &keeper{node: n, peer: info.ID, now: make(chan struct{}, 1)}
+	k := &maintainer{node: n, peer: info.ID, now: make(chan struct{}, 1)}
 	n.kept[info.ID] = k
 	n.spawn(k.run)
 	return nil
 }
 
-// redial has the peers that are kept be dialed now.
+// redial dials all kept peers now.
 func (n *Node) redial() {
 	n.keepMu.Lock()
 	defer n.keepMu.Unlock()
 	for _, k := range n.kept {
-		k.hurry()
+		k.redialNow()
 	}
 }
 
-// keeps returns the peers that are kept.
-func (n *Node) keeps() []ID {
+// keptPeers returns the peers that the node keeps connected.
+func (n *Node) keptPeers() []ID {
 	n.keepMu.Lock()
 	defer n.keepMu.Unlock()
 	var list []ID
@@ -63,27 +63,27 @@ func (n *Node) keeps() []ID {
 	return list
 }
 
-// A keeper keeps the connection to one peer.
-type keeper struct {
+// A maintainer keeps one peer connected.
+type maintainer struct {
 	node *Node
 	peer ID
 	now  chan struct{} // capacity 1
 	up   atomic.Bool   // the peer has answered on its connection
 }
 
-func (k *keeper) hurry() {
+func (k *maintainer) redialNow() {
 	select {
 	case k.now <- struct{}{}:
 	default:
 	}
 }
 
-func (k *keeper) run() {
+func (k *maintainer) run() {
 	defer k.node.Watch(func(id ID, connected bool) {
-		// A connection that ends before the peer has answered would end
-		// again: dial waits and says why.
+		// A connection that ends before the peer has answered is left to dial,
+		// which waits and logs why.
 		if id == k.peer && !connected && k.up.Swap(false) {
-			k.hurry()
+			k.redialNow()
 		}
 	})()
 	wait := firstRedial
@@ -92,12 +92,12 @@ func (k *keeper) run() {
 		var again <-chan time.Time
 		if err := k.dial(); err == nil {
 			if failing {
-				k.node.log.Info("connected again", "peer", k.peer)
+				k.node.log.Info("reconnected to a kept peer", "peer", k.peer)
 			}
 			wait, failing = firstRedial, false
 		} else {
 			if !failing && k.node.ctx.Err() == nil {
-				k.node.log.Warn("no connection to a peer that is to be kept; it is tried again and again", "peer", k.peer, "reason", err)
+				k.node.log.Warn("cannot connect to a kept peer; will retry", "peer", k.peer, "error", err)
 			}
 			failing = true
 			again = time.After(wait + rand.N(wait/4))
@@ -114,12 +114,12 @@ func (k *keeper) run() {
 }
 
 // dial connects to the peer, unless it is connected and has answered.
-func (k *keeper) dial() error {
+func (k *maintainer) dial() error {
 	if k.up.Load() && k.connected() {
 		return nil
 	}
 	k.node.forgetFailures(k.peer)
-	ctx, cancel := context.WithTimeout(k.node.ctx, carrierTimeout)
+	ctx, cancel := context.WithTimeout(k.node.ctx, stepTimeout)
 	defer cancel()
 	if err := k.node.reachPeer(network.WithAllowLimitedConn(ctx, "keep"), peer.AddrInfo{ID: k.peer}); err != nil {
 		return err
@@ -131,6 +131,6 @@ func (k *keeper) dial() error {
 	return nil
 }
 
-func (k *keeper) connected() bool {
-	return best(k.node.host.Network().ConnsToPeer(k.peer)) != nil
+func (k *maintainer) connected() bool {
+	return bestConn(k.node.host.Network().ConnsToPeer(k.peer)) != nil
 }

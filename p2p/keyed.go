@@ -46,12 +46,12 @@ const (
 	// proofTimeout is how long the proofs may take for who dials, and
 	// acceptedProofTimeout for a connection that a listener accepted.
 	proofTimeout, acceptedProofTimeout = 10 * time.Second, 3 * time.Second
-	// maxProving is how many connections that a listener accepted may be under
+	// provingMax is how many connections that a listener accepted may be under
 	// proof. When there are more, the oldest one ends of the address that has most.
-	maxProving = 256
+	provingMax = 256
 )
 
-var errStranger = errors.New("the peer does not have this network's key")
+var errNoNetworkKey = errors.New("the peer does not have this network's key")
 
 // keyed is a transport whose connections prove a network key.
 type keyed struct {
@@ -125,7 +125,7 @@ type keyedListener struct {
 }
 
 func (l *keyedListener) run() {
-	proving := quota.New(quota.Limits{All: maxProving, Strangers: maxProving})
+	proving := quota.New(quota.Limits{All: provingMax, Strangers: provingMax})
 	for {
 		c, err := l.Listener.Accept()
 		if err != nil {
@@ -211,11 +211,11 @@ func proveFirst(key *NetworkKey, s io.ReadWriter, first, second ID) error {
 	}
 	var theirs [nonceSize + proofSize]byte
 	if _, err := io.ReadFull(s, theirs[:]); err != nil {
-		return errors.Join(errStranger, err)
+		return errors.Join(errNoNetworkKey, err)
 	}
 	nonce, shown := theirs[:nonceSize], theirs[nonceSize:]
 	if !hmac.Equal(shown, proof(key, "second", first, second, mine[:], nonce)) {
-		return errStranger
+		return errNoNetworkKey
 	}
 	_, err := s.Write(proof(key, "first", first, second, mine[:], nonce))
 	return err
@@ -229,7 +229,7 @@ func proveSecond(key *NetworkKey, s io.ReadWriter, first, second ID) error {
 		return err
 	}
 	if string(greeting[:]) != proofGreeting {
-		return errStranger
+		return errNoNetworkKey
 	}
 	if _, err := io.ReadFull(s, theirs[:]); err != nil {
 		return err
@@ -241,10 +241,10 @@ func proveSecond(key *NetworkKey, s io.ReadWriter, first, second ID) error {
 	}
 	var shown [proofSize]byte
 	if _, err := io.ReadFull(s, shown[:]); err != nil {
-		return errors.Join(errStranger, err)
+		return errors.Join(errNoNetworkKey, err)
 	}
 	if !hmac.Equal(shown[:], proof(key, "first", first, second, theirs[:], mine[:])) {
-		return errStranger
+		return errNoNetworkKey
 	}
 	return nil
 }

@@ -129,7 +129,7 @@ func TestProofsHeldByMany(t *testing.T) {
 			silentFrom(t, fmt.Sprintf("127.0.0.%d", 1+i%2), victim)
 		}
 	}
-	flood(p2p.MaxProving + 16)
+	flood(p2p.ProvingMax + 16)
 	for range 4 {
 		member := startWith(t, o)
 		begun := time.Now()

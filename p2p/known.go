@@ -8,8 +8,8 @@ import (
 	"github.com/dstackless/dstackless/p2p/quota"
 )
 
-// maxMet is how many peers are remembered with whom something was done.
-const maxMet = 4096
+// metPeersMax is how many peers are remembered with whom something was done.
+const metPeersMax = 4096
 
 // known are the peers that are no strangers.
 type known struct {
@@ -19,7 +19,7 @@ type known struct {
 }
 
 func newKnown() *known {
-	met, _ := lru.New[ID, struct{}](maxMet) // the size is valid
+	met, _ := lru.New[ID, struct{}](metPeersMax) // the size is valid
 	return &known{protected: map[ID]bool{}, met: met}
 }
 

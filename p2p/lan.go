@@ -13,27 +13,27 @@ import (
 )
 
 const (
-	// openLAN is the mDNS service of networks without a key.
-	openLAN = "_dstackless._udp"
-	// maxFound is how many peers found on the LAN are dialed at a time; others
-	// announce themselves again.
-	maxFound = 16
-	// lanTries is how often a peer found on the LAN is dialed.
-	lanTries = 5
+	// openNetworkService is the mDNS service of networks without a key.
+	openNetworkService = "_dstackless._udp"
+	// lanDialsMax is how many peers found on the LAN are dialed at a time. Others
+	// are dropped; they announce themselves again.
+	lanDialsMax = 16
+	// lanDialTriesMax is how often a peer found on the LAN is dialed.
+	lanDialTriesMax = 5
 )
 
-// lanName returns the mDNS service name of a network. Networks with different
-// keys have different names, so that they do not even hear of each other.
-func lanName(key *NetworkKey) string {
+// mdnsService returns the mDNS service name of a network. Networks with different
+// keys have different names, so that their peers do not find each other.
+func mdnsService(key *NetworkKey) string {
 	if key == nil {
-		return openLAN
+		return openNetworkService
 	}
 	return "_ds" + hex.EncodeToString(key.derive("mDNS")[:6]) + "._udp"
 }
 
-// followLAN announces this node on the LAN, and dials those that do the same,
-// until the node closes.
-func (n *Node) followLAN(name string) {
+// findLANPeers announces this node on the LAN, and dials the peers that it finds
+// there, until the node closes.
+func (n *Node) findLANPeers(name string) {
 	again := make(chan struct{}, 1)
 	defer n.OnChange(func() {
 		select {
@@ -43,9 +43,9 @@ func (n *Node) followLAN(name string) {
 	})()
 	for {
 		// The service announces the addresses that there are when it starts.
-		s := mdns.NewMdnsService(lanHost{n.host}, name, &found{n, make(chan struct{}, maxFound)})
+		s := mdns.NewMdnsService(lanHost{n.host}, name, &mdnsNotifee{n, make(chan struct{}, lanDialsMax)})
 		if err := s.Start(); err != nil {
-			n.log.Info("peers on the LAN are not looked for", "reason", err)
+			n.log.Info("mDNS disabled", "error", err)
 		}
 		select {
 		case <-again:
@@ -57,8 +57,8 @@ func (n *Node) followLAN(name string) {
 	}
 }
 
-// lanHost is a host that tells mDNS at which addresses it listens now. libp2p
-// itself may tell those of a minute ago.
+// lanHost is the host that mDNS gets. It returns the addresses that the machine has
+// now; libp2p's own list may be a minute old.
 type lanHost struct{ host.Host }
 
 func (h lanHost) Network() network.Network { return lanNetwork{h.Host.Network()} }
@@ -69,13 +69,13 @@ func (w lanNetwork) InterfaceListenAddresses() ([]ma.Multiaddr, error) {
 	return listenAddrs(w.Network, machineAddrs()), nil
 }
 
-// found takes what mDNS finds.
-type found struct {
+// mdnsNotifee dials the peers that mDNS finds.
+type mdnsNotifee struct {
 	node *Node
 	room chan struct{}
 }
 
-func (f *found) HandlePeerFound(info peer.AddrInfo) {
+func (f *mdnsNotifee) HandlePeerFound(info peer.AddrInfo) {
 	n := f.node
 	if !n.begin() {
 		return
@@ -88,19 +88,19 @@ func (f *found) HandlePeerFound(info peer.AddrInfo) {
 		return
 	}
 	info.Addrs = info.Addrs[:min(len(info.Addrs), maxAddrs)]
-	// Who announces itself anew may have a new address, and the connection to
-	// the old one be dead.
-	n.doubt(info.ID)
+	// A peer that announces itself again may have a new address, and the
+	// connection to its old address may be dead.
+	n.probe(info.ID)
 	wait := time.Second
-	for range lanTries {
+	for range lanDialTriesMax {
 		if n.host.Network().Connectedness(info.ID) == network.Connected {
 			return
 		}
-		ctx, cancel := context.WithTimeout(n.ctx, carrierTimeout)
+		ctx, cancel := context.WithTimeout(n.ctx, stepTimeout)
 		err := n.host.Connect(network.WithForceDirectDial(ctx, "LAN"), info)
 		cancel()
 		if err == nil {
-			n.log.Info("found on the LAN", "peer", info.ID)
+			n.log.Info("peer found on the LAN", "peer", info.ID)
 			return
 		}
 		select {

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// fewConnections is how many connections are kept when there are more than
-	// manyConnections; protected peers are never dropped. libp2p's own 160 and
+	// connsLowWater is how many connections are kept when there are more than
+	// connsHighWater; protected peers are never dropped. libp2p's own 160 and
 	// 192 would have a busy channel's home drop its members.
-	fewConnections, manyConnections = 768, 1024
-	// perAddress is how many connections one IP address, so one NAT, may have
+	connsLowWater, connsHighWater = 768, 1024
+	// connsOfAddrMax is how many connections one IP address, so one NAT, may have
 	// open here. libp2p's own 8 is less than one office has peers. Loopback is
 	// not limited.
-	perAddress = 128
-	// maxHandshakes is how many connections that others dialed may be under
+	connsOfAddrMax = 128
+	// handshakesMax is how many connections that others dialed may be under
 	// handshake.
-	maxHandshakes = 512
-	// streamsOfPeer is how many streams one peer may have opened here, and
-	// streamsOfAll all peers together, whether they have said their protocol, for
+	handshakesMax = 512
+	// streamsOfPeerMax is how many streams one peer may have opened here, and
+	// streamsMax all peers together, whether they have said their protocol, for
 	// which they have 10 seconds, or not.
-	streamsOfPeer, streamsOfAll = 2048, 16384
+	streamsOfPeerMax, streamsMax = 2048, 16384
 )
 
 // strangersPart returns what strangers may have of what is for all.
@@ -70,10 +70,10 @@ func libp2pLimits() rcmgr.Limiter {
 		&limits.ProtocolBaseLimit, &limits.ServiceBaseLimit,
 		&limits.ProtocolPeerBaseLimit, &limits.ServicePeerBaseLimit, &limits.PeerBaseLimit,
 	} {
-		streams(l, 2*streamsOfAll)
+		streams(l, 2*streamsMax)
 	}
-	conns(&limits.SystemBaseLimit, manyConnections+maxHandshakes)
-	conns(&limits.TransientBaseLimit, 2*maxHandshakes)
+	conns(&limits.SystemBaseLimit, connsHighWater+handshakesMax)
+	conns(&limits.TransientBaseLimit, 2*handshakesMax)
 	for _, l := range []*rcmgr.BaseLimit{&limits.ProtocolBaseLimit, &limits.ServiceBaseLimit} {
 		l.Memory = limits.SystemBaseLimit.Memory
 	}
@@ -106,8 +106,8 @@ func libp2pOptions() []rcmgr.Option {
 		rcmgr.WithMetricsDisabled(),
 		rcmgr.WithConnRateLimiters(opening),
 		rcmgr.WithLimitPerSubnet(
-			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perAddress, PrefixLength: 32}},
-			[]rcmgr.ConnLimitPerSubnet{{ConnCount: perAddress, PrefixLength: 56}},
+			[]rcmgr.ConnLimitPerSubnet{{ConnCount: connsOfAddrMax, PrefixLength: 32}},
+			[]rcmgr.ConnLimitPerSubnet{{ConnCount: connsOfAddrMax, PrefixLength: 56}},
 		),
 		rcmgr.WithNetworkPrefixLimit(
 			[]rcmgr.NetworkPrefixLimit{{Network: netip.MustParsePrefix("127.0.0.0/8"), ConnCount: 1 << 30}},
@@ -117,5 +117,5 @@ func libp2pOptions() []rcmgr.Option {
 }
 
 func connectionManager() (*connmgr.BasicConnMgr, error) {
-	return connmgr.NewConnManager(fewConnections, manyConnections)
+	return connmgr.NewConnManager(connsLowWater, connsHighWater)
 }

@@ -22,28 +22,28 @@ type Node struct {
 	started         atomic.Pointer[host.Host] // host, once it is there
 	log             *slog.Logger
 	watch           *watcher
-	lastings        *lastings
+	streams         *streamSet
 	searches, dials *attempts
 	finder          atomic.Pointer[Finder]
-	changes         changes
+	addrs           addrMonitor
 	reach           reach
 	ports           *portMapper // or nil
-	holes           holes
-	punches         punches
-	shocks          shocks
+	puncher         holePuncher
+	punchTimes      punchSchedule
+	losses          recentLosses
 	blocks          *blocks
 	clocks          clocks
 	relayClients    *relayClients // or nil
 	known           *known
 	resources       *resources
 	messages        *quota.Pool // bytes, see Whole
-	doubted         sync.Map    // connections under doubt
-	relayed         told        // peers that are, as the log has told
+	probing         sync.Map    // connections that are probed
+	relayedLogged   loggedPeers // peers that are, as the log has told
 	budgets         sync.Map    // of relayed connections
 	upgraded        sync.Map    // direct connections to peers that were relayed before
 
 	keepMu sync.Mutex
-	kept   map[ID]*keeper
+	kept   map[ID]*maintainer
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -76,7 +76,7 @@ func Start(opts *Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{lastings: newLastings(), known: newKnown(), searches: newAttempts(firstSearch, lastSearch), dials: newAttempts(firstDial, lastDial), messages: quota.New(messageBytes), kept: map[ID]*keeper{}, clocks: clocks{peers: map[ID]clock{}}, log: o.Logger, hooks: o.TestHooks}
+	n := &Node{streams: newStreamSet(), known: newKnown(), searches: newAttempts(firstPeerSearchInterval, peerSearchIntervalMax), dials: newAttempts(firstDialInterval, dialIntervalMax), messages: quota.New(messageBytes), kept: map[ID]*maintainer{}, clocks: clocks{peers: map[ID]clock{}}, log: o.Logger, hooks: o.TestHooks}
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -100,12 +100,12 @@ func Start(opts *Options) (*Node, error) {
 	n.host = h
 	n.started.Store(&h)
 	n.known.protect(h.ID())
-	if n.watch, err = watch(h); err != nil {
+	if n.watch, err = newWatcher(h); err != nil {
 		h.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)
 	}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
-	if err := n.follow(&o, l); err != nil {
+	if err := n.startBackground(&o, l); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)
 	}
@@ -181,7 +181,7 @@ func (n *Node) Close() error {
 		n.mu.Unlock()
 		n.cancel()
 		n.work.Wait()
-		n.lastings.close(func() {
+		n.streams.close(func() {
 			if err := n.host.Close(); err != nil {
 				n.closeErr = fmt.Errorf("p2p: close: %w", err)
 			}

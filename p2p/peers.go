@@ -29,7 +29,7 @@ type PeerInfo struct {
 func (n *Node) Peers() []PeerInfo {
 	var out []PeerInfo
 	for _, id := range n.host.Network().Peers() {
-		if c := best(n.host.Network().ConnsToPeer(id)); c != nil {
+		if c := bestConn(n.host.Network().ConnsToPeer(id)); c != nil {
 			out = append(out, n.infoOf(c))
 		}
 	}

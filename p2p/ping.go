@@ -14,9 +14,8 @@ import (
 )
 
 const (
-	// A connection that does not answer so long, when there is reason to doubt
-	// it, is closed.
-	doubtDirect, doubtRelayed = 3 * time.Second, 6 * time.Second
+	// A connection that does not answer a probe within this time is closed.
+	probeTimeout, probeRelayedTimeout = 3 * time.Second, 6 * time.Second
 )
 
 // RoundTrip measures how long a message takes to a connected peer and back, on
@@ -38,7 +37,7 @@ func (n *Node) roundTrip(ctx context.Context, to ID) (time.Duration, error) {
 	if err := n.usable(ctx); err != nil {
 		return 0, err
 	}
-	c := best(n.host.Network().ConnsToPeer(to))
+	c := bestConn(n.host.Network().ConnsToPeer(to))
 	if c == nil {
 		return 0, ErrUnknownPeer
 	}
@@ -49,9 +48,9 @@ func (n *Node) roundTrip(ctx context.Context, to ID) (time.Duration, error) {
 	return rtt, nil
 }
 
-// best returns the connection that is used first: direct before relayed, old
-// before new.
-func best(conns []network.Conn) network.Conn {
+// bestConn returns the connection that libp2p uses first: direct before relayed,
+// old before new.
+func bestConn(conns []network.Conn) network.Conn {
 	var best network.Conn
 	for _, c := range conns {
 		if best == nil || best.Stat().Limited && !c.Stat().Limited ||
@@ -85,50 +84,51 @@ func pingOn(ctx context.Context, c network.Conn) (time.Duration, error) {
 	return time.Since(start), nil
 }
 
-// doubt closes the connections to a peer that do not answer any more. A dead
-// one would otherwise be noticed after half a minute over QUIC, and after
-// minutes over TCP.
-func (n *Node) doubt(peer ID) { n.doubtFor(peer, doubtDirect) }
+// probe sends a ping on each connection to a peer, and closes those that do not
+// answer within probeTimeout, or probeRelayedTimeout through a relay. Without a
+// probe, QUIC notices a dead connection after half a minute, and TCP after minutes.
+func (n *Node) probe(peer ID) { n.probeWithin(peer, probeTimeout) }
 
-// suspect is doubt with little reason for it: a connection may just be busy.
-func (n *Node) suspect(peer ID) { n.doubtFor(peer, doubtRelayed) }
+// probeLenient is probe with probeRelayedTimeout for all connections: one may be
+// alive and busy.
+func (n *Node) probeLenient(peer ID) { n.probeWithin(peer, probeRelayedTimeout) }
 
-func (n *Node) doubtFor(peer ID, direct time.Duration) {
+func (n *Node) probeWithin(peer ID, direct time.Duration) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, c := range n.host.Network().ConnsToPeer(peer) {
-		if _, already := n.doubted.LoadOrStore(c, nil); already {
+		if _, already := n.probing.LoadOrStore(c, nil); already {
 			continue
 		}
 		wg.Go(func() {
-			defer n.doubted.Delete(c)
+			defer n.probing.Delete(c)
 			d := direct
 			if c.Stat().Limited {
-				d = doubtRelayed
+				d = probeRelayedTimeout
 			}
 			ctx, cancel := context.WithTimeout(n.ctx, d)
 			defer cancel()
 			if _, err := pingOn(ctx, c); err != nil && n.ctx.Err() == nil && !c.IsClosed() {
-				n.log.Info("connection is dead", "peer", peer, "addr", c.RemoteMultiaddr(), "reason", oneLine(err))
+				n.log.Info("connection is dead", "peer", peer, "addr", c.RemoteMultiaddr(), "error", oneLine(err))
 				c.Close()
 			}
 		})
 	}
 }
 
-// contradict is called when a peer uses a relay though this node sees a direct
-// connection: it would not if that were alive at its end too.
-func (n *Node) contradict(peer ID) {
+// probeContradicted probes the direct connection to a peer that uses a relay all
+// the same: the connection may be dead at the peer's end.
+func (n *Node) probeContradicted(peer ID) {
 	if n.host.Network().Connectedness(peer) == network.Connected {
-		n.doubt(peer)
+		n.probe(peer)
 	}
 }
 
-// doubtAll doubts all connections that leave the machine.
-func (n *Node) doubtAll() {
+// probeAll probes the connections to all peers.
+func (n *Node) probeAll() {
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	for _, peer := range n.host.Network().Peers() {
-		wg.Go(func() { n.doubt(peer) })
+		wg.Go(func() { n.probe(peer) })
 	}
 }

@@ -11,9 +11,9 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// routerPatience is how long it may take to give back what a router opened. One
+// routerCloseTimeout is how long it may take to give back what a router opened. One
 // that is no longer there is asked by libp2p for more than a minute.
-const routerPatience = 2 * time.Second
+const routerCloseTimeout = 2 * time.Second
 
 // A portMapper asks the router to let others in: by NAT-PMP, and one that does
 // not speak it by UPnP. It begins anew each time that the machine has joined
@@ -64,7 +64,7 @@ func (p *portMapper) follow(ctx context.Context) {
 	}
 	// By now the node listens, and when it ceases to it also closes: told of
 	// both at once, libp2p may leave ports open.
-	r := basichost.NewNATManager(quietNetwork{p.network})
+	r := basichost.NewNATManager(silentNetwork{p.network})
 	p.found(ctx, r)
 	<-ctx.Done()
 	r.Close()
@@ -135,7 +135,7 @@ func (p *portMapper) Close() error {
 	}()
 	select {
 	case <-done:
-	case <-time.After(routerPatience):
+	case <-time.After(routerCloseTimeout):
 	}
 	return nil
 }

@@ -85,8 +85,8 @@ func (n *Node) Reach() Reach {
 	return r
 }
 
-// followReach follows libp2p's findings until the node closes.
-func (n *Node) followReach(sub event.Subscription, guess event.Emitter) {
+// watchReach follows libp2p's findings until the node closes.
+func (n *Node) watchReach(sub event.Subscription, guess event.Emitter) {
 	defer guess.Close()
 	defer sub.Close()
 	reserve, end := n.reservations()
@@ -135,9 +135,9 @@ func (n *Node) followReach(sub event.Subscription, guess event.Emitter) {
 	}
 }
 
-// guess says what becomes of the node from what others found who dialed its
-// addresses. AutoNAT, which asks about the node as a whole, takes longer to find
-// that a router has opened a port, or that a firewall is in the way.
+// guess derives the node's reachability from the addresses at which other peers
+// dialed it successfully. AutoNAT, which asks about the node as a whole, takes longer
+// to find that a router has opened a port, or that a firewall is in the way.
 func (n *Node) guess(emit event.Emitter, e event.EvtHostReachableAddrsChanged) {
 	n.reach.mu.Lock()
 	r, guessed := n.reach.asked, n.reach.guessed
@@ -154,8 +154,7 @@ func (n *Node) guess(emit event.Emitter, e event.EvtHostReachableAddrsChanged) {
 	}
 }
 
-// dialed notes at which of the node's addresses others got through: at some,
-// while others of them may not.
+// dialed records at which of the node's addresses other peers reached it.
 func (n *Node) dialed(addrs []ma.Multiaddr) {
 	var over []string
 	for _, x := range []struct {
@@ -182,7 +181,7 @@ func stateOf(r network.Reachability) string {
 	return "unknown"
 }
 
-// reached changes what is known, and logs it if that is news.
+// reached updates the reachability, and logs it if it has changed.
 func (n *Node) reached(change func(*reach)) {
 	n.reach.mu.Lock()
 	before := n.reach.now.String()
@@ -254,6 +253,6 @@ func (n *Node) startReach() error {
 		sub.Close()
 		return fmt.Errorf("follow reachability: %w", err)
 	}
-	n.spawn(func() { n.followReach(sub, guess) })
+	n.spawn(func() { n.watchReach(sub, guess) })
 	return nil
 }

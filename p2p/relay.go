@@ -60,15 +60,15 @@ func (l RelayLimits) resources() (relay.Resources, error) {
 }
 
 const (
-	// relaysWanted is how many relays a peer that cannot be reached keeps a
+	// relaysWantedCount is how many relays a peer that cannot be reached keeps a
 	// reservation at: one may go.
-	relaysWanted = 2
+	relaysWantedCount = 2
 	// The least time between two searches of the whole network for relays is
-	// firstSearchPause, and, as long as there is one relay, doubled each time.
-	firstSearchPause, lastSearchPause = time.Second, 30 * time.Second
+	// firstSearchInterval, and, as long as there is one relay, doubled each time.
+	firstSearchInterval, searchIntervalMax = time.Second, 30 * time.Second
 )
 
-// A Finder finds what a node does not know by itself. Its functions may be nil.
+// A Finder searches the network for a node. Its functions may be nil.
 type Finder struct {
 	// Peer puts the addresses of a peer in the node's address book.
 	Peer func(context.Context, ID) error
@@ -77,12 +77,12 @@ type Finder struct {
 	Relays func(ctx context.Context, yield func(ID) bool)
 }
 
-// SetFinder has the node use f, which a package above knows: it looks for a
-// peer that a lasting stream lost, and for relays.
+// SetFinder sets the finder. The node uses it to search for a peer that a resumable
+// stream has lost, and for relays.
 func (n *Node) SetFinder(f Finder) { n.finder.Store(&f) }
 
-// relays tells libp2p of peers that may serve as relays: those that are kept,
-// then those that are connected, then those that the network knows of.
+// relays sends libp2p the peers that may serve as relays: first kept peers, then
+// connected peers, then those that the finder finds.
 func (n *Node) relays(ctx context.Context, want int) <-chan peer.AddrInfo {
 	out := make(chan peer.AddrInfo)
 	tell := func(id ID) bool {
@@ -103,7 +103,7 @@ func (n *Node) relays(ctx context.Context, want int) <-chan peer.AddrInfo {
 		defer n.work.Done()
 		defer close(out)
 		told := map[ID]bool{n.ID(): true}
-		for _, id := range append(n.keeps(), n.host.Network().Peers()...) {
+		for _, id := range append(n.keptPeers(), n.host.Network().Peers()...) {
 			known, err := n.host.Peerstore().SupportsProtocols(id, proto.ProtoIDv2Hop)
 			if told[id] || err != nil || len(known) == 0 {
 				continue
@@ -132,7 +132,7 @@ func (n *Node) searchDue() bool {
 	if len(r.now.Relays) == 0 {
 		r.pause = 0
 	}
-	r.pause = min(max(2*r.pause, firstSearchPause), lastSearchPause)
+	r.pause = min(max(2*r.pause, firstSearchInterval), searchIntervalMax)
 	return true
 }
 

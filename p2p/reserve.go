@@ -11,17 +11,17 @@ import (
 )
 
 const (
-	// relayPause is how long a relay that refused is left alone.
-	relayPause = 10 * time.Second
-	// relaySearch is how often candidates are sought among the connected peers
-	// while a relay is wanted. Until there is one, nobody gets through.
-	relaySearch = 100 * time.Millisecond
+	// relayBackoff is how long the node waits before it asks a relay again that refused.
+	relayBackoff = 10 * time.Second
+	// relaySearchInterval is how often the node looks for candidates among the
+	// connected peers while it needs a relay. Until it has one, nobody can reach it.
+	relaySearchInterval = 100 * time.Millisecond
 )
 
-// reservations returns what has the node keep reservations at relays, or not, and
-// what ends that. libp2p itself would go by what AutoNAT says of the node as a
-// whole, but one that others dial over IPv6 needs relays for those who have IPv4
-// alone.
+// reservations returns two functions: reserve starts or stops keeping reservations
+// at relays, and end stops it for good. libp2p itself decides by what AutoNAT finds
+// for the node as a whole. But a node that others can dial over IPv6 only needs
+// relays for peers that have IPv4 only.
 func (n *Node) reservations() (reserve func(bool), end func()) {
 	var stop func()
 	end = func() {
@@ -35,7 +35,7 @@ func (n *Node) reservations() (reserve func(bool), end func()) {
 		case wanted && stop == nil:
 			var err error
 			if stop, err = n.autoRelay(); err != nil {
-				n.log.Info("no relay is sought", "reason", err)
+				n.log.Info("relay discovery failed", "error", err)
 			}
 		case !wanted && stop != nil:
 			end()
@@ -44,10 +44,10 @@ func (n *Node) reservations() (reserve func(bool), end func()) {
 	}, end
 }
 
-// autoRelay begins to keep reservations.
+// autoRelay starts libp2p's AutoRelay, which keeps reservations until stop.
 func (n *Node) autoRelay() (stop func(), err error) {
-	needy := eventbus.NewBus()
-	emit, err := needy.Emitter(new(event.EvtLocalReachabilityChanged), eventbus.Stateful)
+	private := eventbus.NewBus()
+	emit, err := private.Emitter(new(event.EvtLocalReachabilityChanged), eventbus.Stateful)
 	if err != nil {
 		return nil, err
 	}
@@ -55,10 +55,10 @@ func (n *Node) autoRelay() (stop func(), err error) {
 	if err != nil {
 		return nil, err
 	}
-	a, err := autorelay.NewAutoRelay(needyHost{n.host, needyBus{n.host.EventBus(), needy}},
+	a, err := autorelay.NewAutoRelay(unreachableHost{n.host, unreachableBus{n.host.EventBus(), private}},
 		autorelay.WithPeerSource(n.relays),
-		autorelay.WithNumRelays(relaysWanted), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(8),
-		autorelay.WithBootDelay(0), autorelay.WithMinInterval(relaySearch), autorelay.WithBackoff(relayPause))
+		autorelay.WithNumRelays(relaysWantedCount), autorelay.WithMinCandidates(1), autorelay.WithMaxCandidates(8),
+		autorelay.WithBootDelay(0), autorelay.WithMinInterval(relaySearchInterval), autorelay.WithBackoff(relayBackoff))
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func (n *Node) autoRelay() (stop func(), err error) {
 	}, nil
 }
 
-// forgetRelays has the node no longer tell of relayed addresses: nobody renews
-// the reservations any more.
+// forgetRelays removes the relayed addresses from what the node advertises: the
+// reservations are not renewed any more.
 func (n *Node) forgetRelays() {
 	emit, err := n.host.EventBus().Emitter(new(event.EvtAutoRelayAddrsUpdated), eventbus.Stateful)
 	if err != nil {
@@ -80,22 +80,23 @@ func (n *Node) forgetRelays() {
 	emit.Emit(event.EvtAutoRelayAddrsUpdated{})
 }
 
-// needyHost is the host as AutoRelay sees it: as one that nobody can dial.
-type needyHost struct {
+// unreachableHost is the host that AutoRelay gets. On its event bus the node is
+// always private, so that AutoRelay keeps reservations.
+type unreachableHost struct {
 	host.Host
-	bus needyBus
+	bus unreachableBus
 }
 
-func (h needyHost) EventBus() event.Bus { return h.bus }
+func (h unreachableHost) EventBus() event.Bus { return h.bus }
 
-type needyBus struct {
+type unreachableBus struct {
 	event.Bus
-	needy event.Bus
+	private event.Bus
 }
 
-func (b needyBus) Subscribe(what any, opts ...event.SubscriptionOpt) (event.Subscription, error) {
+func (b unreachableBus) Subscribe(what any, opts ...event.SubscriptionOpt) (event.Subscription, error) {
 	if _, ok := what.(*event.EvtLocalReachabilityChanged); ok {
-		return b.needy.Subscribe(what, opts...)
+		return b.private.Subscribe(what, opts...)
 	}
 	return b.Bus.Subscribe(what, opts...)
 }

@@ -40,10 +40,10 @@ func newResources(n *Node) (*resources, error) {
 	memory := int(limits.GetSystemLimits().GetMemoryLimit())
 	return &resources{
 		ResourceManager: inner, node: n,
-		handshakes: quota.New(quota.Limits{All: maxHandshakes, Strangers: maxHandshakes}),
-		conns:      quota.New(shared(manyConnections, 0)),
+		handshakes: quota.New(quota.Limits{All: handshakesMax, Strangers: handshakesMax}),
+		conns:      quota.New(shared(connsHighWater, 0)),
 		memory:     quota.New(shared(memory, 0)),
-		streams:    quota.New(shared(streamsOfAll, streamsOfPeer)),
+		streams:    quota.New(shared(streamsMax, streamsOfPeerMax)),
 		accepting:  map[string]io.Closer{},
 		addrs:      map[ID][]netip.Addr{},
 		own:        map[Protocol]bool{},

@@ -53,10 +53,10 @@ func strangers(t *testing.T, victim *p2p.Node, addresses, each int) (list []host
 	return list
 }
 
-// helloLasting opens a lasting stream by hand, and hears whether it is taken.
-func helloLasting(t *testing.T, h host.Host, victim *p2p.Node, p p2p.Protocol) (network.Stream, bool) {
+// helloResumable opens a resumable stream by hand, and hears whether it is taken.
+func helloResumable(t *testing.T, h host.Host, victim *p2p.Node, p p2p.Protocol) (network.Stream, bool) {
 	t.Helper()
-	s, err := h.NewStream(within(t), victim.ID(), "/dstackless/lasting/1.0.0")
+	s, err := h.NewStream(within(t), victim.ID(), "/dstackless/resumable/1.0.0")
 	if err != nil {
 		return nil, false
 	}
@@ -74,7 +74,7 @@ func helloLasting(t *testing.T, h host.Host, victim *p2p.Node, p p2p.Protocol) (
 	return s, err == nil && verdict[0] == 0
 }
 
-// echoes has a lasting stream that serveEcho serves carry something.
+// echoes has a resumable stream that serveEcho serves carry something.
 func echoes(t *testing.T, s p2p.Stream) {
 	t.Helper()
 	s.SetDeadline(time.Now().Add(10 * time.Second))
@@ -87,14 +87,14 @@ func echoes(t *testing.T, s p2p.Stream) {
 	}
 }
 
-// Strangers on 16 addresses open all the lasting streams that there are. One at
+// Strangers on 16 addresses open all the resumable streams that there are. One at
 // another address finds room, and so do known peers; streams that were there
 // before stay.
 func TestStrangersOpenResumables(t *testing.T) {
 	victim := start(t)
 	victim.Handle(echo, serveEcho)
 	limits := quota.Limits{All: 160, Strangers: 120, Each: 32}
-	victim.LimitLastings(limits, p2p.UnreadLimits)
+	victim.LimitResumables(limits, p2p.UnreadLimits)
 	before, after, friend := start(t), start(t), start(t)
 	victim.Protect(friend.ID())
 	for _, n := range []*p2p.Node{before, after, friend} {
@@ -109,12 +109,12 @@ func TestStrangersOpenResumables(t *testing.T) {
 	taken := 0
 	for _, h := range strangers(t, victim, 16, 1) {
 		for range 10 {
-			if _, ok := helloLasting(t, h, victim, echo); ok {
+			if _, ok := helloResumable(t, h, victim, echo); ok {
 				taken++
 			}
 		}
 	}
-	known, some := victim.Lastings()
+	known, some := victim.OpenedResumables()
 	t.Logf("%d were taken, strangers have %d, known peers %d", taken, some, known)
 	if taken < limits.Strangers-2 || some > limits.Strangers || some < limits.Strangers-16 {
 		t.Errorf("%d were taken, strangers have %d: want to reach %d and no more", taken, some, limits.Strangers)
@@ -137,9 +137,9 @@ func TestStrangersOpenResumables(t *testing.T) {
 	echoes(t, old)
 }
 
-// Strangers on 16 addresses fill what all lasting streams may keep unread. The
+// Strangers on 16 addresses fill what all resumable streams may keep unread. The
 // streams of others go on, whatever they bring.
-func TestStrangersFillLastings(t *testing.T) {
+func TestStrangersFillResumables(t *testing.T) {
 	const deaf p2p.Protocol = "/test/deaf/1"
 	victim, honest := start(t), start(t)
 	end := make(chan struct{})
@@ -147,7 +147,7 @@ func TestStrangersFillLastings(t *testing.T) {
 	victim.Handle(deaf, func(s p2p.Stream) { <-end; s.Reset() })
 	victim.Handle(echo, serveEcho)
 	unread := quota.Limits{All: 8 << 20, Strangers: 6 << 20, Each: 1 << 20}
-	victim.LimitLastings(p2p.LastingLimits, unread)
+	victim.LimitResumables(p2p.ResumableLimits, unread)
 	connect(t, honest, victim)
 	old, err := honest.OpenResumable(within(t), victim.ID(), echo)
 	if err != nil {
@@ -158,7 +158,7 @@ func TestStrangersFillLastings(t *testing.T) {
 	piece := make([]byte, 0, 17<<10)
 	for _, h := range strangers(t, victim, 16, 1) {
 		for range 4 {
-			s, ok := helloLasting(t, h, victim, deaf)
+			s, ok := helloResumable(t, h, victim, deaf)
 			if !ok {
 				t.Fatal("a stream is not taken")
 			}
@@ -204,7 +204,7 @@ func TestStrangersDoNotReceive(t *testing.T) {
 	connect(t, honest, victim)
 	for _, h := range strangers(t, victim, 16, 1) {
 		for range 4 {
-			helloLasting(t, h, victim, endless)
+			helloResumable(t, h, victim, endless)
 		}
 	}
 	for ctx := within(t); victim.Unsent() < unsent.Strangers*3/4; time.Sleep(time.Millisecond) {
@@ -226,9 +226,9 @@ func TestStrangersDoNotReceive(t *testing.T) {
 	}
 }
 
-// Lasting streams that have ended keep no buffers, and strangers on 16 addresses
+// Resumable streams that have ended keep no buffers, and strangers on 16 addresses
 // have no more of them be known than there may be.
-func TestEndedLastings(t *testing.T) {
+func TestEndedResumables(t *testing.T) {
 	victim, honest := start(t), start(t)
 	victim.Handle(echo, serveEcho)
 	ended := quota.Limits{All: 400, Strangers: 300, Each: 100}
@@ -421,7 +421,7 @@ func TestStrangersConnect(t *testing.T) {
 // are too many, and others come in.
 func TestSilentConnections(t *testing.T) {
 	victim := start(t, listens["tcp"])
-	for i := range p2p.MaxHandshakes + 64 {
+	for i := range p2p.HandshakesMax + 64 {
 		dialRaw(t, fmt.Sprintf("127.0.0.%d", 1+i%2), victim)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)

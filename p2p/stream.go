@@ -20,8 +20,8 @@ import (
 // preference, that the peer speaks; the stream's Protocol method tells which.
 // When not connected it first dials every known address, however long ctx
 // allows, or 10 seconds at most when ctx has no deadline. A relayed connection
-// is used when there is no better one: then the stream is a lasting one, see
-// [Node.OpenResumable], which survives that the relay cuts it.
+// is used when there is no other. Then the stream is a resumable one, as from
+// [Node.OpenResumable]: it survives when the relay closes the connection.
 //
 // To save a round trip, Open trusts what the peer has said earlier about the
 // protocols it speaks. If that is no longer true, the first Read fails instead,
@@ -41,18 +41,19 @@ func (n *Node) Open(ctx context.Context, to ID, protocols ...Protocol) (Stream, 
 	return s, nil
 }
 
-// OpenResumable is Open for a stream that shall outlive its connection: when that
-// is lost, both sides seek another, relayed or direct, for up to 30 seconds, and
-// the stream goes on where it was, with no byte lost or doubled. When a direct
-// connection appears beside a relayed one, the stream leaves the relay for it.
-// It fails when there was no connection for 30 seconds or the peer was started
-// anew. To open it may take 15 seconds when the connection to the peer is dead, and
-// 5 when it was lost a moment ago: so long another way is sought. It is one second
-// when machines answer at all of its addresses and say that nobody listens there.
+// OpenResumable opens a stream that survives the loss of its connection. When the
+// connection is lost, both sides look for another one, relayed or direct, for up to
+// 30 seconds. The stream goes on where it was; no byte is lost or doubled. When a
+// direct connection appears beside a relayed one, the stream moves to it. The stream
+// fails if the peer was restarted, or if there is no connection for 30 seconds.
 //
-// Of what was written, 256 KiB may be on the way: Write blocks when so much was
-// not taken by the other side's reader. A peer that speaks the protocol but
-// knows nothing of lasting streams gets an ordinary one.
+// Opening retries for up to 15 seconds after a change of this machine's addresses,
+// for 5 seconds after the connection to the peer was lost, and for 1 second if every
+// address of the peer refuses the connection.
+//
+// Write blocks while 256 KiB are on the way that the other side's reader has not
+// taken. The stream is an ordinary one if the peer speaks the protocol but has no
+// resumable streams.
 func (n *Node) OpenResumable(ctx context.Context, to ID, protocols ...Protocol) (Stream, error) {
 	s, err := n.open(ctx, to, protocols, true)
 	if err != nil {
@@ -61,7 +62,7 @@ func (n *Node) OpenResumable(ctx context.Context, to ID, protocols ...Protocol) 
 	return s, nil
 }
 
-func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bool) (Stream, error) {
+func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, resumable bool) (Stream, error) {
 	if err := n.usable(ctx); err != nil {
 		return nil, err
 	}
@@ -78,16 +79,16 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bo
 		return nil, ErrUnknownPeer
 	}
 	start := time.Now()
-	for wait := firstReopen; ; wait = min(2*wait, lastReopen) {
-		s, err := n.openOnce(ctx, to, protocols, lasting)
-		hope := n.shocks.felt(to, errors.Is(err, errNobody)) || n.host.Network().Connectedness(to) != network.NotConnected
+	for wait := firstReopenInterval; ; wait = min(2*wait, reopenIntervalMax) {
+		s, err := n.openOnce(ctx, to, protocols, resumable)
+		mayReturn := n.losses.mayReturn(to, errors.Is(err, errRefused)) || n.host.Network().Connectedness(to) != network.NotConnected
 		switch {
-		case err == nil, !lasting, !hope, time.Since(start) > movedTime:
+		case err == nil, !resumable, !mayReturn, time.Since(start) > addrChangeTimeout:
 			return s, err
 		case !errors.Is(err, ErrUnreachable) && !errors.Is(err, ErrUnknownPeer):
 			return nil, err
 		}
-		n.log.Debug("no stream", "peer", to, "reason", oneLine(err))
+		n.log.Debug("stream open failed, retrying", "peer", to, "error", oneLine(err))
 		n.forgetFailures(to)
 		select {
 		case <-time.After(wait + rand.N(wait)):
@@ -100,16 +101,16 @@ func (n *Node) open(ctx context.Context, to ID, protocols []Protocol, lasting bo
 }
 
 const (
-	// A lasting stream that could not be opened to a peer that was there a
-	// moment ago is opened again after this time, doubled each time.
-	firstReopen, lastReopen = 50 * time.Millisecond, time.Second
-	// slowStep is how long it may take to open a stream, or to write a piece of
-	// a lasting one, before the connections to the peer are suspected.
-	slowStep = 2 * time.Second
+	// OpenResumable tries again after firstReopenInterval, then twice that, up to
+	// reopenIntervalMax.
+	firstReopenInterval, reopenIntervalMax = 50 * time.Millisecond, time.Second
+	// slowStepTimeout is how long it may take to open a stream, or to write a piece of
+	// a resumable one, before the connections to the peer are probed.
+	slowStepTimeout = 2 * time.Second
 )
 
-func (n *Node) openOnce(ctx context.Context, to ID, protocols []Protocol, lasting bool) (Stream, error) {
-	defer time.AfterFunc(slowStep, func() { n.spawn(func() { n.suspect(to) }) }).Stop()
+func (n *Node) openOnce(ctx context.Context, to ID, protocols []Protocol, resumable bool) (Stream, error) {
+	defer time.AfterFunc(slowStepTimeout, func() { n.spawn(func() { n.probeLenient(to) }) }).Stop()
 	// Without this a relayed connection blocks until ctx ends.
 	ctx = network.WithAllowLimitedConn(ctx, "stream")
 	if err := n.dial(ctx, to); err != nil {
@@ -117,11 +118,11 @@ func (n *Node) openOnce(ctx context.Context, to ID, protocols []Protocol, lastin
 	}
 	var s Stream
 	var err error
-	if lasting || n.host.Network().Connectedness(to) == network.Limited {
-		s, err = n.openLasting(ctx, to, protocols)
-		lasting = !errors.Is(err, multistream.ErrNotSupported[protocol.ID]{})
+	if resumable || n.host.Network().Connectedness(to) == network.Limited {
+		s, err = n.openResumable(ctx, to, protocols)
+		resumable = !errors.Is(err, multistream.ErrNotSupported[protocol.ID]{})
 	}
-	if s == nil && (err == nil || !lasting) {
+	if s == nil && (err == nil || !resumable) {
 		s, err = n.host.NewStream(ctx, to, protocols...)
 	}
 	switch {
@@ -144,19 +145,19 @@ func join(protocols []Protocol) string {
 	return strings.Join(words, " nor ")
 }
 
-// Handle has h called, in a goroutine of its own, for every stream that a peer
-// opens in protocol p, in place of an earlier handler of it. h owns the stream:
+// Handle calls h, in a goroutine of its own, for every stream that a peer opens in
+// protocol p. It replaces an earlier handler of p. h owns the stream:
 // it must close or reset it. Streams are reset when the node closes, so a
 // handler that reads or writes ends then; [Node.Close] waits for it.
 func (n *Node) Handle(p Protocol, h func(Stream)) {
 	hooked := func(s Stream) { h(n.hooks.WrapStream(s)) }
 	n.resources.serve(p)
-	n.lastings.handle(p, hooked)
+	n.streams.handle(p, hooked)
 	n.handle(p, hooked)
 }
 
-// Limit has the streams that peers open in protocol p be limited by l, in place
-// of 8,192 for all and 1,024 for one of a protocol that [Node.Handle] serves, and
+// Limit sets the limits of the streams that peers open in protocol p. The defaults
+// are 8,192 for all and 1,024 for one of a protocol that [Node.Handle] serves, and
 // 512 and 16 of one that another library serves with the node's host. Strangers
 // have three quarters of these. Call it before the protocol is served.
 //
@@ -181,6 +182,6 @@ func (n *Node) handle(p Protocol, h func(Stream)) {
 // Unhandle ends [Node.Handle]: no new streams of protocol p are taken. Handlers
 // that run go on.
 func (n *Node) Unhandle(p Protocol) {
-	n.lastings.handle(p, nil)
+	n.streams.handle(p, nil)
 	n.host.RemoveStreamHandler(p)
 }

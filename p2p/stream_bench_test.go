@@ -39,11 +39,11 @@ func BenchmarkEcho(b *testing.B) {
 }
 
 // BenchmarkThroughput writes 128 MiB to a stream and hears that they came: to a
-// lasting one, beside the floor, which is an ordinary one.
+// resumable one, beside the floor, which is an ordinary one.
 func BenchmarkThroughput(b *testing.B) {
 	open := map[string]func(*p2p.Node, context.Context, p2p.ID, ...p2p.Protocol) (p2p.Stream, error){
 		"floor=plain": (*p2p.Node).Open,
-		"lasting":     (*p2p.Node).OpenResumable,
+		"resumable":   (*p2p.Node).OpenResumable,
 	}
 	for name, open := range open {
 		b.Run(name, func(b *testing.B) {

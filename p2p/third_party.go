@@ -46,13 +46,13 @@ func (n *Node) FilterAddrs(addrs []ma.Multiaddr) []ma.Multiaddr {
 // rangesHere returns the local ranges in which this machine is.
 func (n *Node) rangesHere() map[netip.Prefix]bool {
 	here := map[netip.Prefix]bool{}
-	n.changes.mu.Lock()
-	for _, text := range n.changes.addrs {
+	n.addrs.mu.Lock()
+	for _, text := range n.addrs.addrs {
 		if ip, err := netip.ParseAddr(text); err == nil {
 			here[rangeOf(ip.Unmap())] = true
 		}
 	}
-	n.changes.mu.Unlock()
+	n.addrs.mu.Unlock()
 	listens, _ := n.host.Network().InterfaceListenAddresses()
 	atLoopback, elsewhere := false, false
 	for _, a := range listens {

@@ -45,7 +45,7 @@ type listener struct {
 	wake    chan struct{} // holds one token when there is something to do
 }
 
-func watch(h host.Host) (*watcher, error) {
+func newWatcher(h host.Host) (*watcher, error) {
 	sub, err := h.EventBus().Subscribe(new(event.EvtPeerConnectednessChanged))
 	if err != nil {
 		return nil, err

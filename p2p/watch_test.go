@@ -11,7 +11,7 @@ type event struct {
 	connected bool
 }
 
-func watch(n *p2p.Node) (<-chan event, func()) {
+func newWatcher(n *p2p.Node) (<-chan event, func()) {
 	events := make(chan event, 16)
 	return events, n.Watch(func(id p2p.ID, connected bool) { events <- event{id, connected} })
 }
@@ -30,10 +30,10 @@ func expect(t *testing.T, events <-chan event, want event) {
 
 func TestWatch(t *testing.T) {
 	a, b, c := start(t), start(t), start(t)
-	early, stopEarly := watch(a)
+	early, stopEarly := newWatcher(a)
 	connect(t, b, a)
 	expect(t, early, event{b.ID(), true})
-	late, stopLate := watch(a)
+	late, stopLate := newWatcher(a)
 	expect(t, late, event{b.ID(), true}) // who is connected already
 
 	stopEarly()

@@ -8,10 +8,10 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// What is read from a carrier of a lasting stream is, written again, no longer
+// What is read from a link of a resumable stream is, written again, no longer
 // than it was, and is then read as the same.
-func FuzzCarrier(f *testing.F) {
-	seeds, err := os.ReadDir("testdata/fuzz/FuzzCarrier")
+func FuzzLink(f *testing.F) {
+	seeds, err := os.ReadDir("testdata/fuzz/FuzzLink")
 	if err != nil || len(seeds) == 0 {
 		f.Fatalf("no corpus: %v", err)
 	}

@@ -39,11 +39,11 @@ const (
 	AttackBlocks Attack = "blocks"
 	// AttackStreams opens streams that do not say their protocol.
 	AttackStreams Attack = "streams"
-	// AttackLastings opens lasting streams of tasklets and content that stay idle.
-	AttackLastings Attack = "lastings"
-	// AttackUnread opens lasting streams that announce 16 KiB, and sends one byte.
+	// AttackResumable opens resumable streams of tasklets and content that stay idle.
+	AttackResumable Attack = "resumable"
+	// AttackUnread opens resumable streams that announce 16 KiB, and sends one byte.
 	AttackUnread Attack = "unread"
-	// AttackGone opens a hundred lasting streams, and loses the connection.
+	// AttackGone opens a hundred resumable streams, and loses the connection.
 	AttackGone Attack = "gone"
 	// AttackChannels opens sessions of channels that bring half a frame of 4 KiB.
 	AttackChannels Attack = "channels"
@@ -67,16 +67,16 @@ var attacks = map[Attack]func(*Stranger, context.Context) error{
 		return s.leave(ctx, bitswapProtocol, data)
 	},
 	AttackStreams: (*Stranger).openUnnamed,
-	AttackLastings: func(s *Stranger, ctx context.Context) error {
+	AttackResumable: func(s *Stranger, ctx context.Context) error {
 		p := tasklet.Protocol
 		if s.done%2 == 0 {
 			p = content.Protocol
 		}
-		return s.openLasting(ctx, p, nil)
+		return s.openResumable(ctx, p, nil)
 	},
 	AttackUnread: func(s *Stranger, ctx context.Context) error {
 		const data, at = 1, 0
-		return s.openLasting(ctx, tasklet.Protocol, binary.AppendUvarint([]byte{data, at}, 16<<10))
+		return s.openResumable(ctx, tasklet.Protocol, binary.AppendUvarint([]byte{data, at}, 16<<10))
 	},
 	AttackGone: (*Stranger).goAway,
 	AttackChannels: func(s *Stranger, ctx context.Context) error {
@@ -90,9 +90,9 @@ var attacks = map[Attack]func(*Stranger, context.Context) error{
 }
 
 const (
-	kadProtocol     protocol.ID = "/dstackless/kad/1.0.0"
-	bitswapProtocol protocol.ID = "/ipfs/bitswap/1.2.0"
-	lastingProtocol protocol.ID = "/dstackless/lasting/1.0.0"
+	kadProtocol       protocol.ID = "/dstackless/kad/1.0.0"
+	bitswapProtocol   protocol.ID = "/ipfs/bitswap/1.2.0"
+	resumableProtocol protocol.ID = "/dstackless/resumable/1.0.0"
 )
 
 // announced4MiB is the length of a message, and its first byte.
@@ -143,20 +143,20 @@ func (s *Stranger) openUnnamed(ctx context.Context) error {
 	return err
 }
 
-// openLasting opens a lasting stream, which the victim takes, and says more on it.
-func (s *Stranger) openLasting(ctx context.Context, p protocol.ID, more []byte) error {
+// openResumable opens a resumable stream, which the victim takes, and says more on it.
+func (s *Stranger) openResumable(ctx context.Context, p protocol.ID, more []byte) error {
 	const open, received, protocols = 1, 0, 1
 	hello := append([]byte{open}, make([]byte, 16)...)
 	rand.Read(hello[1:])
 	hello = append(hello, received, protocols, byte(len(p)))
-	stream, err := s.Open(ctx, lastingProtocol, append(hello, p...))
+	stream, err := s.Open(ctx, resumableProtocol, append(hello, p...))
 	if err != nil {
 		return err
 	}
 	verdict := []byte{0}
 	if _, err := io.ReadFull(stream, verdict); err != nil || verdict[0] != 0 {
 		stream.Reset()
-		return errors.Join(err, fmt.Errorf("a lasting stream is refused with %d", verdict[0]))
+		return errors.Join(err, fmt.Errorf("a resumable stream is refused with %d", verdict[0]))
 	}
 	s.hold(func() { stream.Reset() })
 	_, err = stream.Write(more)
@@ -165,7 +165,7 @@ func (s *Stranger) openLasting(ctx context.Context, p protocol.ID, more []byte) 
 
 func (s *Stranger) goAway(ctx context.Context) error {
 	for range 100 {
-		if err := s.openLasting(ctx, tasklet.Protocol, nil); err != nil {
+		if err := s.openResumable(ctx, tasklet.Protocol, nil); err != nil {
 			break
 		}
 	}

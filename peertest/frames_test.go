@@ -21,7 +21,7 @@ import (
 	"github.com/dstackless/dstackless/tasklet/content"
 )
 
-const lasting = "/dstackless/lasting/1.0.0"
+const resumable = "/dstackless/resumable/1.0.0"
 
 // ends says how long a stream lasts, at most, on which a peer says nothing or
 // begins to, and how long one on which it says that 4 EB follow, if not at once:
@@ -29,25 +29,25 @@ const lasting = "/dstackless/lasting/1.0.0"
 type ends struct{ silent, oversized time.Duration }
 
 // A peer that says nothing, or not all, is waited for so long; in each protocol
-// that a peer speaks. Behind the name of lasting streams is what is said on them.
+// that a peer speaks. Behind the name of resumable streams is what is said on them.
 var waited = map[string]ends{
-	"":                                 {10 * time.Second, 10 * time.Second}, // no protocol
-	string(network.Protocol):           {6 * time.Second, 0},                 // and its connection is closed
-	string(tasklet.Protocol):           {30 * time.Second, 0},
-	string(content.Protocol):           {2 * time.Minute, 0},
-	"/dstackless/name/1":               {0, 0},
-	lasting:                            {10 * time.Second, 0},
-	lasting + string(network.Protocol): {30 * time.Second, 0},
-	lasting + string(tasklet.Protocol): {time.Minute, 0},
-	lasting + string(content.Protocol): {2 * time.Minute, 0},
-	"/dstackless/kad/1.0.0":            {time.Minute, 0},
-	"/ipfs/bitswap/1.2.0":              {2 * time.Minute, time.Minute},
-	"/ipfs/bitswap/1.1.0":              {2 * time.Minute, time.Minute},
-	"/ipfs/bitswap/1.0.0":              {2 * time.Minute, time.Minute},
-	"/ipfs/bitswap":                    {2 * time.Minute, time.Minute},
-	"/ipfs/id/1.0.0":                   {0, 0},
-	"/ipfs/id/push/1.0.0":              {5 * time.Second, 0},
-	"/ipfs/ping/1.0.0":                 {10 * time.Second, 10 * time.Second}, // knows no lengths
+	"":                                   {10 * time.Second, 10 * time.Second}, // no protocol
+	string(network.Protocol):             {6 * time.Second, 0},                 // and its connection is closed
+	string(tasklet.Protocol):             {30 * time.Second, 0},
+	string(content.Protocol):             {2 * time.Minute, 0},
+	"/dstackless/name/1":                 {0, 0},
+	resumable:                            {10 * time.Second, 0},
+	resumable + string(network.Protocol): {30 * time.Second, 0},
+	resumable + string(tasklet.Protocol): {time.Minute, 0},
+	resumable + string(content.Protocol): {2 * time.Minute, 0},
+	"/dstackless/kad/1.0.0":              {time.Minute, 0},
+	"/ipfs/bitswap/1.2.0":                {2 * time.Minute, time.Minute},
+	"/ipfs/bitswap/1.1.0":                {2 * time.Minute, time.Minute},
+	"/ipfs/bitswap/1.0.0":                {2 * time.Minute, time.Minute},
+	"/ipfs/bitswap":                      {2 * time.Minute, time.Minute},
+	"/ipfs/id/1.0.0":                     {0, 0},
+	"/ipfs/id/push/1.0.0":                {5 * time.Second, 0},
+	"/ipfs/ping/1.0.0":                   {10 * time.Second, 10 * time.Second}, // knows no lengths
 }
 
 // said is what a hostile peer says on streams, each way, after it has begun as the
@@ -55,12 +55,12 @@ var waited = map[string]ends{
 func said(protocol string) (ways map[string][]byte) {
 	var begin []byte
 	half, long := []byte{100, 1, 2, 3}, binary.AppendUvarint(nil, 1<<62)
-	switch carried, isCarrier := strings.CutPrefix(protocol, lasting); {
+	switch carried, isCarrier := strings.CutPrefix(protocol, resumable); {
 	case protocol == "":
 		half, long = []byte{19, '/'}, binary.AppendUvarint(nil, 1<<14)
 	case protocol == string(network.Protocol):
 		begin = make([]byte, network.Preamble)
-	case protocol == lasting: // a hello
+	case protocol == resumable: // a hello
 		half, long = []byte{1, 2}, append(make([]byte, 17), binary.AppendUvarint([]byte{1}, 1<<62)...)
 		long[0] = 1
 	case isCarrier: // a hello that is whole, and then a piece
@@ -131,9 +131,9 @@ func hold(t *testing.T, protocol string, limits ends) {
 				t.Fatal(err)
 			}
 			held.Go(func() {
-				name, _, isCarrier := strings.Cut(protocol, lasting)
+				name, _, isCarrier := strings.Cut(protocol, resumable)
 				if isCarrier {
-					name = lasting
+					name = resumable
 				}
 				if name != "" && multistream.SelectProtoOrFail(p2p.Protocol(name), s) != nil {
 					return // it is full

@@ -30,31 +30,31 @@ func TestPunchPauses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				var a p2p.Attempts
+				var a p2p.PunchTimes
 				for range 2 {
-					if d := a.Due("peer"); d > 0 {
+					if d := a.Next("peer"); d > 0 {
 						t.Fatalf("the first attempt is %v later", d)
 					}
 					for i, want := range c.want {
-						a.Ended("peer", c.dialed, failed)
-						if d := a.Due("peer"); d != want {
+						a.Finished("peer", c.dialed, failed)
+						if d := a.Next("peer"); d != want {
 							t.Errorf("pause %d is %v, want %v", i, d, want)
 						}
-						if d := a.Due("another"); d > 0 {
+						if d := a.Next("another"); d > 0 {
 							t.Errorf("another peer waits for %v", d)
 						}
 						time.Sleep(want)
 					}
-					a.Ended("peer", c.dialed, failed)
-					a.Again()
+					a.Finished("peer", c.dialed, failed)
+					a.Reset()
 				}
-				a.Ended("peer", c.dialed, failed)
-				a.Ended("peer", c.dialed, nil)
-				if d := a.Due("peer"); d > 0 {
+				a.Finished("peer", c.dialed, failed)
+				a.Finished("peer", c.dialed, nil)
+				if d := a.Next("peer"); d > 0 {
 					t.Errorf("after a hole was lost the next attempt is %v later", d)
 				}
-				a.Ended("peer", c.dialed, failed)
-				if d := a.Due("peer"); d != c.want[0] {
+				a.Finished("peer", c.dialed, failed)
+				if d := a.Next("peer"); d != c.want[0] {
 					t.Errorf("the first pause after a hole is %v, want %v", d, c.want[0])
 				}
 			})
@@ -66,20 +66,20 @@ func TestPunchPauses(t *testing.T) {
 // failed before. Who waits is told of a change, and one follows each peer.
 func TestPunches(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var a p2p.Attempts
-		a.Ended("peer", true, errors.New("failed"))
-		a.Ended("peer", false, errors.New("failed"))
-		if d := a.Due("peer"); d != 250*time.Millisecond {
+		var a p2p.PunchTimes
+		a.Finished("peer", true, errors.New("failed"))
+		a.Finished("peer", false, errors.New("failed"))
+		if d := a.Next("peer"); d != 250*time.Millisecond {
 			t.Errorf("the pause is %v", d)
 		}
 		news := a.News()
-		a.Again()
+		a.Reset()
 		select {
 		case <-news:
 		default:
 			t.Error("who waits is not told")
 		}
-		if !a.Enter("peer") || a.Enter("peer") || !a.Enter("another") {
+		if !a.Start("peer") || a.Start("peer") || !a.Start("another") {
 			t.Error("not each peer is followed by one")
 		}
 	})
@@ -96,7 +96,7 @@ func TestPlaces(t *testing.T) {
 		addrs = append(addrs, ma.StringCast(text))
 	}
 	want := []string{"192.0.0.141 quic", "192.0.0.141 tcp", "2606:4700::1 tcp"}
-	if got := p2p.Places(addrs); !slices.Equal(got, want) {
+	if got := p2p.PublicPlaces(addrs); !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

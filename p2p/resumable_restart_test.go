@@ -15,7 +15,7 @@ import (
 // A peer that was killed and is back, somewhere else, as another process knows
 // none of the streams that there were: both kinds end as soon as it is
 // connected, whoever opened them, and not when patience or courtesy is over.
-func TestLastingEndsWhenThePeerWasRestarted(t *testing.T) {
+func TestResumableEndsWhenThePeerWasRestarted(t *testing.T) {
 	dir := t.TempDir()
 	process := func() (*p2p.Node, host.Host) {
 		t.Helper()
@@ -56,7 +56,7 @@ func TestLastingEndsWhenThePeerWasRestarted(t *testing.T) {
 	again, _ := process()
 	connect(t, again, a)
 	opened.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if _, err := opened.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "the peer does not know the stream any more: it was restarted") {
+	if _, err := opened.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "the peer does not know the stream: it was restarted") {
 		t.Errorf("the stream that was opened: %v", err)
 	}
 	after := map[string]time.Duration{"opened": time.Since(lost)}

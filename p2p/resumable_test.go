@@ -89,7 +89,7 @@ func sum(b []byte) string {
 	return string(s[:4])
 }
 
-func TestLastingOverRelay(t *testing.T) {
+func TestResumableOverRelay(t *testing.T) {
 	a, b, _ := relayedOn(t, p2p.RelayLimits{Data: 64 << 10}, loopback[:1], loopback[1:])
 	const size = 1 << 20
 	served := make(chan error, 1)
@@ -121,7 +121,7 @@ func TestLastingOverRelay(t *testing.T) {
 	}
 }
 
-func TestLastingLeavesTheRelay(t *testing.T) {
+func TestResumableLeavesTheRelay(t *testing.T) {
 	a, b, _ := relayed(t, p2p.RelayLimits{})
 	b.Handle(echo, func(s p2p.Stream) {
 		io.Copy(s, s)
@@ -162,7 +162,7 @@ func talk(t *testing.T, s p2p.Stream, text string) {
 	}
 }
 
-func TestLastingSurvivesItsConnections(t *testing.T) {
+func TestResumableSurvivesItsConnections(t *testing.T) {
 	a, b := start(t), start(t)
 	connect(t, a, b)
 	b.Handle(echo, func(s p2p.Stream) {
@@ -194,7 +194,7 @@ func TestLastingSurvivesItsConnections(t *testing.T) {
 	}
 }
 
-func TestLastingEnds(t *testing.T) {
+func TestResumableEnds(t *testing.T) {
 	a, b, _ := relayed(t, p2p.RelayLimits{})
 	ends := make(chan error, 1)
 	b.Handle(echo, func(s p2p.Stream) {
@@ -277,7 +277,7 @@ func TestLastingEnds(t *testing.T) {
 // A peer that does not read makes the other wait, and holds no more than the
 // window of what it was sent.
 // A peer that opens and ends one stream after the other is not refused soon.
-func TestLastingEndsMakeRoom(t *testing.T) {
+func TestResumableEndsMakeRoom(t *testing.T) {
 	local := []string{"/ip4/127.0.0.1/tcp/0"}
 	a, b := startWith(t, p2p.Options{Listen: local}), startWith(t, p2p.Options{Listen: local})
 	ended := make(chan struct{})
@@ -299,7 +299,7 @@ func TestLastingEndsMakeRoom(t *testing.T) {
 	}
 }
 
-func TestLastingWaitsForTheReader(t *testing.T) {
+func TestResumableWaitsForTheReader(t *testing.T) {
 	a, b, _ := relayed(t, p2p.RelayLimits{})
 	read := make(chan struct{})
 	done := make(chan int64, 1)

@@ -17,7 +17,7 @@ type NetworkKey [32]byte
 
 const (
 	networkKeyPrefix = "dsnet1-"
-	networkKeyLen    = len(networkKeyPrefix) + 52
+	networkKeyChars  = len(networkKeyPrefix) + 52
 )
 
 var networkKeyText = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -35,7 +35,7 @@ func ParseNetworkKey(text string) (NetworkKey, error) {
 	var k NetworkKey
 	line := strings.TrimSuffix(text, "\n")
 	body, ok := strings.CutPrefix(line, networkKeyPrefix)
-	if !ok || len(line) != networkKeyLen {
+	if !ok || len(line) != networkKeyChars {
 		// Not what it is instead: it may be another secret.
 		return k, fmt.Errorf("p2p: not a network key: want %q and 52 letters and digits", networkKeyPrefix)
 	}

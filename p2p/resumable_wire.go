@@ -8,8 +8,8 @@ import (
 	"io"
 )
 
-// lastingProtocol is spoken on the streams that carry lasting ones. The side
-// that brings a carrier begins with a hello, the other answers it, and then
+// resumableProtocol is spoken on the streams that carry resumable ones. The side
+// that brings a link begins with a hello, the other answers it, and then
 // both send pieces:
 //
 //	hello   kind(1) id(16) received(uvarint) count(uvarint) {length(uvarint) protocol}
@@ -23,24 +23,24 @@ import (
 //
 // Received counts bytes, and one more for the end. Room is the position up to
 // which there is room for more.
-const lastingProtocol Protocol = "/dstackless/lasting/1.0.0"
+const resumableProtocol Protocol = "/dstackless/resumable/1.0.0"
 
 const (
-	maxPiece     = 16 << 10 // bytes of a stream in one piece
-	maxProtocols = 8        // in a hello
-	maxProtocol  = 128      // bytes of a protocol's name
+	pieceMaxBytes        = 16 << 10 // bytes of a stream in one piece
+	helloProtocolsMax    = 8        // in a hello
+	protocolNameMaxBytes = 128      // bytes of a protocol's name
 )
 
 type helloKind byte
 
 const (
 	helloOpen   helloKind = iota + 1 // a new stream
-	helloResume                      // another carrier for one that both know
+	helloResume                      // another link for one that both know
 )
 
 type hello struct {
 	kind      helloKind
-	id        lastingID
+	id        streamID
 	received  uint64
 	protocols []Protocol
 }
@@ -48,11 +48,11 @@ type hello struct {
 type verdict byte
 
 const (
-	verdictYes     verdict = iota // the stream is carried
-	verdictUnknown                // no such stream
-	verdictForeign                // none of the protocols is spoken
-	verdictFull                   // too many streams
-	verdictBusy                   // this side brings a carrier itself
+	verdictYes        verdict = iota // the stream is carried
+	verdictUnknown                   // no such stream
+	verdictNoProtocol                // none of the protocols is spoken
+	verdictFull                      // too many streams
+	verdictBusy                      // this side brings a link itself
 )
 
 type answer struct {
@@ -79,7 +79,7 @@ type piece struct {
 	size int // of data that is to be read
 }
 
-var errMalformed = errors.New("malformed carrier of a lasting stream")
+var errMalformed = errors.New("malformed link of a resumable stream")
 
 func (h *hello) append(b []byte) []byte {
 	b = append(append(b, byte(h.kind)), h.id[:]...)
@@ -114,7 +114,7 @@ func readHello(r *bufio.Reader) (h hello, err error) {
 	if err != nil {
 		return h, err
 	}
-	if count == 0 || count > maxProtocols {
+	if count == 0 || count > helloProtocolsMax {
 		return h, fmt.Errorf("%w: %d protocols", errMalformed, count)
 	}
 	for range count {
@@ -132,7 +132,7 @@ func readText(r *bufio.Reader) (Protocol, error) {
 	if err != nil {
 		return "", err
 	}
-	if n > maxProtocol {
+	if n > protocolNameMaxBytes {
 		return "", fmt.Errorf("%w: protocol name of %d bytes", errMalformed, n)
 	}
 	b := make([]byte, n)
@@ -203,7 +203,7 @@ func readPiece(r *bufio.Reader) (p piece, err error) {
 		if n, err = binary.ReadUvarint(r); err != nil {
 			return p, err
 		}
-		if n == 0 || n > maxPiece {
+		if n == 0 || n > pieceMaxBytes {
 			return p, fmt.Errorf("%w: piece of %d bytes", errMalformed, n)
 		}
 		p.size = int(n)

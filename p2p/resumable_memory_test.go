@@ -17,9 +17,9 @@ func inUse() int {
 	return int(m.HeapAlloc + m.StackInuse)
 }
 
-// A lasting stream on which nothing comes has no buffers, before it was used and
+// A resumable stream on which nothing comes has no buffers, before it was used and
 // after: both ends of it, with the ordinary streams below, take little memory.
-func TestIdleLastings(t *testing.T) {
+func TestIdleResumables(t *testing.T) {
 	const streams, most = 500, 48 << 10
 	victim, other := start(t), start(t)
 	connect(t, other, victim)

@@ -2,49 +2,49 @@ package p2p
 
 import "sync"
 
-// A queue holds bytes in order, not more than window of them: a ring. The zero
-// value is an empty one.
-type queue struct {
+// A byteRing holds bytes in order, up to windowBytes of them, in a ring. The zero value
+// is empty.
+type byteRing struct {
 	ring []byte
 	at   int // the first byte
 	size int
 }
 
-// smallQueue is the memory, in bytes, that an empty queue may keep for what
+// smallRingBytes is the memory, in bytes, that an empty queue may keep for what
 // comes. What needs more takes a buffer that queues share: of the next power of
 // two, so that a queue takes twice the memory of what is in it at most.
-const smallQueue = 1 << 10
+const smallRingBytes = 1 << 10
 
-// queueBuffers have smallQueue bytes, twice as many, and so on up to window.
-var queueBuffers [9]sync.Pool
+// ringBuffers have smallRingBytes bytes, twice as many, and so on up to windowBytes.
+var ringBuffers [9]sync.Pool
 
 // bufferClass returns the index in queueBuffers of buffers for n bytes, and their
 // size.
 func bufferClass(n int) (class, size int) {
-	for size = smallQueue; size < n; size *= 2 {
+	for size = smallRingBytes; size < n; size *= 2 {
 		class++
 	}
 	return class, size
 }
 
-func takeBuffer(n int) []byte {
+func getBuffer(n int) []byte {
 	class, size := bufferClass(n)
-	if b, ok := queueBuffers[class].Get().(*[]byte); ok {
+	if b, ok := ringBuffers[class].Get().(*[]byte); ok {
 		return *b
 	}
 	return make([]byte, size)
 }
 
-func giveBuffer(b []byte) {
+func putBuffer(b []byte) {
 	class, _ := bufferClass(len(b))
-	queueBuffers[class].Put(&b)
+	ringBuffers[class].Put(&b)
 }
 
-func (q *queue) len() int { return q.size }
+func (q *byteRing) len() int { return q.size }
 
 // part returns what the queue holds from one position to another, or the first
 // part of it, until the queue is changed.
-func (q *queue) part(from, to int) []byte {
+func (q *byteRing) part(from, to int) []byte {
 	lo, hi := q.at+from, q.at+to
 	if lo >= len(q.ring) {
 		lo, hi = lo-len(q.ring), hi-len(q.ring)
@@ -53,7 +53,7 @@ func (q *queue) part(from, to int) []byte {
 }
 
 // push appends p.
-func (q *queue) push(p []byte) {
+func (q *byteRing) push(p []byte) {
 	if q.size+len(p) > len(q.ring) {
 		q.fit(q.size + len(p))
 	}
@@ -67,12 +67,12 @@ func (q *queue) push(p []byte) {
 }
 
 // fit makes room for need bytes in all.
-func (q *queue) fit(need int) {
-	var next queue
-	if need < smallQueue/2 {
+func (q *byteRing) fit(need int) {
+	var next byteRing
+	if need < smallRingBytes/2 {
 		next.ring = make([]byte, 2*need)
 	} else {
-		next.ring = takeBuffer(need)
+		next.ring = getBuffer(need)
 	}
 	for q.size > 0 {
 		first := q.part(0, q.size)
@@ -84,7 +84,7 @@ func (q *queue) fit(need int) {
 }
 
 // pop moves the first bytes to p, and returns how many.
-func (q *queue) pop(p []byte) (n int) {
+func (q *byteRing) pop(p []byte) (n int) {
 	for n < len(p) && q.size > 0 {
 		k := copy(p[n:], q.part(0, q.size))
 		q.drop(k)
@@ -94,7 +94,7 @@ func (q *queue) pop(p []byte) (n int) {
 }
 
 // drop removes the first n bytes.
-func (q *queue) drop(n int) {
+func (q *byteRing) drop(n int) {
 	q.at, q.size = q.at+n, q.size-n
 	if q.at >= len(q.ring) {
 		q.at -= len(q.ring)
@@ -105,16 +105,16 @@ func (q *queue) drop(n int) {
 }
 
 // free empties the queue.
-func (q *queue) free() {
-	if len(q.ring) >= smallQueue {
-		giveBuffer(q.ring)
+func (q *byteRing) free() {
+	if len(q.ring) >= smallRingBytes {
+		putBuffer(q.ring)
 		q.ring = nil
 	}
 	q.at, q.size = 0, 0
 }
 
 // release empties the queue and keeps no memory.
-func (q *queue) release() {
+func (q *byteRing) release() {
 	q.free()
 	q.ring = nil
 }

@@ -19,20 +19,20 @@ import (
 	"github.com/multiformats/go-multistream"
 )
 
-// holes are what holes are punched with: libp2p's service for it, which says
-// how, but not when. Left to itself it tries once, when a relayed connection
-// comes in, and not at all as long as it knows of no address of its own, which
-// it looks for less and less often. Two peers that meet in their first second
-// would stay on the relay until it cuts them.
-type holes struct {
+// A holePuncher is libp2p's hole punching service, and what it needs. The service
+// knows how to punch a hole; punchSchedule says when. By itself the service tries
+// once, when a relayed connection comes in, and never while the node knows no
+// public address of its own, for which it looks less and less often. Two peers that
+// meet in their first second would stay on the relay until it closes the connection.
+type holePuncher struct {
 	service  *holepunch.Service
 	identify identify.IDService
-	observed *observedaddrs.Manager // what others say where they see this node
-	all      func() []ma.Multiaddr  // what the host knows of itself
+	observed *observedaddrs.Manager // the addresses at which other peers see this node
+	all      func() []ma.Multiaddr  // the host's own addresses
 }
 
-// startHoles begins to punch holes, until the node closes.
-func (n *Node) startHoles() (err error) {
+// startHolePunching starts the service; it runs until the node closes.
+func (n *Node) startHolePunching() (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("punch holes: %w", err)
@@ -45,32 +45,32 @@ func (n *Node) startHoles() (err error) {
 	if !ok {
 		return errors.New("the host has no identify service")
 	}
-	n.holes.identify, n.holes.all = basic.IDService(), basic.AllAddrs
+	n.puncher.identify, n.puncher.all = basic.IDService(), basic.AllAddrs
 	bus := n.host.EventBus()
-	if n.holes.observed, err = observedaddrs.NewManager(bus, n.host.Network()); err != nil {
+	if n.puncher.observed, err = observedaddrs.NewManager(bus, n.host.Network()); err != nil {
 		return err
 	}
 	sub, err := bus.Subscribe([]any{new(event.EvtPeerIdentificationCompleted), new(event.EvtLocalAddressesUpdated)}, eventbus.BufSize(64))
 	if err != nil {
 		return err
 	}
-	n.holes.observed.Start(n.host.Network())
-	n.holes.service, err = holepunch.NewService(holeHost{n.host, n}, n.holes.identify, n.holeAddrs,
+	n.puncher.observed.Start(n.host.Network())
+	n.puncher.service, err = holepunch.NewService(punchHost{n.host, n}, n.puncher.identify, n.punchAddrs,
 		holepunch.DirectDialTimeout(punchTimeout), holepunch.WithAddrFilter(publicOnly{}))
 	if err != nil {
 		sub.Close()
-		n.holes.observed.Close()
+		n.puncher.observed.Close()
 		return err
 	}
-	n.spawn(func() { n.followHoles(sub) })
+	n.spawn(func() { n.punchOnNewAddrs(sub) })
 	return nil
 }
 
-// followHoles has holes be punched that could not be before, each time the node
-// is seen elsewhere.
-func (n *Node) followHoles(sub event.Subscription) {
-	defer n.holes.observed.Close()
-	defer n.holes.service.Close()
+// punchOnNewAddrs makes all attempts to punch holes due each time other peers see
+// this node at a new address.
+func (n *Node) punchOnNewAddrs(sub event.Subscription) {
+	defer n.puncher.observed.Close()
+	defer n.puncher.service.Close()
 	defer sub.Close()
 	var before []string
 	for {
@@ -80,9 +80,9 @@ func (n *Node) followHoles(sub event.Subscription) {
 			if e, ok := e.(event.EvtPeerIdentificationCompleted); ok && !e.Conn.Stat().Limited && e.ObservedAddr != nil {
 				seen = append(seen, e.ObservedAddr) // the manager may not have noted it yet
 			}
-			now := places(append(seen, n.holeAddrs()...))
+			now := publicPlaces(append(seen, n.punchAddrs()...))
 			if slices.ContainsFunc(now, func(p string) bool { return !slices.Contains(before, p) }) {
-				n.punches.again()
+				n.punchTimes.reset()
 			}
 			before = now
 		case <-n.ctx.Done():
@@ -91,9 +91,9 @@ func (n *Node) followHoles(sub event.Subscription) {
 	}
 }
 
-// places returns at which public IP addresses, over which transports, addrs
-// are. A symmetric NAT makes a new port for each peer, which is no news.
-func places(addrs []ma.Multiaddr) []string {
+// publicPlaces returns the public IP addresses in addrs, each with its transport.
+// Ports are left out: a symmetric NAT makes a new one for each peer.
+func publicPlaces(addrs []ma.Multiaddr) []string {
 	var out []string
 	for _, a := range addrs {
 		if ip, err := manet.ToIP(a); err == nil && manet.IsPublicAddr(a) && relayOf(a) == "" {
@@ -104,12 +104,12 @@ func places(addrs []ma.Multiaddr) []string {
 	return slices.Compact(out)
 }
 
-// holeAddrs returns where others may reach this node through a hole: all that
+// punchAddrs returns where others may reach this node through a hole: all that
 // it knows of itself, and where at least one other sees it. At what it listens
 // is there for one reason: the service waits as long as there is nothing. The
 // filter takes it off again.
-func (n *Node) holeAddrs() []ma.Multiaddr {
-	addrs := append(n.holes.all(), n.holes.observed.Addrs(1)...)
+func (n *Node) punchAddrs() []ma.Multiaddr {
+	addrs := append(n.puncher.all(), n.puncher.observed.Addrs(1)...)
 	return ma.Unique(append(addrs, n.host.Network().ListenAddresses()...))
 }
 
@@ -125,9 +125,9 @@ func (f publicOnly) FilterRemote(id ID, addrs []ma.Multiaddr) []ma.Multiaddr {
 	return f.FilterLocal(id, addrs)
 }
 
-// inward returns a connection on which this node, as the protocol has it, may
-// propose to punch a hole: a relayed one that the peer made.
-func (n *Node) inward(id ID) network.Conn {
+// inboundRelayed returns a relayed connection that the peer made, or nil. DCUtR lets
+// the side that accepted such a connection propose to punch a hole.
+func (n *Node) inboundRelayed(id ID) network.Conn {
 	for _, c := range n.host.Network().ConnsToPeer(id) {
 		if s := c.Stat(); s.Limited && s.Direction == network.DirInbound && !c.IsClosed() {
 			return c
@@ -136,8 +136,8 @@ func (n *Node) inward(id ID) network.Conn {
 	return nil
 }
 
-// holeHost is the host as the service sees it.
-type holeHost struct {
+// punchHost is the host that the hole punching service gets.
+type punchHost struct {
 	host.Host
 	node *Node
 }
@@ -145,12 +145,12 @@ type holeHost struct {
 // NewStream opens the stream on which a hole is proposed. libp2p's own may take
 // a relayed connection that this node made, if both made one; the other side
 // would refuse that.
-func (h holeHost) NewStream(ctx context.Context, id peer.ID, protocols ...Protocol) (network.Stream, error) {
-	c := h.node.inward(id)
+func (h punchHost) NewStream(ctx context.Context, id peer.ID, protocols ...Protocol) (network.Stream, error) {
+	c := h.node.inboundRelayed(id)
 	if c == nil {
 		return nil, network.ErrNoConn
 	}
-	ctx, cancel := context.WithTimeout(ctx, carrierTimeout)
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	s, err := c.NewStream(ctx)
 	if err != nil {
@@ -168,25 +168,26 @@ func (h holeHost) NewStream(ctx context.Context, id peer.ID, protocols ...Protoc
 // Connect makes one attempt. When it fails the addresses are forgotten that the
 // peer gave for it: as long as libp2p tried them, it would take relayed
 // connections that were cut for new ones.
-func (h holeHost) Connect(ctx context.Context, info peer.AddrInfo) error {
+func (h punchHost) Connect(ctx context.Context, info peer.AddrInfo) error {
 	together, _, _ := network.GetSimultaneousConnect(ctx)
 	if together {
-		h.node.spawn(func() { h.node.contradict(info.ID) })
+		h.node.spawn(func() { h.node.probeContradicted(info.ID) })
 	}
 	known := h.Peerstore().Addrs(info.ID)
 	err := h.Host.Connect(ctx, info)
 	if together && err != nil {
-		h.node.punches.tried(info.ID)
+		h.node.punchTimes.dialFailed(info.ID)
 		made := slices.DeleteFunc(slices.Clone(info.Addrs), func(a ma.Multiaddr) bool { return slices.ContainsFunc(known, a.Equal) })
 		h.Peerstore().SetAddrs(info.ID, made, 0)
 	}
 	return err
 }
 
-// Network is the network that tells the service of no connections.
-func (h holeHost) Network() network.Network { return quietNetwork{h.Host.Network()} }
+// Network returns the network without notifications, so that the service does not
+// start attempts by itself.
+func (h punchHost) Network() network.Network { return silentNetwork{h.Host.Network()} }
 
-// quietNetwork is a network that tells of nothing that happens on it.
-type quietNetwork struct{ network.Network }
+// silentNetwork is a network that sends no notifications.
+type silentNetwork struct{ network.Network }
 
-func (quietNetwork) Notify(network.Notifiee) {}
+func (silentNetwork) Notify(network.Notifiee) {}
