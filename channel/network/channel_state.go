@@ -13,15 +13,16 @@ import (
 // A channelState is this peer's part in one channel: its own operations, and the
 // matchmaking for others while the peer is the channel's home.
 //
-// Sessions call handle, onHello, onUnknown and onSessionLost, and the space info, close
-// and endOffersInDoubt: these take cs.mu, as do the goroutines that wait for something. All
-// other methods want it held, and none of them blocks.
+// The mutex guards all fields that change. Sessions call handle, onHello, onUnknown
+// and onSessionLost; the space calls info, endWaitingAll and endOffersInDoubt. These
+// lock the mutex, as do the goroutines that wait for something. The callers of all
+// other methods hold it, and none of these methods blocks.
 type channelState struct {
 	space  *Space
 	name   channel.Name
 	key    hash
 	secret hash
-	record dht.Key // what the table is asked for
+	record dht.Key // key of the channel in the hash table
 	number uint64  // of the channel in frames that this peer sends
 
 	mu    sync.Mutex
@@ -31,69 +32,69 @@ type channelState struct {
 
 	// As owner of operations.
 	lastID           uint64
-	lastAttempt      uint64 // of the home to match a send
-	sends            queue  // that wait, and are offered to nobody
-	receives         queue  // that wait
+	lastAttempt      uint64 // number of the last attempt to have a send matched by the home
+	sends            queue  // of this peer, waiting, offered to nobody
+	receives         queue  // of this peer, waiting
 	pipeline         pipeline
-	homeReceivedLast bool // the last value was received by the home itself
+	homeReceivedLast bool // the home itself received the last value
 	remoteVisible    map[uint64]*operation
 	pending          int // operations that are not done
 
 	// As one of the channel's members.
-	claim         claim           // the best that was heard
-	onFirstClaim  func()          // called when there is one
-	claimSource   p2p.ID          // who told of the claim
-	homeReached   bool            // the home was
-	claimChanged  chan struct{}   // closed when there is a better one; nil: nobody waits for it
-	successor     p2p.ID          // who is home next, as the home says
+	claim         claim           // the best claim known
+	onFirstClaim  func()          // called once, when a claim is known
+	claimSource   p2p.ID          // the peer that reported the claim
+	homeReached   bool            // this peer had a session to the claimed home
+	claimChanged  chan struct{}   // closed when a better claim is known; nil: nobody waits
+	successor     p2p.ID          // the next home, as the home says
 	becameHomeAt  time.Time       // when this peer became home
-	homeLosses    int             // how often it was not for long
-	closed        bool            // for everyone
-	closeAcked    chan struct{}   // closed when the home knows that; made by closeAckedSignal
-	drainTimer    *time.Timer     // sets overdue
-	drainOverdue  bool            // members that have not heard so are not waited for
-	refusedClaims map[claim]bool  // of the last term there is; their homes have gone
-	home          *session        // to the home, where operations are registered
-	joining       bool            // a goroutine seeks the home
-	resuming      map[p2p.ID]bool // a goroutine seeks a peer that has an offer
-	nextSearch    searchSchedule  // of other homes, while this peer is home
+	homeLosses    int             // how often this peer lost the home soon after it got it
+	closed        bool            // the channel is closed for all peers
+	closeAcked    chan struct{}   // closed when the home knows of the close; made by closeAckedSignal
+	drainTimer    *time.Timer     // sets drainOverdue
+	drainOverdue  bool            // do not wait for members that have not answered the close
+	refusedClaims map[claim]bool  // claims of the last term whose homes were lost
+	home          *session        // session to the home, where operations are registered
+	joining       bool            // a goroutine dials the home
+	resuming      map[p2p.ID]bool // peers that a goroutine dials to resume an offer
+	nextSearch    searchSchedule  // when to look for other homes, while this peer is home
 	pendingProbes map[uint64]chan<- waiterCount
-	remindedAt    time.Time // when the home was last reminded of what waits
+	remindedAt    time.Time // when waiting receives were last registered again
 	attachments   map[*session]*attachment
 
 	// As home.
 	remoteSends       queue
 	remoteReceives    queue
 	pairs             map[remoteID]pair // the receive of each match under way, by send
-	stopAnnounce      func()            // ends the announcement of the key
+	stopAnnounce      func()            // ends the announcement of the key; nil: none
 	parkedBytes       int               // bytes of values in remoteSends
-	successorStale    bool              // the members have changed
-	matches           int               // since the home looked for a better place
-	migrateTo         *session          // to the member that is one
-	tenure            time.Duration     // how long this peer keeps the home once it came back
+	successorStale    bool              // the members have changed since the successor was announced
+	matches           int               // matches since migration was last considered
+	migrateTo         *session          // the member that should become home; nil: none
+	tenure            time.Duration     // how long this peer keeps the home when it comes back
 	tenureEnd         time.Time
-	valuesReceived    uint64      // values of other peers that were received here
-	parkTimer         *time.Timer // ends the time of held values
-	pipelineParkTimer *time.Timer // and of those of pipelines
+	valuesReceived    uint64      // values of other peers received here as home
+	parkTimer         *time.Timer // ends the time of parked values
+	pipelineParkTimer *time.Timer // ends the time of parked values of pipelines
 }
 
 // An attachment is what a channel and a session have to do with each other.
 type attachment struct {
-	helloSent     bool          // hello
-	helloClaim    claim         // what was said then
-	joined        bool          // the peer takes this one for the home
+	helloSent     bool          // a hello was sent
+	helloClaim    claim         // the claim in that hello
+	joined        bool          // the peer is a member: it takes this one for the home
 	closeReceived bool          // the peer knows that the channel is closed
-	closeSent     bool          // the peer was told so
+	closeSent     bool          // the peer was told that the channel is closed
 	helloAnswered chan struct{} // closed when the peer has answered a hello
 	ops           map[uint64]*operation
 	pipeline      []*operation      // sends of the peer's pipeline in the queue
-	successorSent p2p.ID            // whom the peer was told
-	blocked       uint64            // the one of them that is on its way elsewhere; 0: none
+	successorSent p2p.ID            // the successor that the peer was told
+	blocked       uint64            // the send of pipeline that was matched, and is not settled; 0: none
 	matches       int               // for receives of the peer, as channelState.matches
-	relayed       map[remoteID]bool // sends of others that were passed on to the peer; whether again
+	relayed       map[remoteID]bool // values relayed to the peer, not answered; true: a resumed send
 }
 
-// hear notes an answer.
+// markAnswered notes that the peer answered a hello.
 func (att *attachment) markAnswered() {
 	select {
 	case <-att.helloAnswered:
@@ -116,7 +117,7 @@ func newChannelState(s *Space, name channel.Name, number uint64) *channelState {
 		space: s, name: name, key: key, secret: secretOf(name), number: number,
 		record:        dht.KeyOf(key[:]),
 		ends:          map[*endpoint]struct{}{},
-		lastID:        rand.Uint64N(1 << 62), // so that no id of an earlier life comes again
+		lastID:        rand.Uint64N(1 << 62), // so that no ID of an earlier incarnation comes again
 		remoteVisible: map[uint64]*operation{},
 		remindedAt:    time.Now(),
 	}
@@ -245,7 +246,7 @@ func (cs *channelState) unlock() {
 	}
 }
 
-// inFlight reports whether an outcome is awaited, also of what was passed on.
+// inFlight reports whether an outcome is awaited, of an own send or of a relayed value.
 func (cs *channelState) inFlight() bool {
 	for _, att := range cs.attachments {
 		if len(att.relayed) > 0 {

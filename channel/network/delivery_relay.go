@@ -2,10 +2,10 @@ package network
 
 import "github.com/dstackless/dstackless/p2p"
 
-// Two peers that cannot reach each other deliver by way of the home, which
-// answers for what it has passed on until it is answered.
+// Two peers that cannot reach each other deliver by way of the home. If the home
+// loses the receiver before it answers, the home tells the sender.
 
-// relaySession returns the session on which a value is passed on to a member.
+// relaySession returns the session to a member on which values are relayed, or nil.
 func (cs *channelState) relaySession(peer p2p.ID) *session {
 	for _, s := range cs.space.sessionsTo(peer) {
 		if att := cs.attachments[s]; att != nil && att.joined {
@@ -40,8 +40,8 @@ func (cs *channelState) relay(s *session, f *frame) bool {
 	return true
 }
 
-// failRelayed tells the owners of what was passed on to the peer of s, which has not
-// answered: if it said goodbye, it has not taken it.
+// failRelayed tells the owners of the values that were relayed to the peer of s, and
+// not answered, that the peer is gone. A peer that said goodbye has taken none.
 func (cs *channelState) failRelayed(s *session, att *attachment, goodbye bool) {
 	for id, again := range att.relayed {
 		f := frame{kind: relayLost, number: cs.number, send: id.id, peer: s.peer}
@@ -67,7 +67,7 @@ func (cs *channelState) relayAnswer(s *session, f *frame) {
 	}
 }
 
-// onRelayLost: the home passed on a value, and has lost the peer that it was for.
+// onRelayLost: the home relayed a value, and has lost the peer that it was for.
 func (cs *channelState) onRelayLost(s *session, f *frame) {
 	op := cs.remoteVisible[f.send]
 	if op != nil && op.offered && op.offer.via == s && op.offer.to == f.peer && f.peer != s.peer {

@@ -39,12 +39,12 @@ type sendID struct {
 // A sendOutcome is what became of a send.
 type sendOutcome struct {
 	accepted bool // the value was received here, and the peer may not have heard so
-	fenced   bool // it was offered again since: what comes of it by way of a home does not count
+	fenced   bool // it was offered again directly: a relayed copy does not count
 	until    time.Time
 	by       p2p.ID // the peer that brought it
 }
 
-// An unackedShare is a peer for whose values something is remembered.
+// An unackedShare is one peer's part of what is remembered.
 type unackedShare struct {
 	share *quota.Share
 	sends int
@@ -91,7 +91,7 @@ func (u *unackedSends) shrink(id p2p.ID) {
 	}
 }
 
-// forgetPeer drops everything that a peer has brought. Its share is lost.
+// forgetPeer drops everything that is remembered for a peer. Its share is lost.
 func (u *unackedSends) forgetPeer(id p2p.ID) {
 	delete(u.shares, id)
 	for send, t := range u.outcomes {
@@ -150,7 +150,7 @@ func (s *Space) isFenced(peer p2p.ID, send uint64) bool {
 	return s.unacked.outcomes[sendID{peer, send}].fenced
 }
 
-// wasAccepted reports whether a send that is offered again was accepted before.
+// wasAccepted reports whether a resumed send was accepted before.
 func (s *Space) wasAccepted(peer p2p.ID, send uint64) bool {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()
@@ -165,7 +165,7 @@ func (s *Space) wasAccepted(peer p2p.ID, send uint64) bool {
 	return false
 }
 
-// forgetExpired drops the accepts for which nobody came back.
+// forgetExpired drops the outcomes for which no peer came back in time.
 func (s *Space) forgetExpired(now time.Time) {
 	s.sessionsMu.Lock()
 	defer s.sessionsMu.Unlock()

@@ -17,7 +17,7 @@ const (
 )
 
 // A keepalive is how a session notices that the other end is dead, and shows that
-// its own is not. Links that are cut say nothing: only silence tells.
+// its own is not. A cut link reports no error, so silence must count as loss.
 type keepalive struct {
 	sent, received         bool // since the last tick
 	idleTicks, silentTicks int  // ticks

@@ -4,7 +4,7 @@ package network
 type pair struct {
 	owner  *session   // nil: this peer
 	id     uint64     // of the receive
-	remote *operation // another peer's, as it was said: it may be said again
+	remote *operation // the receive as another peer registered it; it may be registered again since
 }
 
 // pairUp tells the owner of a remote send where to deliver. The receive is

@@ -34,7 +34,7 @@ func (cs *channelState) park(op *operation, value []byte) {
 	}
 }
 
-// unparkExpired ends the time of the values that are kept: those of pipelines, if none
+// unparkExpired ends the time of the parked values: those of pipelines, if none
 // was taken since seen, or the others.
 func (cs *channelState) unparkExpired(seen *uint64) {
 	cs.mu.Lock()
@@ -55,7 +55,7 @@ func (cs *channelState) unparkExpired(seen *uint64) {
 	}
 }
 
-// unpark drops the value of a remote send and tells its owner.
+// unpark drops the parked value of a remote send and tells the owner that the send is queued.
 func (cs *channelState) unpark(op *operation) {
 	cs.dropParked(op)
 	op.owner.send(frame{kind: queued, number: cs.number, send: op.id, attempt: op.attempt})
@@ -70,7 +70,7 @@ func (cs *channelState) dropParked(op *operation) {
 	op.encoded = nil
 }
 
-// takeParked takes a value that is kept here for a receive of this peer.
+// takeParked returns a parked value for a receive of this peer, and accepts the send.
 func (cs *channelState) takeParked(s *operation) []byte {
 	value := s.encoded
 	cs.forgetRemote(s)

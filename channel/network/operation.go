@@ -9,12 +9,29 @@ import (
 )
 
 // An operation is a send or a receive that waits. One with a session is owned
-// by the peer at its other end; this peer, the home, only knows its id.
+// by the peer at its other end; this peer, the home, only knows its ID.
+//
+// Where an operation of this peer is follows from these fields:
+//
+//	state        fields                                  next
+//	queued       in                                      registered, set aside, offered, done
+//	registered   in, registered                          queued (home lost), offered (match), done
+//	held back    in, blocks (send of a pipeline)         queued (home lost), registered, done
+//	set aside    in, promised (receive at its home)      queued (match failed), done
+//	at home      offered, offer.anyReceive               registered (queued frame), offered (match), resuming, done
+//	dialling     offered, no offer.via                   offered, queued (nothing was sent), done
+//	offered      offered, offer.via                      done, queued (refused), resuming (session lost)
+//	resuming     offered, offer.resumed, no offer.via    offered, at home, done (in doubt)
+//	withdrawn    none (alternative whose offer failed)   queued (the select tries again), done
+//	done         done                                    -
+//
+// An alternative is registered without a value, and is never at home. Everything
+// else is an attribute that the states share: ordered, remoteVisible, cancelErr.
 type operation struct {
 	id      uint64
 	owner   *session // nil: this peer
-	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is parked
-	attempt uint64   // the last attempt of a send: what is said about another does not count
+	encoded []byte   // value of a send, once it was encoded; of another peer's, while it is parked here
+	attempt uint64   // number of a send's last attempt; answers to others are ignored
 
 	// What follows is for the owner alone.
 	payload  channel.Payload // of a send
@@ -28,10 +45,10 @@ type operation struct {
 	deferred *deferredOffer // what is offered to a receive whose choice is tentative
 
 	term      uint64 // the term of the home at the last attempt
-	cancelErr error  // the context's error of a caller who gave up on an offered send
+	cancelErr error  // why the caller gave up on an offered send; nil: it did not
 
-	ordered       bool // a send of a pipeline, of whichever peer
-	done          bool // it has come to its end
+	ordered       bool // a send of a pipeline, of this peer or another
+	done          bool // the operation has an outcome
 	remoteVisible bool // other peers may know the id
 	// registered says that the home has the operation in its queue.
 	registered bool
@@ -124,14 +141,14 @@ func (op *operation) isAtHome(home *session) bool {
 
 // An offer is where an offered send went.
 type offer struct {
-	to          p2p.ID   // who decides over it
-	via         *session // where the frame went; nil while a session is sought
-	incarnation uint64   // of that peer, which saw it
-	receive     uint64   // the receive that it is for
+	to          p2p.ID   // the peer that decides over the send
+	via         *session // session of the frame; nil while a peer is dialled
+	incarnation uint64   // incarnation of that peer that saw the send
+	receive     uint64   // the receive that the send is offered to
 	matcher     *session // the home that made the match; nil: nobody to tell
-	anyReceive  bool     // for no receive in particular: the home may choose
-	resumed     bool     // its session was lost, and it is sought again
-	asksOnly    bool     // again, but only whether it was taken: it is not its turn
+	anyReceive  bool     // the home chooses the receive
+	resumed     bool     // the session was lost, and the peer is asked again
+	asksOnly    bool     // ask only whether the value was accepted: it is not the send's turn
 }
 
 // finish ends op with its outcome, and wakes its caller.

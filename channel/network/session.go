@@ -44,7 +44,7 @@ type session struct {
 	mu           sync.Mutex
 	outgoing     []chunk // what the writer writes next
 	replyBytes   int     // bytes of outgoing beside values
-	relayedBytes int     // bytes of values that were passed on, and not written yet
+	relayedBytes int     // bytes of relayed values that are not written yet
 	// Bytes of values that wait for the peer to read them, though nobody sends
 	// them any more: those of before the writer took outgoing, and since.
 	abandoned, abandonedSince int
@@ -53,13 +53,13 @@ type session struct {
 	channels                  map[*channelState]struct{}
 	keepalive                 keepalive
 
-	// Accepts that were sent and which the other side has not yet said to
-	// have heard, in order; and how many of its own were heard.
+	// Accepts that were sent and that the other side has not acknowledged, in
+	// order.
 	unacked         []uint64
-	ackedCount      uint64 // how many accepts left the front
+	ackedCount      uint64 // how many accepts of this side the other acknowledged
 	acceptsReceived uint64
 
-	fenced atomic.Bool // the peer has lost the session, and what still comes of it does not count
+	fenced atomic.Bool // a newer session took its place: its frames are ignored
 
 	closing    bool          // no more will be sent
 	writerDone chan struct{} // the writer has ended

@@ -21,9 +21,9 @@ func (s *session) send(f frame) {
 	s.enqueueLocked(f, 0)
 }
 
-// sendRelayed is send for a value of another peer, which counts as kept for the one at
-// the other end until it is written. It reports false if that has too much
-// already.
+// sendRelayed is send for a value of another peer. Until the value is written, it
+// counts as memory of the peer at the other end. sendRelayed reports false if that
+// peer has too much already.
 func (s *session) sendRelayed(f frame) bool {
 	if !s.memory.add(len(f.value)) {
 		return false
@@ -39,8 +39,7 @@ func (s *session) sendRelayed(f frame) bool {
 	return true
 }
 
-// enqueueLocked puts f into out, of which so many bytes were passed on. The caller holds
-// s.mu.
+// enqueueLocked puts f into outgoing. Of its bytes so many belong to a relayed value.
 func (s *session) enqueueLocked(f frame, passed int) {
 	switch f.kind {
 	case send, deliver:
@@ -86,8 +85,8 @@ func (s *session) abandon(size int) {
 
 var errAbandoned = fmt.Errorf("the peer leaves more than %d bytes of values unread, which it has asked for, and nobody sends any more", maxAbandonedBytes)
 
-// hasAccepted reports whether a send of the peer was accepted on this session,
-// and the peer has not said that it heard so.
+// hasAccepted reports whether a send of the peer was accepted on this session, and
+// the peer has not acknowledged that.
 func (s *session) hasAccepted(send uint64) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

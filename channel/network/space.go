@@ -24,7 +24,7 @@
 // A home that receives least while one of its members receives most makes that
 // member the home, so that values go there at once. It names a successor among its
 // members, who takes its place when it is lost: about a second after its
-// connections broke, and seven after it fell silent.
+// connections broke, and seven seconds after it fell silent.
 //
 // # Selects and pipelines
 //
@@ -173,7 +173,7 @@ func (s *Space) Channels() []channel.Info {
 	return infos
 }
 
-// channelsLocked returns the channels. The caller holds s.mu.
+// channelsLocked returns the channels.
 func (s *Space) channelsLocked() []*channelState {
 	list := make([]*channelState, 0, len(s.channels))
 	for _, cs := range s.channels {

@@ -18,8 +18,8 @@ func TestDefectsAreFound(t *testing.T) {
 		p.ops = ops
 		return p
 	}
-	lane := func(kinds ...fault) plan {
-		return with(one(2, kinds...), sendsLane(1), sendsLane(1), receives(2), receives(2).then(3))
+	pipelined := func(kinds ...fault) plan {
+		return with(one(2, kinds...), sendsPipelined(1), sendsPipelined(1), receives(2), receives(2).then(3))
 	}
 	walled := func(kinds ...fault) plan {
 		return plan{peers: 3, ops: []want{sends(1), receives(2)}, homes: []peerID{3}, walls: []pairing{{1, 2}}, faults: 1, kinds: kinds}
@@ -55,7 +55,7 @@ func TestDefectsAreFound(t *testing.T) {
 		{"a cancel that does not wait", cancelLies, one(2, cancels), []flaw{receivedAnyway, notOffered}},
 		{"a peer matched with itself", matchesOneself, with(one(2, lateEnd), sends(1), sends(2), receives(1)), []flaw{stuck, passedBy}},
 		{"a match of earlier", followsStale, both, []flaw{offeredTwice}},
-		{"attempts of one generation", countsGenerations, both, []flaw{offeredTwice}},
+		{"attempts of one term", countsTerms, both, []flaw{offeredTwice}},
 		{"a home that takes itself for the one it was", trustsOldAnswers,
 			plan{peers: 3, ops: []want{sends(1), receives(2)}, homes: []peerID{2}, faults: 2, kinds: []fault{drifts}}, []flaw{passedBy}},
 		{"peers that take the home from each other", takesPlace, walled(drifts), []flaw{endlessElection}},
@@ -67,14 +67,14 @@ func TestDefectsAreFound(t *testing.T) {
 			plan{peers: 2, channels: 2, ops: []want{sends(1).on(0, 1), receives(1).on(1, 1), receives(2), sends(2).on(1, 0)}, homes: []peerID{1, 1}, faults: 1, kinds: []fault{cancels}}, []flaw{passedBy}},
 		{"a refused receive that is not registered again", registersNoMore, again, []flaw{passedBy}},
 
-		{"a lane that goes on when one is refused", overtakesRefused,
-			plan{peers: 3, ops: []want{sendsLane(1), sendsLane(1), receives(2), receives(3), receives(3).then(4)}, homes: []peerID{3}, faults: 1, kinds: []fault{cancels}}, []flaw{outOfOrder}},
-		{"a lane that is told to a new home", exposesAll, lane(drifts, breaks), []flaw{outOfOrder}},
-		{"a lane resumed from its middle", resumesAll, lane(breaks), []flaw{outOfOrder}},
-		{"a lane that nobody wakes", leavesUnmatched, lane(cancels), []flaw{passedBy}},
-		{"a lane that a home takes from its past", takesOldLane,
-			plan{peers: 3, ops: []want{sendsLane(1), sendsLane(1), receives(2), receives(2).then(3)}, homes: []peerID{2}, faults: 2, kinds: []fault{drifts}}, []flaw{outOfOrder}},
-		{"a lane that skips one in the queue", skipsAhead, lane(breaks), []flaw{outOfOrder}},
+		{"a pipeline that goes on when one is refused", overtakesRefused,
+			plan{peers: 3, ops: []want{sendsPipelined(1), sendsPipelined(1), receives(2), receives(3), receives(3).then(4)}, homes: []peerID{3}, faults: 1, kinds: []fault{cancels}}, []flaw{outOfOrder}},
+		{"a pipeline that is told to a new home", exposesAll, pipelined(drifts, breaks), []flaw{outOfOrder}},
+		{"a pipeline resumed from its middle", resumesAll, pipelined(breaks), []flaw{outOfOrder}},
+		{"a pipeline that nobody wakes", leavesUnmatched, pipelined(cancels), []flaw{passedBy}},
+		{"a pipeline that a home takes from its past", takesOldPipeline,
+			plan{peers: 3, ops: []want{sendsPipelined(1), sendsPipelined(1), receives(2), receives(2).then(3)}, homes: []peerID{2}, faults: 2, kinds: []fault{drifts}}, []flaw{outOfOrder}},
+		{"a pipeline that skips one in the queue", skipsAhead, pipelined(breaks), []flaw{outOfOrder}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			p := test.plan

@@ -40,7 +40,7 @@ func (cs *channelState) sendOffer(id opID) {
 // again.
 func (cs *channelState) reoffer(id opID) {
 	op, st := cs.op(id), cs.fields()
-	if cs.p.want(id).lane {
+	if cs.p.want(id).ordered {
 		op.blocks = op.offer.matcher != 0 && op.offer.matcher == st.home
 		st.registered = min(st.registered, uint8(cs.index(id)))
 	}

@@ -87,13 +87,13 @@ func (cs *channelState) follows(id opID, s linkID, with peerID) bool {
 		return false
 	}
 	if with == cs.me || !cs.isNext(id) || !cs.reserve(id) {
-		if cs.p.want(id).lane {
+		if cs.p.want(id).ordered {
 			cs.fields().registered = min(cs.fields().registered, uint8(cs.index(id)))
 		}
 		if op.phase != waiting {
 			op.phase, op.offer = waiting, offer{}
 		}
-		if cs.p.want(id).lane {
+		if cs.p.want(id).ordered {
 			cs.registerPipeline()
 		} else if cs.p.want(id).choice == 0 {
 			cs.register(id)

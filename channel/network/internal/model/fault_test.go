@@ -133,10 +133,10 @@ func (p *plan) cancel(w *world, id opID) {
 	switch {
 	case x.choice != 0:
 		p.end(w, x.choice)
-	case x.lane:
+	case x.ordered:
 		for i := len(p.ops); i >= int(id); i-- {
 			switch o, op := p.want(opID(i)), &w.ops[i-1]; {
-			case o.peer != x.peer || o.ch != x.ch || !o.lane:
+			case o.peer != x.peer || o.ch != x.ch || !o.ordered:
 			case op.phase == idle:
 				op.phase, op.result = over, cancelled
 			default:

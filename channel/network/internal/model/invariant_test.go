@@ -84,9 +84,9 @@ func (p *plan) tasklet(id opID) opID {
 		case x.after != 0:
 			id = x.after
 			continue
-		case x.lane:
+		case x.ordered:
 			for i, o := range p.ops {
-				if o.lane && o.peer == x.peer && o.ch == x.ch {
+				if o.ordered && o.peer == x.peer && o.ch == x.ch {
 					return opID(i + 1)
 				}
 			}

@@ -23,7 +23,7 @@ func (cs *channelState) submitSend(id opID) {
 	if cs.isNext(id) && cs.matchSend(id) {
 		return
 	}
-	if cs.p.want(id).lane {
+	if cs.p.want(id).ordered {
 		cs.registerPipeline()
 	} else {
 		cs.register(id)
@@ -109,7 +109,7 @@ func (cs *channelState) finish(id opID, what result) {
 	if k.send != 0 {
 		cs.answer(refuse, k.from, k.send, k.origin)
 	}
-	if cs.p.want(id).lane {
+	if cs.p.want(id).ordered {
 		if uint8(place) < st.registered {
 			st.registered--
 		}

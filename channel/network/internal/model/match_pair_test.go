@@ -20,7 +20,7 @@ func (cs *channelState) pairUp(x entry, s linkID, r opID) {
 		}
 		f.peer = s.other(cs.me)
 	}
-	if cs.p.want(x.id).lane {
+	if cs.p.want(x.id).ordered {
 		cs.attached(x.link).blocked = x.id
 	}
 	if i := st.pairs.index(x.link, x.id); i >= 0 {

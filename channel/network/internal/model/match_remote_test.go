@@ -31,7 +31,7 @@ func (cs *channelState) onWithdraw(s linkID, att *attachment, id opID) {
 	cs.forgetRemote(s, id)
 	if att.blocked == id {
 		att.blocked = 0
-	} else if i < 0 || !cs.p.want(id).lane {
+	} else if i < 0 || !cs.p.want(id).ordered {
 		return
 	}
 	cs.rematch()

@@ -13,7 +13,7 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 	}
 	// Its owner only asks; or it was asked of this peer when it was home before,
 	// and what comes before it in its pipeline may since have been given back.
-	if f.resumed && !f.value || cs.p.want(f.send).lane && f.term != st.claim.term && cs.p.defect != takesOldLane {
+	if f.resumed && !f.value || cs.p.want(f.send).ordered && f.term != st.claim.term && cs.p.defect != takesOldPipeline {
 		cs.put(s, frame{kind: queued, send: f.send, attempt: f.attempt})
 		return
 	}
@@ -24,8 +24,8 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 	if att.blocked == f.send {
 		att.blocked = 0
 	}
-	lane := cs.p.want(f.send).lane
-	turn := !lane || att.blocked == 0 && !cs.pipelined(s)
+	ordered := cs.p.want(f.send).ordered
+	turn := !ordered || att.blocked == 0 && !cs.pipelined(s)
 	if turn && f.value {
 		if r := cs.receiveFor(0); r != 0 {
 			cs.deliverLocal(f.send, r)
@@ -35,7 +35,7 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 	}
 	cs.registerRemote(s, f.send)
 	x := entry{link: s, id: f.send, parked: f.value, attempt: f.attempt}
-	if lane {
+	if ordered {
 		st.sends.restore(x)
 	} else {
 		st.sends.push(x)
@@ -51,7 +51,7 @@ func (cs *channelState) onSend(s linkID, att *attachment, f frame) {
 func (cs *channelState) pipelined(s linkID) bool {
 	st := cs.fields()
 	for i := range st.sends.n {
-		if x := st.sends.list[i]; x.link == s && cs.p.want(x.id).lane {
+		if x := st.sends.list[i]; x.link == s && cs.p.want(x.id).ordered {
 			return true
 		}
 	}
@@ -103,12 +103,12 @@ func (cs *channelState) rematch() {
 // mayMatch reports whether nothing that is on its way elsewhere, or waits here,
 // comes before x.
 func (cs *channelState) mayMatch(x entry) bool {
-	if !cs.p.want(x.id).lane {
+	if !cs.p.want(x.id).ordered {
 		return true
 	}
 	st := cs.fields()
 	for i := range st.sends.n {
-		if o := st.sends.list[i]; o.link == x.link && cs.p.want(o.id).lane && cs.p.defect != skipsAhead {
+		if o := st.sends.list[i]; o.link == x.link && cs.p.want(o.id).ordered && cs.p.defect != skipsAhead {
 			return o.id == x.id && cs.attached(x.link).blocked == 0
 		}
 	}

@@ -8,10 +8,10 @@ import (
 
 var long = flag.Bool("long", false, "explore the larger worlds, too: some minutes, some gigabytes")
 
-func sends(n peerID) want     { return want{peer: n} }
-func sendsBig(n peerID) want  { return want{peer: n, big: true} }
-func sendsLane(n peerID) want { return want{peer: n, lane: true} }
-func receives(n peerID) want  { return want{peer: n, receive: true} }
+func sends(n peerID) want          { return want{peer: n} }
+func sendsBig(n peerID) want       { return want{peer: n, big: true} }
+func sendsPipelined(n peerID) want { return want{peer: n, ordered: true} }
+func receives(n peerID) want       { return want{peer: n, receive: true} }
 
 // then has an operation begin when another is over, as one tasklet does it.
 func (x want) then(after opID) want {
@@ -71,15 +71,15 @@ func TestThreePeers(t *testing.T) {
 		}
 	}
 	for name, p := range map[string]plan{
-		"islands":            {ops: []want{sends(1), receives(2)}, homes: []peerID{3}, kinds: []fault{islands}},
-		"reboots":            {ops: []want{sends(1), receives(2)}, homes: []peerID{3}, kinds: []fault{reboots}},
-		"islands, home 2":    {ops: []want{sends(1), receives(2)}, homes: []peerID{2}, kinds: []fault{islands}},
-		"reboots, home 2":    {ops: []want{sends(1), receives(2)}, homes: []peerID{2}, kinds: []fault{reboots}},
-		"two big sends":      {ops: []want{sendsBig(1), sendsBig(1), receives(2)}, homes: []peerID{3}, kinds: few},
-		"two receives":       {ops: []want{sends(1), receives(2), receives(3)}, homes: []peerID{3}, kinds: few},
-		"two of each":        {ops: []want{sends(1), sends(2), receives(2), receives(3)}, homes: []peerID{3}, kinds: []fault{breaks, cancels}},
-		"a lane, two moves":  {ops: []want{sendsLane(1), sendsLane(1), receives(2), receives(2).then(3)}, homes: []peerID{2}, faults: 2, kinds: []fault{drifts}},
-		"two breaks, a move": {ops: []want{sends(1), receives(2)}, homes: []peerID{3}, faults: 2, kinds: []fault{breaks, drifts}},
+		"islands":               {ops: []want{sends(1), receives(2)}, homes: []peerID{3}, kinds: []fault{islands}},
+		"reboots":               {ops: []want{sends(1), receives(2)}, homes: []peerID{3}, kinds: []fault{reboots}},
+		"islands, home 2":       {ops: []want{sends(1), receives(2)}, homes: []peerID{2}, kinds: []fault{islands}},
+		"reboots, home 2":       {ops: []want{sends(1), receives(2)}, homes: []peerID{2}, kinds: []fault{reboots}},
+		"two big sends":         {ops: []want{sendsBig(1), sendsBig(1), receives(2)}, homes: []peerID{3}, kinds: few},
+		"two receives":          {ops: []want{sends(1), receives(2), receives(3)}, homes: []peerID{3}, kinds: few},
+		"two of each":           {ops: []want{sends(1), sends(2), receives(2), receives(3)}, homes: []peerID{3}, kinds: []fault{breaks, cancels}},
+		"a pipeline, two moves": {ops: []want{sendsPipelined(1), sendsPipelined(1), receives(2), receives(2).then(3)}, homes: []peerID{2}, faults: 2, kinds: []fault{drifts}},
+		"two breaks, a move":    {ops: []want{sends(1), receives(2)}, homes: []peerID{3}, faults: 2, kinds: []fault{breaks, drifts}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if !*long {
@@ -178,11 +178,11 @@ func TestSelects(t *testing.T) {
 func TestLanes(t *testing.T) {
 	some := []fault{breaks, cancels, drifts, leaves, crashes, doubles, reminds}
 	for name, p := range map[string]plan{
-		"two":                 {peers: 2, ops: []want{sendsLane(1), sendsLane(1), receives(2), receives(2).then(3)}, kinds: everything()},
-		"three":               {peers: 2, ops: []want{sendsLane(1), sendsLane(1), sendsLane(1), receives(2), receives(2).then(4)}, kinds: some},
-		"three, two at once":  {peers: 2, ops: []want{sendsLane(1), sendsLane(1), sendsLane(1), receives(2), receives(2), receives(2).then(4)}, kinds: []fault{cancels}},
-		"two to two peers":    {peers: 3, ops: []want{sendsLane(1), sendsLane(1), receives(2), receives(3)}, kinds: []fault{breaks, cancels}},
-		"two to one of three": {peers: 3, ops: []want{sendsLane(1), sendsLane(1), receives(2), receives(2).then(3)}, kinds: []fault{breaks, cancels, drifts}},
+		"two":                 {peers: 2, ops: []want{sendsPipelined(1), sendsPipelined(1), receives(2), receives(2).then(3)}, kinds: everything()},
+		"three":               {peers: 2, ops: []want{sendsPipelined(1), sendsPipelined(1), sendsPipelined(1), receives(2), receives(2).then(4)}, kinds: some},
+		"three, two at once":  {peers: 2, ops: []want{sendsPipelined(1), sendsPipelined(1), sendsPipelined(1), receives(2), receives(2), receives(2).then(4)}, kinds: []fault{cancels}},
+		"two to two peers":    {peers: 3, ops: []want{sendsPipelined(1), sendsPipelined(1), receives(2), receives(3)}, kinds: []fault{breaks, cancels}},
+		"two to one of three": {peers: 3, ops: []want{sendsPipelined(1), sendsPipelined(1), receives(2), receives(2).then(3)}, kinds: []fault{breaks, cancels, drifts}},
 	} {
 		for home := peerID(1); int(home) <= p.peers; home++ {
 			t.Run(fmt.Sprintf("%s, home %d", name, home), func(t *testing.T) {

@@ -7,7 +7,7 @@ package model
 func (cs *channelState) pipeline() []opID {
 	var all []opID
 	for id := range cs.mine() {
-		if op := cs.op(id); cs.p.want(id).lane && (op.phase == waiting || op.phase == offered) {
+		if op := cs.op(id); cs.p.want(id).ordered && (op.phase == waiting || op.phase == offered) {
 			all = append(all, id)
 		}
 	}
@@ -26,7 +26,7 @@ func (cs *channelState) index(id opID) int {
 
 // isNext reports whether a send may be received now, because all before it were.
 func (cs *channelState) isNext(id opID) bool {
-	return !cs.p.want(id).lane || cs.index(id) == 0
+	return !cs.p.want(id).ordered || cs.index(id) == 0
 }
 
 // advancePipeline finds receives for the sends whose turn has come, and tells the home

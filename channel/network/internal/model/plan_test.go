@@ -23,7 +23,7 @@ type want struct {
 	ch      channel
 	receive bool
 	big     bool     // a value that is not sent to the home with the request
-	lane    bool     // begun with SendAsync: without waiting for those before
+	ordered bool     // begun with SendAsync: without waiting for those before
 	choice  choiceID // of which it is an alternative
 	after   opID     // of the same tasklet, which it is begun after
 }
@@ -49,36 +49,36 @@ const (
 type defect uint8
 
 const (
-	sound             defect = iota
-	noMemory                 // nobody remembers what was accepted on a session that broke
-	noFence                  // a session that broke lives on where its end is not known
-	takesTwice               // a receive that was taken is taken again
-	offersTwice              // the home makes a second match while one is under way, and the owner follows
-	retriesInDoubt           // a lost offer is simply made again, to anyone
-	forgetsPassed            // a home that passed a value on forgets it when it loses the taker
-	leaveMeansNo             // a home leaves before what it passed on is answered
-	releasesTwice            // a receive of a match that failed is queued although it is
-	worseClaims              // any other claim is believed
-	cancelLies               // a cancelled send ends at once, wherever it is
-	bothRefuse               // tentative choices refuse each other
-	bothHold                 // tentative choices keep each other's values back
-	oneBegun                 // a select begins no alternative after one that went tentative
-	overtakesRefused         // the home lets a pipeline go on when one of it is refused
-	exposesAll               // the owner tells a new home of all, whatever is on its way elsewhere
-	registersNoMore          // a receive that was refused to a select is not registered again
-	matchesOneself           // the home takes two sessions of a peer for two peers
-	followsStale             // the owner follows a match that was made before the home has the value again
-	trustsOldAnswers         // the owner believes that a home which dropped a send has it, when it is home again
-	forgetsOnMove            // a home that moves gives up what it passed on
-	passesOnAnywhere         // a home passes on by any session, joined or not
-	doubtsOnLeave            // what was passed on to a peer that leaves is in doubt
-	countsGenerations        // the owner takes the home's term for the number of the attempt
-	resumesAll               // a send of a pipeline is offered again before those before it
-	leavesUnmatched          // the home does not look for receives when a pipeline goes on
-	skipsAhead               // a send of a pipeline passes one before it that is in the home's queue
-	takesOldLane             // a home takes sends of a pipeline that were meant for the home that it was
-	takesPlace               // who cannot reach a home that it was told of becomes it
-	successorsOnly           // nobody looks for other homes
+	sound            defect = iota
+	noMemory                // nobody remembers what was accepted on a session that broke
+	noFence                 // a session that broke lives on where its end is not known
+	takesTwice              // a receive that was taken is taken again
+	offersTwice             // the home makes a second match while one is under way, and the owner follows
+	retriesInDoubt          // a lost offer is simply made again, to anyone
+	forgetsPassed           // a home that passed a value on forgets it when it loses the taker
+	leaveMeansNo            // a home leaves before what it passed on is answered
+	releasesTwice           // a receive of a match that failed is queued although it is
+	worseClaims             // any other claim is believed
+	cancelLies              // a cancelled send ends at once, wherever it is
+	bothRefuse              // tentative choices refuse each other
+	bothHold                // tentative choices keep each other's values back
+	oneBegun                // a select begins no alternative after one that went tentative
+	overtakesRefused        // the home lets a pipeline go on when one of it is refused
+	exposesAll              // the owner tells a new home of all, whatever is on its way elsewhere
+	registersNoMore         // a receive that was refused to a select is not registered again
+	matchesOneself          // the home takes two sessions of a peer for two peers
+	followsStale            // the owner follows a match that was made before the home has the value again
+	trustsOldAnswers        // the owner believes that a home which dropped a send has it, when it is home again
+	forgetsOnMove           // a home that moves gives up what it passed on
+	passesOnAnywhere        // a home passes on by any session, joined or not
+	doubtsOnLeave           // what was passed on to a peer that leaves is in doubt
+	countsTerms             // the owner takes the home's term for the number of the attempt
+	resumesAll              // a send of a pipeline is offered again before those before it
+	leavesUnmatched         // the home does not look for receives when a pipeline goes on
+	skipsAhead              // a send of a pipeline passes one before it that is in the home's queue
+	takesOldPipeline        // a home takes sends of a pipeline that were meant for the home that it was
+	takesPlace              // who cannot reach a home that it was told of becomes it
+	successorsOnly          // nobody looks for other homes
 )
 
 func (p *plan) has(f fault) bool {

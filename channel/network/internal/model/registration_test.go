@@ -25,7 +25,7 @@ func (cs *channelState) register(id opID) {
 func (cs *channelState) nextAttempt(id opID) {
 	op := cs.op(id)
 	op.term = cs.fields().claim.term
-	if cs.p.defect == countsGenerations {
+	if cs.p.defect == countsTerms {
 		op.attempt = op.term
 	} else {
 		op.attempt = (op.attempt + 1) % attempts
@@ -36,7 +36,7 @@ func (cs *channelState) nextAttempt(id opID) {
 func (cs *channelState) registerAll() {
 	for _, receives := range []bool{false, true} {
 		for id := range cs.mine() {
-			if x := cs.p.want(id); x.receive == receives && !x.lane && cs.op(id).phase == waiting {
+			if x := cs.p.want(id); x.receive == receives && !x.ordered && cs.op(id).phase == waiting {
 				cs.register(id)
 			}
 		}
