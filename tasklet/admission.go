@@ -57,15 +57,15 @@ func (h *Host) adoptPartial(a *incomingMove) (stale *process, err error) {
 	}
 	delete(h.partials, o.ID)
 	if p == nil {
-		p = h.newProcess(o.ID, work{o.Program, o.Args, o.Function, o.Shape}, o.Origin, time.Time{})
+		p = h.newProcess(o.ID, spec{o.Program, o.Args, o.Function, o.Shape}, o.Origin, time.Time{})
 		p.source = a.from.String()
-		p.enter()
+		p.charge()
 	}
 	if err := p.reserve(o.Memory); err != nil {
 		if p.saved != nil { // it stays what it is
 			h.partials[o.ID] = p
 		} else {
-			p.settle()
+			p.release()
 		}
 		return stale, err
 	}
@@ -99,7 +99,7 @@ func (h *Host) checkAdmission(a *incomingMove, charged bool) error {
 	if err := a.checkDiskSpace(a.offer.Memory, own); err != nil {
 		return err
 	}
-	return h.afford(&a.offer, h.payers(a.offer.ID, a.offer.Origin, a.from.String()))
+	return h.checkQuota(&a.offer, h.payers(a.offer.ID, a.offer.Origin, a.from.String()))
 }
 
 // payers returns the peers to whose accounts a tasklet is charged: the one that

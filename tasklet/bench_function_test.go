@@ -77,7 +77,7 @@ var told atomic.Int64
 var idles = tasklet.Func("idles", func(ctx context.Context, self *tasklet.Self, i *idle) error {
 	space := channel.Space(self)
 	if i.Rests {
-		space = self.Resting()
+		space = self.Parking()
 	}
 	numbers, err := i.Channel.Open(ctx, space)
 	if err != nil {
@@ -140,7 +140,7 @@ func idleFunctions(b *testing.B, rests bool) {
 				time.Sleep(10 * time.Millisecond)
 			}
 		}
-		for rests && peers[0].Resting() < n {
+		for rests && peers[0].Parked() < n {
 			time.Sleep(10 * time.Millisecond)
 		}
 	}
@@ -197,12 +197,12 @@ func BenchmarkFunctionAnswers(b *testing.B) {
 	for _, rests := range []bool{false, true} {
 		b.Run(fmt.Sprintf("rests=%v", rests), func(b *testing.B) {
 			peers := functionPeers(b, 2)
-			peers[0].RestAfter(0)
+			peers[0].ParkAfter(0)
 			must[*tasklet.Tasklet](b)(peers[0].Go(b.Context(), idles(idle{Channel: channel.Ref[int]{Name: "asks"}, Tells: channel.Ref[int]{Name: "answers"}, Rests: rests})))
 			asks, answers := open(b, peers[0], "asks"), open(b, peers[0], "answers")
 			for b.Loop() {
 				b.StopTimer()
-				for must[int](b)(asks.Balance(b.Context())) != -1 || rests && peers[0].Resting() < 1 {
+				for must[int](b)(asks.Balance(b.Context())) != -1 || rests && peers[0].Parked() < 1 {
 					time.Sleep(100 * time.Microsecond)
 				}
 				b.StartTimer()

@@ -16,14 +16,14 @@ import (
 
 // refresh takes over what changed in the memory of a tasklet since the last
 // time, and calls tell with lists of it, without hashes, in parts. What it lists
-// can be looked at in the snapshot while it goes on. The caller has the turn.
+// can be looked at in the snapshot while it goes on. The caller holds opLock.
 func (g *guest) refresh(ctx context.Context, tell func(*PageList) error) (*sandbox.Snapshot, error) {
 	snap, err := g.inst.Snapshot()
 	if err != nil {
 		return nil, err
 	}
 	return snap, snap.Update(ctx, func(pages []uint32) error {
-		list := g.book.update(snap, pages)
+		list := g.table.update(snap, pages)
 		if g.host.disk != nil {
 			for _, i := range list.Index {
 				g.unsaved[i] = struct{}{}
@@ -43,26 +43,26 @@ func (g *guest) changes(ctx context.Context) (*PageList, *sandbox.Snapshot, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	g.book.resize(snap.Size())
+	g.table.resize(snap.Size())
 	slices.Sort(all.Index)
-	all.Index, all.Size = slices.Compact(all.Index), g.book.size // twice, if an update had failed
+	all.Index, all.Size = slices.Compact(all.Index), g.table.size // twice, if an update had failed
 	return all, snap, nil
 }
 
 // logged adds to the tasklet's log on disk what changed since it was last added
-// to. A log of which most is out of date is replaced. The caller has the turn.
+// to. A log of which most is out of date is replaced. The caller holds opLock.
 // What a running program makes of a page meanwhile is for the next time: the
 // page is logged, under its hash, as it is copied.
 func (g *guest) logged(snap *sandbox.Snapshot) error {
-	live := int64(g.book.differ)
-	if g.pages == nil || g.pages.Records()+int64(len(g.unsaved)) > 2*live+spareLogRecords {
+	live := int64(g.table.differ)
+	if g.pageLog == nil || g.pageLog.Records()+int64(len(g.unsaved)) > 2*live+spareLogRecords {
 		fresh, err := g.host.newLog(g.id)
 		if err != nil {
 			return err
 		}
 		g.closePages()
-		g.pages = fresh
-		for _, i := range g.book.all() {
+		g.pageLog = fresh
+		for _, i := range g.table.all() {
 			g.unsaved[i] = struct{}{}
 		}
 	}
@@ -84,14 +84,14 @@ func (g *guest) writeLog(snap *sandbox.Snapshot) error {
 		copies = copies[:0]
 		for _, i := range some {
 			copies = snap.AppendPage(copies, i)
-			g.book.hashes[i] = pageHash{} // it may have been another's
+			g.table.hashes[i] = pageHash{} // it may have been another's
 		}
-		g.book.name(some, func(b []byte, i uint32) []byte {
+		g.table.hashPages(some, func(b []byte, i uint32) []byte {
 			n, _ := slices.BinarySearch(some, i)
 			return append(b, copies[n*pageSize:][:pageSize]...)
 		})
 		for n, i := range some {
-			if err := g.pages.Append(i, g.book.hashes[i], copies[n*pageSize:][:pageSize]); err != nil {
+			if err := g.pageLog.Append(i, g.table.hashes[i], copies[n*pageSize:][:pageSize]); err != nil {
 				return err
 			}
 		}
@@ -102,7 +102,7 @@ func (g *guest) writeLog(snap *sandbox.Snapshot) error {
 // dropLog gives back what a log that could not be written took on the disk, but
 // for what the tasklet's last record speaks of. The next log begins anew.
 func (g *guest) dropLog() {
-	name := g.pages.Name()
+	name := g.pageLog.Name()
 	g.closePages()
 	var err error
 	if g.saved != nil && g.saved.Pages == name {
@@ -117,7 +117,7 @@ func (g *guest) dropLog() {
 
 // holdLog charges the log, and pages that are about to be added to it.
 func (g *guest) holdLog(pages int) error {
-	return g.hold(heldLog, uint64(g.pages.Records()+int64(pages))*journal.RecordSize)
+	return g.hold(heldLog, uint64(g.pageLog.Records()+int64(pages))*journal.RecordSize)
 }
 
 // newLog makes a log for the memory of a tasklet. Logs that no entry speaks of
@@ -130,8 +130,8 @@ func (h *Host) newLog(id ID) (*journal.Pages, error) {
 
 // checkpoint records the tasklet on disk as it is, and lets it go on. After a
 // crash it goes on from there. The program stands still while the last pages
-// that changed are copied, and not while they are written. The caller has the
-// turn.
+// that changed are copied, and not while they are written. The caller holds
+// opLock.
 func (p *process) checkpoint(ctx context.Context) error {
 	if err := p.live(); err != nil {
 		return err
@@ -180,7 +180,7 @@ func (g *guest) approach(ctx context.Context) error {
 
 // snapshot describes a tasklet that stands still, whose last pages it adds to
 // the log.
-func (g *guest) snapshot(ctx context.Context, as standing) (*hosted, error) {
+func (g *guest) snapshot(ctx context.Context, as phase) (*checkpointEntry, error) {
 	c, _, snap, err := g.continuation(ctx)
 	if err != nil {
 		return nil, err
@@ -188,8 +188,8 @@ func (g *guest) snapshot(ctx context.Context, as standing) (*hosted, error) {
 	if err := g.logged(snap); err != nil {
 		return nil, err
 	}
-	c.Memory = PageList{Size: g.book.size}
-	return &hosted{Standing: as, Cont: *c, Move: g.moveID, Pages: g.pages.Name()}, nil
+	c.Memory = PageList{Size: g.table.size}
+	return &checkpointEntry{Standing: as, Cont: *c, Move: g.moveID, Pages: g.pageLog.Name()}, nil
 }
 
 // continuation describes a tasklet that stands still, but for its memory, of
@@ -204,13 +204,13 @@ func (g *guest) continuation(ctx context.Context) (*Continuation, *PageList, *sa
 		return nil, nil, nil, err
 	}
 	c := g.outline()
-	c.State, c.Mover = state, g.arrived
+	c.State, c.Mover = state, g.selfMoveCall
 	return c, list, snap, nil
 }
 
 // save brings a description to the disk, and removes the log of the one before
-// if it has another. The caller has the turn.
-func (p *process) save(s *hosted) error {
+// if it has another. The caller holds opLock.
+func (p *process) save(s *checkpointEntry) error {
 	if err := p.engine.sync(s); err != nil {
 		return err
 	}
@@ -261,10 +261,10 @@ func (h *Host) checkpoints(every time.Duration) {
 
 // checkpointNow makes a checkpoint unless the tasklet is suspended or leaving.
 func (p *process) checkpointNow(ctx context.Context) error {
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.lockOp(ctx); err != nil {
 		return err
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.opLock }()
 	return p.checkpoint(ctx)
 }
 

@@ -121,7 +121,7 @@ func (c *Continuation) size() uint64 {
 
 // validateOutline checks the part that each tasklet has, see process.outline.
 func (c *Continuation) validateOutline() error {
-	w := c.work()
+	w := c.spec()
 	if err := errors.Join(c.ID.validate(), w.validate(), validateHops(c.Moves)); err != nil {
 		return err
 	}

@@ -13,5 +13,5 @@
 // A function is one that the peers' own programs have in common: it runs
 // natively, moves when it is at an operation on a channel, and is called again
 // at the destination with its state. See [Func] and [Host.Go]. Where very many
-// wait for long, they can do so without goroutines: see [Self.Resting].
+// wait for long, they can do so without goroutines: see [Self.Parking].
 package tasklet

@@ -8,11 +8,11 @@ import (
 // An engine runs a tasklet here. There are two: a guest is a program in its
 // sandbox, a routine is a function. A process has one all the time; while the
 // tasklet is suspended it is empty. But for kill, the methods are for whoever
-// has the turn.
+// holds the opLock of the process.
 type engine interface {
 	// load takes over what the disk has of the tasklet, so that it can be
 	// launched.
-	load(ctx context.Context, s *hosted) error
+	load(ctx context.Context, s *checkpointEntry) error
 	// launch makes the tasklet run, from its beginning if nothing was taken
 	// over. It is not called when the host is closed.
 	launch() error
@@ -29,9 +29,9 @@ type engine interface {
 	// the tasklet's own moves if those are meant, too.
 	withdraw(moves bool)
 	// snapshot describes a tasklet that is paused.
-	snapshot(ctx context.Context, as standing) (*hosted, error)
+	snapshot(ctx context.Context, as phase) (*checkpointEntry, error)
 	// sync brings to disk what the description speaks of.
-	sync(s *hosted) error
+	sync(s *checkpointEntry) error
 	// proceed ends a pause, and goOn one in which operations were withdrawn.
 	proceed() error
 	goOn() error

@@ -39,9 +39,9 @@ var (
 	// ErrMoving is why the context of a function ends that will be called again:
 	// it is to be moved, suspended or recorded. See [Func].
 	ErrMoving = errors.New("the function is to return, and will be called again")
-	// ErrResting is why the context of a function ends that will be called again
-	// when it has received something. See [Self.Resting].
-	ErrResting = errors.New("the function is to rest, and will be called again")
+	// ErrParking is why the context of a function ends that will be called again
+	// when it has received something. See [Self.Parking].
+	ErrParking = errors.New("the function is to be parked, and will be called again")
 	// ErrDraining says that a peer takes no more tasklets, because it is being
 	// drained.
 	ErrDraining = errors.New("the peer is being drained")

@@ -85,7 +85,7 @@ func (h *Host) Backdate(id ID, d time.Duration) {
 
 // entries are one entry of each kind.
 func entries() []entry {
-	return []entry{new(hosted), new(savedOutcome), new(savedDeparture), new(savedRecord), new(savedUptime)}
+	return []entry{new(checkpointEntry), new(savedOutcome), new(savedDeparture), new(savedOrigin), new(savedUptime)}
 }
 
 // DecodeEntry decodes an entry of the host's records of each kind, and reports how
@@ -115,12 +115,12 @@ func UnsealEntry(data []byte) []byte { return data[entryHead:] }
 // of an outcome, the same.
 func EncodeEntries(c Continuation) (made [][]byte) {
 	hop := Hop{From: c.Origin, To: c.Origin}
-	w := c.work()
+	w := c.spec()
 	for _, e := range []entry{
-		&hosted{Standing: prepared, Cont: c, Pages: "00-11", Length: 8, Source: c.Origin},
+		&checkpointEntry{Standing: prepared, Cont: c, Pages: "00-11", Length: 8, Source: c.Origin},
 		&savedOutcome{State: committed, ID: c.ID, To: c.Origin, Hop: hop, Claim: c.Claim},
 		&savedDeparture{To: c.Origin, Hop: hop},
-		&savedRecord{Program: w.program, Args: w.args, Function: w.function, Where: c.Origin, Exit: &exit{Status: 1}},
+		&savedOrigin{Program: w.program, Args: w.args, Function: w.function, Where: c.Origin, Exit: &exit{Status: 1}},
 	} {
 		data, err := encodeEntry(string(c.ID), e)
 		if err != nil {
@@ -211,14 +211,14 @@ func (h *Host) NewCaller(id ID) Caller { return h.NewCallerOf(id, h.self) }
 
 // NewCallerOf returns a caller at h that a peer started.
 func (h *Host) NewCallerOf(id ID, origin string) Caller {
-	p := h.newProcess(id, work{program: "none"}, origin, time.Now())
+	p := h.newProcess(id, spec{program: "none"}, origin, time.Now())
 	p.key = newKey()
 	if origin != h.self {
 		p.source = origin
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	p.enter()
+	p.charge()
 	return Caller{p.engine.(*guest)}
 }
 
@@ -229,11 +229,11 @@ func (c Caller) Ask(id uint64, kind abi.Kind, payload []byte) (left int) {
 	c.g.leaveChannels()
 	c.g.mu.Lock()
 	defer c.g.mu.Unlock()
-	return len(c.g.calls) + c.g.errands
+	return len(c.g.calls) + c.g.requests
 }
 
-// RestAfter has functions that are started from now on rest after d.
-func (h *Host) RestAfter(d time.Duration) { h.restAfter = d }
+// ParkAfter has functions that are started from now on rest after d.
+func (h *Host) ParkAfter(d time.Duration) { h.parkAfter = d }
 
 // SetWall has programs that are started from now on live by a clock that is
 // off by d.
@@ -244,12 +244,12 @@ func (h *Host) SetWall(d time.Duration) {
 // Flight is flight.
 func Flight(age, held, ago time.Duration) time.Duration { return transitTime(age, held, ago) }
 
-// Resting returns how many functions rest here, without goroutine.
-func (h *Host) Resting() (n int) {
+// Parked returns how many functions rest here, without goroutine.
+func (h *Host) Parked() (n int) {
 	for _, p := range h.all() {
 		if r, ok := p.engine.(*routine); ok && r.gone() == nil {
 			r.mu.Lock()
-			if s := r.self; s != nil && s.phase == outside && len(s.vigils) > 0 {
+			if s := r.self; s != nil && s.phase == callIdle && len(s.parked) > 0 {
 				n++
 			}
 			r.mu.Unlock()
@@ -266,7 +266,7 @@ func (h *Host) Hold(id ID) {
 	h.mu.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.self.asked = true
+	r.self.stopRequested = true
 }
 
 // UseSpace has functions that are started from now on use the channels of space.
@@ -315,16 +315,16 @@ func (h *Host) Forwards(n int) (departed, sighted int) {
 	for i := range n {
 		id := ID(fmt.Sprint(i))
 		h.departed.Add(id, departure{to: h.node.ID(), at: h.uptime()})
-		h.sighted.Add(id, sighting{at: h.node.ID()})
+		h.lastKnown.Add(id, lastKnownHost{at: h.node.ID()})
 	}
-	return h.departed.Len(), h.sighted.Len()
+	return h.departed.Len(), h.lastKnown.Len()
 }
 
 // Run makes the host one that has been running for d longer, and has it forget
 // what is out of date.
 func (h *Host) Run(d time.Duration) {
 	h.ranBefore.Add(int64(d))
-	h.forgetOld()
+	h.expireNow()
 }
 
 // ConfirmNow asks the destinations of all moves that are not confirmed.
@@ -344,7 +344,7 @@ const MaxEnded, MaxEndedBytes = maxEnded, maxEndedBytes
 func (h *Host) End(n, output int) (known, bytes int) {
 	text := make([]byte, output)
 	for range n {
-		p := h.newProcess(newClaim(h.self).id(), work{function: "ended"}, h.self, time.Now())
+		p := h.newProcess(newClaim(h.self).id(), spec{function: "ended"}, h.self, time.Now())
 		p.source = "another"
 		p.out.Write(text)
 		h.mu.Lock()
@@ -355,7 +355,7 @@ func (h *Host) End(n, output int) (known, bytes int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range h.processes {
-		if p.ended(0) {
+		if p.exitedBefore(0) {
 			known++
 		}
 	}

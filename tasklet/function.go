@@ -76,14 +76,14 @@ type Call struct {
 // will be called again, [ErrKilled] or another error if it will not.
 //
 // A function that waits needs its goroutine, 8 KB together. Where there are very
-// many that wait for long, they had better rest: see [Self.Resting].
+// many that wait for long, park them: see [Self.Parking].
 //
 // A panic ends the tasklet, with a [CrashError], and not the peer. A function
 // runs outside of any sandbox: limits on memory and processor time are not for
 // it.
 func Func[S any](name string, f func(ctx context.Context, self *Self, state *S) error) Function[S] {
 	d := &definition{
-		work:  work{function: name, shape: shapeOf(reflect.TypeFor[S]())},
+		spec:  spec{function: name, shape: schemaOf(reflect.TypeFor[S]())},
 		fresh: func() any { return new(S) },
 		run:   func(ctx context.Context, self *Self, state any) error { return f(ctx, self, state.(*S)) },
 	}
@@ -92,7 +92,7 @@ func Func[S any](name string, f func(ctx context.Context, self *Self, state *S) 
 
 // A definition is a function of any state.
 type definition struct {
-	work
+	spec
 	fresh func() any
 	run   func(ctx context.Context, self *Self, state any) error
 }
@@ -112,7 +112,7 @@ func (h *Host) define(functions []AnyFunction) error {
 	return nil
 }
 
-// defined returns the function of that name, whose state must have the shape.
+// defined returns the function of that name, whose state must have the schema.
 func (h *Host) defined(name, shape string) (*definition, error) {
 	d := h.functions[name]
 	switch {

@@ -12,11 +12,11 @@ type end struct {
 	channel.Endpoint
 	self  *Self
 	name  channel.Name
-	rests bool // the function may rest while it receives
+	parks bool // the function may be parked while it receives
 
 	// Guarded by the process's mutex.
-	parked bool // since the function returned
-	cut    bool // a receive was cut short, for the function to rest
+	detached    bool // since the function returned
+	interrupted bool // a receive was cut short, so that the function can be parked
 }
 
 // open opens an end.
@@ -28,7 +28,7 @@ func (s *Self) open(ctx context.Context, name channel.Name, rests bool) (channel
 	if err != nil {
 		return nil, err
 	}
-	e := &end{Endpoint: inner, self: s, name: name, rests: rests}
+	e := &end{Endpoint: inner, self: s, name: name, parks: rests}
 	if err := s.keep(e); err != nil {
 		inner.Leave()
 		return nil, err
@@ -42,8 +42,8 @@ func (s *Self) reopen(name channel.Name, rests bool) *end {
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
 	for _, e := range s.ends {
-		if e.parked && e.name == name && e.rests == rests {
-			e.parked = false
+		if e.detached && e.name == name && e.parks == rests {
+			e.detached = false
 			return e
 		}
 	}
@@ -54,20 +54,20 @@ func (s *Self) reopen(name channel.Name, rests bool) *end {
 func (s *Self) keep(e *end) error {
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
-	if s.phase == dismissed {
+	if s.phase == callDone {
 		return channel.ErrClosed
 	}
 	s.ends = append(s.ends, e)
 	return nil
 }
 
-// park notes that the function has returned.
-func (s *Self) park() {
+// detachEnds notes that the function has returned.
+func (s *Self) detachEnds() {
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
 	s.ctx, s.stop = nil, nil
 	for _, e := range s.ends {
-		e.parked = true
+		e.detached = true
 	}
 }
 
@@ -87,12 +87,12 @@ func (e *end) Leave() error {
 	return e.Endpoint.Leave()
 }
 
-// Receive gives what was received while the function rested, or receives.
+// Receive returns what was received while the function was parked, or receives.
 func (e *end) Receive(ctx context.Context, sink channel.Sink) error {
 	if got := e.taken(); got != nil {
 		return got.give(sink)
 	}
-	if e.rests && e.self.own(ctx) {
+	if e.parks && e.self.isCallContext(ctx) {
 		return e.receive(ctx, sink)
 	}
 	return e.Endpoint.Receive(ctx, sink)

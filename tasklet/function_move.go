@@ -14,7 +14,7 @@ type FunctionState struct {
 	Shape string // of the state
 	State []byte // gob
 
-	// Received is what it received while it rested. A peer of an older version
+	// Received is what it received while it was parked. A peer of an older version
 	// knows nothing of it, and refuses the offer, whose size does not fit.
 	Received []Received
 }
@@ -26,7 +26,7 @@ const maxFunction = MaxFunctionState + maxReceived + 2*MaxUnread + smallMessage
 func (f *FunctionState) size() uint64 { return uint64(len(f.State)) + receivedSize(f.Received) }
 
 func (f *FunctionState) validate() error {
-	if f.Name == "" || len(f.Name) > MaxFunctionName || len(f.Shape) > maxShape || len(f.State) > MaxFunctionState {
+	if f.Name == "" || len(f.Name) > MaxFunctionName || len(f.Shape) > schemaMaxBytes || len(f.State) > MaxFunctionState {
 		return fmt.Errorf("%w: over a limit: function %.40q", ErrContinuation, f.Name)
 	}
 	return validateReceived(f.Received)
@@ -50,21 +50,21 @@ func (r *routine) continuation() (*Continuation, error) {
 	return c, r.reserve(f.size())
 }
 
-func (r *routine) snapshot(_ context.Context, as standing) (*hosted, error) {
+func (r *routine) snapshot(_ context.Context, as phase) (*checkpointEntry, error) {
 	c, err := r.continuation()
 	if err != nil {
 		return nil, err
 	}
-	return &hosted{Standing: as, Cont: *c, Move: r.moveID}, nil
+	return &checkpointEntry{Standing: as, Cont: *c, Move: r.moveID}, nil
 }
 
 // A function's state is in its description.
 func (r *routine) approach(context.Context) error { return nil }
-func (r *routine) sync(*hosted) error             { return nil }
+func (r *routine) sync(*checkpointEntry) error    { return nil }
 func (r *routine) catchUp(time.Duration)          {}
 func (r *routine) released()                      {}
 
-func (r *routine) load(_ context.Context, s *hosted) error { return r.adopt(s.Cont.Function) }
+func (r *routine) load(_ context.Context, s *checkpointEntry) error { return r.adopt(s.Cont.Function) }
 
 // adopt takes over a function's state.
 func (r *routine) adopt(f *FunctionState) error {
@@ -144,7 +144,7 @@ func (r *routine) receiveState(a *incomingMove) error {
 	if err := a.adoptOutline(cont); err != nil {
 		return err
 	}
-	s := &hosted{Standing: prepared, Cont: *cont, Move: a.offer.Move, Source: a.from.String()}
+	s := &checkpointEntry{Standing: prepared, Cont: *cont, Move: a.offer.Move, Source: a.from.String()}
 	if r.host.disk != nil {
 		if err := r.save(s); err != nil {
 			return err
@@ -157,7 +157,7 @@ func (r *routine) receiveState(a *incomingMove) error {
 // keepPartial keeps nothing: there is little to bring again.
 func (r *routine) keepPartial(a *incomingMove) {
 	r.unload()
-	r.settle()
+	r.release()
 	if r.saved != nil && r.host.ctx.Err() == nil { // else the next start goes on asking
 		r.host.forget(r.id)
 	}

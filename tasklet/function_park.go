@@ -9,118 +9,124 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
-// restAfter is how long a function waits in a receive before it rests.
-const restAfter = time.Second
+// parkDelay is how long a function waits in a receive before it is parked.
+const parkDelay = time.Second
 
-// Resting is the tasklet's space of channels, in which the function rests while
-// it waits for long: it then has no goroutine and needs 2.8 KB in all, not 8.5,
-// which is worth while if there are tens of thousands of them. To be called again
-// takes about a tenth of a millisecond.
+// Parking is a space of channels in which the function is parked while it waits for
+// long. A parked function has no goroutine and needs 2.8 KB in all instead of 8.5.
+// That matters for tens of thousands of them. To call a parked function again takes
+// about a tenth of a millisecond.
 //
-//	numbers, err := channel.Open[int](ctx, self.Resting(), "numbers")
+//	numbers, err := channel.Open[int](ctx, self.Parking(), "numbers")
 //
-// When a Receive on such an end was given the ctx of the function, and has waited
-// for a second, ctx ends, and the function is to return as if it were to be moved
-// (see [Func]; the cause is [ErrResting]). The Receive goes on without it. When it
-// is done, the function is called again with its state, and its first Receive on
-// that channel has the value at once. So all else that the function does while it
-// receives, in goroutines of its own, is cut short; a Receive with another
-// context, such as one with a deadline, or in a Select waits as everywhere.
+// A Receive on such an end parks the function after a second, if it was given the
+// ctx of the function: ctx ends, and the function must return as for a move (see
+// [Func]; the cause is [ErrParking]). The Receive goes on without the function. When
+// a value comes, the function is called again with its state, and its first Receive
+// on that channel returns the value at once. What else the function does meanwhile,
+// in goroutines of its own, ends with ctx, too. A Receive with another context, such
+// as one with a deadline, or in a Select never parks the function.
 //
-// A value that comes while the function rests is the tasklet's: if it is moved or
-// suspended then, the value goes along. It is encoded for that, also if it comes
-// from this peer, and one that cannot be is lost: Receive returns the error.
-// Received values that wait for the function have 32 MiB together; with more it
-// can neither be moved nor suspended until it has taken some.
-func (s *Self) Resting() channel.Space { return resting{s} }
+// A value that comes while the function is parked belongs to the tasklet: it goes
+// along when the tasklet is moved or suspended. It is encoded for that, also if it
+// comes from this peer. A value that cannot be encoded is lost, and Receive returns
+// the error. Values that wait for a parked function have 32 MiB together; with more,
+// the tasklet can neither be moved nor suspended until the function has taken some.
+func (s *Self) Parking() channel.Space { return parkingSpace{s} }
 
-type resting struct{ *Self }
+type parkingSpace struct{ *Self }
 
 // Open implements [channel.Space].
-func (r resting) Open(ctx context.Context, name channel.Name) (channel.Endpoint, error) {
+func (r parkingSpace) Open(ctx context.Context, name channel.Name) (channel.Endpoint, error) {
 	return r.open(ctx, name, true)
 }
 
-// own reports whether ctx is that of the function's call.
-func (s *Self) own(ctx context.Context) bool { return s.ctx != nil && s.ctx.Done() == ctx.Done() }
+// isCallContext reports whether ctx is that of the function's call.
+func (s *Self) isCallContext(ctx context.Context) bool {
+	return s.ctx != nil && s.ctx.Done() == ctx.Done()
+}
 
-// receive receives, and if that takes long, has the function rest.
+// receive receives. If that takes long, it asks the function to return, to be
+// parked.
 func (e *end) receive(ctx context.Context, sink channel.Sink) error {
 	s := e.self
 	stop := s.stop
-	alarm := time.AfterFunc(s.routine.host.restAfter, func() { stop(ErrResting) })
+	alarm := time.AfterFunc(s.routine.host.parkAfter, func() { stop(ErrParking) })
 	err := e.Endpoint.Receive(ctx, sink)
 	alarm.Stop()
-	if errors.Is(err, context.Canceled) && context.Cause(ctx) == ErrResting {
+	if errors.Is(err, context.Canceled) && context.Cause(ctx) == ErrParking {
 		s.routine.mu.Lock()
 		defer s.routine.mu.Unlock()
-		e.cut = true
+		e.interrupted = true
 	}
 	return err
 }
 
-// A vigil is a receive that goes on while the function rests which began it.
-type vigil struct {
+// A parkedReceive is a receive that goes on after the function which began it has
+// returned.
+type parkedReceive struct {
 	end      *end
 	receive  channel.Withdrawer
 	received *Received
 }
 
-// lieDown begins the vigils of a function that has returned in order to rest,
-// unless something else is to be done with it.
-func (s *Self) lieDown() {
+// startParkedReceives continues the receives of a function that has returned to be
+// parked, unless the tasklet is to be stopped or killed.
+func (s *Self) startParkedReceives() {
 	r := s.routine
 	r.mu.Lock()
 	for _, e := range s.ends {
-		if e.cut && !s.asked && s.killed == nil && s.phase != dismissed {
-			s.vigils = append(s.vigils, &vigil{end: e})
+		if e.interrupted && !s.stopRequested && s.killed == nil && s.phase != callDone {
+			s.parked = append(s.parked, &parkedReceive{end: e})
 		}
-		e.cut = false
+		e.interrupted = false
 	}
-	s.rests = len(s.vigils) > 0
-	vigils := slices.Clone(s.vigils)
+	s.parking = len(s.parked) > 0
+	receives := slices.Clone(s.parked)
 	r.mu.Unlock()
-	for _, v := range vigils {
+	for _, v := range receives {
 		v.receive = v.end.ReceiveAsync(v, v.over)
 	}
 }
 
 // Accept implements [channel.Sink].
-func (v *vigil) Accept(p channel.Payload) {
+func (v *parkedReceive) Accept(p channel.Payload) {
 	value, err := channel.Copy(p)
 	v.received = receivedFrom(v.end.name, value, err)
 }
 
-// over ends the vigil, and with it the rest. It is called once.
-func (v *vigil) over(err error) {
+// over takes the result of the receive, and has the function called again. It is
+// called once.
+func (v *parkedReceive) over(err error) {
 	s := v.end.self
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
-	i := slices.Index(s.vigils, v)
-	s.vigils = slices.Delete(s.vigils, i, i+1)
+	i := slices.Index(s.parked, v)
+	s.parked = slices.Delete(s.parked, i, i+1)
 	switch {
 	case err == nil:
 		s.received = append(s.received, *v.received)
 	case !errors.Is(err, errFrozen):
 		s.received = append(s.received, *receivedFrom(v.end.name, nil, err))
 	}
-	s.rests = false
-	s.rouse()
+	s.parking = false
+	s.schedule()
 	s.notify()
 }
 
-// getUp ends the vigils. What they were matched with has been received then.
-func (s *Self) getUp() {
+// stopParkedReceives withdraws all parked receives. One that was already matched
+// finishes first.
+func (s *Self) stopParkedReceives() {
 	r := s.routine
 	r.mu.Lock()
-	vigils := slices.Clone(s.vigils)
+	receives := slices.Clone(s.parked)
 	r.mu.Unlock()
-	for _, v := range vigils {
+	for _, v := range receives {
 		v.receive.Withdraw(errFrozen)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(s.vigils) > 0 {
+	for len(s.parked) > 0 {
 		s.wait(context.Background())
 	}
 }

@@ -27,7 +27,7 @@ var (
 
 // receivesResting receives, as receives does, and rests.
 var receivesResting = tasklet.Func("receives resting", func(ctx context.Context, self *tasklet.Self, s *caller) error {
-	c, err := channel.Open[string](ctx, self.Resting(), "resting calls")
+	c, err := channel.Open[string](ctx, self.Parking(), "resting calls")
 	if err != nil {
 		return err
 	}
@@ -39,7 +39,7 @@ var receivesResting = tasklet.Func("receives resting", func(ctx context.Context,
 		}
 		v, err := c.Receive(ctx)
 		if err != nil && !errors.Is(err, channel.ErrClosed) {
-			if context.Cause(ctx) == tasklet.ErrResting {
+			if context.Cause(ctx) == tasklet.ErrParking {
 				timesRested.Add(1)
 			}
 			return err
@@ -61,7 +61,7 @@ func TestRestingHistories(t *testing.T) {
 	t.Logf("seed %d", seed)
 	peers := functionPeers(t, 3)
 	for _, p := range peers {
-		p.RestAfter(time.Millisecond)
+		p.ParkAfter(time.Millisecond)
 	}
 	restingCalls = history.History[string]{}
 	const each = 100 // values
@@ -145,7 +145,7 @@ type twin struct {
 var restsOnTwo = tasklet.Func("rests on two", func(ctx context.Context, self *tasklet.Self, s *twin) error {
 	var both errgroup.Group
 	for i := range s.Next {
-		numbers, err := channel.Open[int](ctx, self.Resting(), channel.Name(fmt.Sprint("twin ", i)))
+		numbers, err := channel.Open[int](ctx, self.Parking(), channel.Name(fmt.Sprint("twin ", i)))
 		if err != nil {
 			return err
 		}
@@ -175,7 +175,7 @@ func TestRestingOnTwo(t *testing.T) {
 	ctx := within(t, patience)
 	peers := functionPeers(t, 2)
 	for _, p := range peers {
-		p.RestAfter(time.Millisecond)
+		p.ParkAfter(time.Millisecond)
 	}
 	const to = 100
 	tl := must[*tasklet.Tasklet](t)(peers[0].Go(ctx, restsOnTwo(twin{To: to})))

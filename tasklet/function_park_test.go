@@ -27,7 +27,7 @@ var callsOfRests atomic.Int64
 // rests writes the numbers that it receives, and rests while there is none.
 var rests = tasklet.Func("rests", func(ctx context.Context, self *tasklet.Self, q *quota) error {
 	callsOfRests.Add(1)
-	numbers, err := channel.Open[int](ctx, self.Resting(), q.Name)
+	numbers, err := channel.Open[int](ctx, self.Parking(), q.Name)
 	if err != nil {
 		return err
 	}
@@ -42,19 +42,19 @@ var rests = tasklet.Func("rests", func(ctx context.Context, self *tasklet.Self, 
 	return nil
 })
 
-// soonAtRest makes the functions of a peer rest soon.
-const soonAtRest = 10 * time.Millisecond
+// parkSoon makes the functions of a peer rest soon.
+const parkSoon = 10 * time.Millisecond
 
 func (p *peer) atRest(ctx context.Context, t testing.TB, n int) {
 	t.Helper()
-	eventually(ctx, t, fmt.Sprint(n, " functions at rest"), func() bool { return p.Resting() == n })
+	eventually(ctx, t, fmt.Sprint(n, " functions at rest"), func() bool { return p.Parked() == n })
 }
 
 // Functions that rest have no goroutine, and run as far as anybody can see.
 func TestResting(t *testing.T) {
 	ctx := within(t, patience)
 	a := functionPeers(t, 1)[0]
-	a.RestAfter(soonAtRest)
+	a.ParkAfter(parkSoon)
 	const n = 200
 	before := runtime.NumGoroutine()
 	var all []*tasklet.Tasklet
@@ -111,11 +111,11 @@ func TestRestingNot(t *testing.T) {
 	var calls atomic.Int64
 	waits := tasklet.Func("waits", func(ctx context.Context, self *tasklet.Self, how *string) error {
 		calls.Add(1)
-		c, err := channel.Open[int](ctx, self.Resting(), "nobody")
+		c, err := channel.Open[int](ctx, self.Parking(), "nobody")
 		if err != nil {
 			return err
 		}
-		short, cancel := context.WithTimeout(ctx, 20*soonAtRest)
+		short, cancel := context.WithTimeout(ctx, 20*parkSoon)
 		defer cancel()
 		if *how == "select" {
 			var v int
@@ -129,7 +129,7 @@ func TestRestingNot(t *testing.T) {
 		return nil
 	})
 	a := startPeer(t, tcp, &tasklet.Options{Functions: []tasklet.AnyFunction{waits}})
-	a.RestAfter(soonAtRest)
+	a.ParkAfter(parkSoon)
 	for i, how := range []string{"select", "receive"} {
 		wantExit(ctx, t, must[*tasklet.Tasklet](t)(a.Go(ctx, waits(how))))
 		if n := calls.Load(); n != int64(i+1) {
@@ -186,8 +186,8 @@ func TestRestingHasReceived(t *testing.T) {
 				peers := functionPeers(t, 2)
 				a, b = peers[0], peers[1]
 			}
-			a.RestAfter(soonAtRest)
-			b.RestAfter(soonAtRest)
+			a.ParkAfter(parkSoon)
+			b.ParkAfter(parkSoon)
 			name := channel.Name(what)
 			tl := must[*tasklet.Tasklet](t)(a.Go(ctx, rests(quota{name, 3})))
 			a.atRest(ctx, t, 1)
@@ -201,7 +201,7 @@ func TestRestingHasReceived(t *testing.T) {
 			}
 			tl = do(ctx, t, tl, a, b)
 			for n := 8; n < 10; n++ {
-				eventually(ctx, t, "rest", func() bool { return a.Resting()+b.Resting() == 1 })
+				eventually(ctx, t, "rest", func() bool { return a.Parked()+b.Parked() == 1 })
 				if err := numbers.Send(ctx, n); err != nil {
 					t.Fatal(err)
 				}
@@ -257,7 +257,7 @@ func TestRestingHearsLate(t *testing.T) {
 	ctx := within(t, patience)
 	peers := functionPeers(t, 2)
 	a, b := peers[0], peers[1]
-	a.RestAfter(soonAtRest)
+	a.ParkAfter(parkSoon)
 	space := &lateSpace{a.space, make(chan struct{}), make(chan struct{})}
 	a.UseSpace(space)
 	tl := must[*tasklet.Tasklet](t)(a.Go(ctx, rests(quota{"numbers", 1})))

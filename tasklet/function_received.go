@@ -6,7 +6,7 @@ import (
 	"github.com/dstackless/dstackless/channel"
 )
 
-// A Received is what a function has received from a channel while it rested, and
+// A Received is what a function has received from a channel while it was parked, and
 // has not taken yet: a value, encoded as it travels, or an error.
 type Received struct {
 	Channel channel.Name

@@ -17,40 +17,45 @@ type routine struct {
 	self     *Self // nil while it is suspended
 }
 
-// A phase is what becomes of the calls of a function.
-type phase uint8
+// A callPhase says what the function of a tasklet does. It is called again and
+// again, until it returns for good:
+//
+//	callIdle -> callStarting -> callRunning -> callIdle or callDone
+//	                            callRunning <-> callStopped (in Self.Move)
+type callPhase uint8
 
 const (
-	outside   phase = iota // it has returned, or was never called, and is to be called (again): meanwhile it needs no goroutine
-	called                 // its goroutine is about to call it
-	inside                 // it runs
-	halted                 // it stands still in Self.Move
-	dismissed              // it ends, or has ended
+	callIdle     callPhase = iota // it has returned, or was never called; it needs no goroutine
+	callStarting                  // its goroutine is about to call it
+	callRunning                   // it runs
+	callStopped                   // it stands still in Self.Move
+	callDone                      // it ends, or has ended
 )
 
 // newSelf gives the routine a state, and what was received for it.
 func (r *routine) newSelf(state any, received []Received) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.self, r.awake = &Self{routine: r, state: state, received: received, rests: true}, true
+	r.self, r.awake = &Self{routine: r, state: state, received: received, parking: true}, true
 }
 
 func (r *routine) launch() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if s := r.self; s != nil { // else somebody was quick to suspend it
-		s.rests = false
-		s.rouse()
+		s.parking = false
+		s.schedule()
 	}
 	return nil
 }
 
-// rouse has the function called, if it is to be. The lock is held.
-func (s *Self) rouse() {
-	if s.phase != outside || s.killed == nil && (s.asked || s.rests) {
+// schedule starts a goroutine that calls the function, if it is idle and neither
+// parked nor to be stopped. The lock is held.
+func (s *Self) schedule() {
+	if s.phase != callIdle || s.killed == nil && (s.stopRequested || s.parking) {
 		return
 	}
-	s.set(called)
+	s.set(callStarting)
 	s.routine.host.wg.Add(1)
 	go s.run()
 }
@@ -62,20 +67,20 @@ func (s *Self) run() {
 	defer func() {
 		switch {
 		case again:
-			s.outside()
+			s.returned()
 		case s.dismiss(false):
-			s.routine.ended(s, err)
+			s.routine.finishRun(s, err)
 		}
 	}()
-	s.getUp()
+	s.stopParkedReceives()
 	if !s.begin() {
 		return
 	}
 	err = s.call()
 	why := context.Cause(s.ctx)
-	again = (why == ErrMoving || why == ErrResting) && (errors.Is(err, why) || errors.Is(err, context.Canceled))
+	again = (why == ErrMoving || why == ErrParking) && (errors.Is(err, why) || errors.Is(err, context.Canceled))
 	s.stop(nil)
-	s.park()
+	s.detachEnds()
 }
 
 var errGoexit = errors.New("the function ended its goroutine")
@@ -89,10 +94,10 @@ func (s *Self) begin() bool {
 		return false
 	}
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
-	if s.asked {
+	if s.stopRequested {
 		s.stop(ErrMoving)
 	}
-	s.set(inside)
+	s.set(callRunning)
 	return true
 }
 
@@ -114,7 +119,7 @@ func (s *Self) call() (err error) {
 }
 
 // set changes the phase. The lock is held.
-func (s *Self) set(p phase) {
+func (s *Self) set(p callPhase) {
 	s.phase = p
 	s.notify()
 }
@@ -143,14 +148,14 @@ func (s *Self) wait(ctx context.Context) error {
 	}
 }
 
-// outside notes that the function has returned, to be called again.
-func (s *Self) outside() {
-	s.lieDown()
+// returned notes that the function has returned, to be called again.
+func (s *Self) returned() {
+	s.startParkedReceives()
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
-	if s.phase != dismissed {
-		s.set(outside)
-		s.rouse()
+	if s.phase != callDone {
+		s.set(callIdle)
+		s.schedule()
 	}
 }
 
@@ -160,12 +165,12 @@ func (s *Self) halt() error {
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
 	switch {
-	case s.phase != inside:
+	case s.phase != callRunning:
 		return errors.New("tasklet: a function moves itself once at a time, and only while it runs")
 	case s.cause() != nil:
 		return s.cause()
 	}
-	s.set(halted)
+	s.set(callStopped)
 	return nil
 }
 
@@ -173,13 +178,13 @@ func (s *Self) halt() error {
 func (s *Self) leftHalt() bool {
 	s.routine.mu.Lock()
 	defer s.routine.mu.Unlock()
-	for s.asked && s.phase == halted {
+	for s.stopRequested && s.phase == callStopped {
 		s.wait(context.Background())
 	}
-	if s.phase != halted {
+	if s.phase != callStopped {
 		return true
 	}
-	s.set(inside)
+	s.set(callRunning)
 	return false
 }
 
@@ -188,8 +193,8 @@ func (s *Self) leftHalt() bool {
 func (s *Self) dismiss(moving bool) bool {
 	r := s.routine
 	r.mu.Lock()
-	first := s.phase != dismissed
-	s.set(dismissed)
+	first := s.phase != callDone
+	s.set(callDone)
 	if moving && s.stop != nil {
 		s.stop(ErrMoving)
 	}
@@ -197,13 +202,13 @@ func (s *Self) dismiss(moving bool) bool {
 	return first
 }
 
-// ended notes how the tasklet came to its end, in its own goroutine.
-func (r *routine) ended(s *Self, err error) {
+// finishRun notes how the tasklet came to its end, in its own goroutine.
+func (r *routine) finishRun(s *Self, err error) {
 	e := s.exitOf(err)
 	r.finish(e, s.killed != ErrClosed)
-	r.turn <- struct{}{} // who has it may still look at the state
+	r.opLock <- struct{}{} // who has it may still look at the state
 	r.unload()
-	<-r.turn
+	<-r.opLock
 	r.host.log.Info("tasklet exited", "tasklet", r.id, "status", e.Status, "error", err)
 }
 
@@ -245,17 +250,17 @@ func (r *routine) pause(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.self
-	s.asked = true
-	if s.phase == inside && s.stop != nil {
+	s.stopRequested = true
+	if s.phase == callRunning && s.stop != nil {
 		s.stop(ErrMoving)
 	}
-	for s.phase == inside || s.phase == called {
+	for s.phase == callRunning || s.phase == callStarting {
 		if err := s.wait(ctx); err != nil {
-			s.asked = false
+			s.stopRequested = false
 			return fmt.Errorf("function %q has come to no operation and no Yield: %w", r.process.function, err)
 		}
 	}
-	if s.phase == dismissed {
+	if s.phase == callDone {
 		return sandbox.ErrExited
 	}
 	return nil
@@ -265,9 +270,9 @@ func (r *routine) proceed() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.self
-	s.asked = false
+	s.stopRequested = false
 	s.notify()
-	s.rouse()
+	s.schedule()
 	return nil
 }
 
@@ -277,7 +282,7 @@ func (r *routine) kill(why error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	s := r.self
-	if s == nil || s.killed != nil || s.phase == dismissed {
+	if s == nil || s.killed != nil || s.phase == callDone {
 		return
 	}
 	s.killed = why
@@ -285,16 +290,16 @@ func (r *routine) kill(why error) {
 		s.stop(why)
 	}
 	s.notify()
-	s.rouse()
+	s.schedule()
 }
 
-// A function's operations are withdrawn when it is paused, but for those that it
-// rests in.
+// withdraw stops the parked receives. A function's other operations end with its
+// context.
 func (r *routine) withdraw(bool) {
 	r.mu.Lock()
 	s := r.self
 	r.mu.Unlock()
 	if s != nil {
-		s.getUp()
+		s.stopParkedReceives()
 	}
 }

@@ -10,25 +10,25 @@ import (
 	"strings"
 )
 
-// maxShape is the length of the longest shape, in bytes.
-const maxShape = 256
+// schemaMaxBytes is the length of the longest schema.
+const schemaMaxBytes = 256
 
-// shapeOf describes how gob encodes values of a type: types of one shape can be
+// schemaOf describes how gob encodes values of a type: types of one schema can be
 // decoded into each other. A long one ends with a hash of the whole.
-func shapeOf(t reflect.Type) string {
-	var s shaper
+func schemaOf(t reflect.Type) string {
+	var s schemaWriter
 	s.add(t)
 	text := s.String()
-	if len(text) > maxShape {
+	if len(text) > schemaMaxBytes {
 		sum := sha256.Sum256([]byte(text))
 		end := "... (" + hex.EncodeToString(sum[:16]) + ")"
-		text = strings.ToValidUTF8(text[:maxShape-len(end)], "") + end
+		text = strings.ToValidUTF8(text[:schemaMaxBytes-len(end)], "") + end
 	}
 	return text
 }
 
-// A shaper writes a shape.
-type shaper struct {
+// A schemaWriter writes a schema.
+type schemaWriter struct {
 	strings.Builder
 	inside []reflect.Type // that are being written, outermost first
 }
@@ -37,7 +37,7 @@ var encodesItself = []reflect.Type{
 	reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler](),
 }
 
-func (s *shaper) add(t reflect.Type) {
+func (s *schemaWriter) add(t reflect.Type) {
 	for {
 		for _, i := range encodesItself {
 			if t.Implements(i) || reflect.PointerTo(t).Implements(i) {
@@ -90,7 +90,7 @@ func (s *shaper) add(t reflect.Type) {
 }
 
 // fields writes the fields that gob sends.
-func (s *shaper) fields(t reflect.Type) {
+func (s *schemaWriter) fields(t reflect.Type) {
 	s.WriteString("{")
 	between := ""
 	for i := range t.NumField() {

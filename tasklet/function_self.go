@@ -22,14 +22,14 @@ type Self struct {
 	stop context.CancelCauseFunc // ends ctx
 
 	// Guarded by the process's mutex.
-	phase    phase
-	asked    bool // it is to stand still, or does
-	rests    bool // it is not called before it is launched, or one of its vigils is over
-	killed   error
-	changed  chan struct{} // closed when what is here changes; nil while nobody waits
-	ends     []*end
-	vigils   []*vigil
-	received []Received // and not yet taken
+	phase         callPhase
+	stopRequested bool // it is to stand still, or does
+	parking       bool // it is parked, or not launched: it is not called
+	killed        error
+	changed       chan struct{} // closed when what is here changes; nil while nobody waits
+	ends          []*end
+	parked        []*parkedReceive
+	received      []Received // and not yet taken
 }
 
 // ID returns the tasklet's ID.

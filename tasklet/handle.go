@@ -74,14 +74,14 @@ type Hop struct {
 func (t *Tasklet) ID() ID { return t.id }
 
 // lookup returns what this peer has of the tasklet.
-func (t *Tasklet) lookup() (*process, *record) {
+func (t *Tasklet) lookup() (*process, *originEntry) {
 	t.host.mu.Lock()
 	defer t.host.mu.Unlock()
 	return t.host.processes[t.id], t.host.started[t.id]
 }
 
 // lastSeen returns where the tasklet of r is, as far as this peer knows.
-func (h *Host) lastSeen(r *record) p2p.ID {
+func (h *Host) lastSeen(r *originEntry) p2p.ID {
 	where := r.at()
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -102,7 +102,7 @@ func (t *Tasklet) Info(ctx context.Context) (Info, error) {
 		return i, nil
 	}
 	if t.ref == nil {
-		where, err := t.host.seek(ctx, t.id)
+		where, err := t.host.locate(ctx, t.id)
 		if err != nil {
 			return Info{}, fmt.Errorf("tasklet: info of %s: %w", t.id, err)
 		}

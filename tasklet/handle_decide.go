@@ -81,7 +81,7 @@ func (h *Host) restorePrepared(p *process) func() {
 			a.process.engine.keepPartial(a)
 		}
 		if err != nil && h.ctx.Err() == nil {
-			h.log.Info("tasklet from another peer", "tasklet", p.id, "runs", commit, "reason", err)
+			h.log.Info("move that was prepared before the start is resolved", "tasklet", p.id, "runs", commit, "error", err)
 		}
 	}
 }

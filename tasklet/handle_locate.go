@@ -10,9 +10,9 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// A sighting is where a tasklet was found that this peer neither started nor
+// A lastKnownHost is where a tasklet was found that this peer neither started nor
 // hosts.
-type sighting struct {
+type lastKnownHost struct {
 	at  p2p.ID
 	seq uint64
 }
@@ -41,7 +41,7 @@ func (h *Host) Open(ctx context.Context, id ID) (*Tasklet, error) {
 		return nil, ErrClosed
 	}
 	defer h.wg.Done()
-	if _, err := h.seek(ctx, id); err != nil {
+	if _, err := h.locate(ctx, id); err != nil {
 		return nil, fmt.Errorf("tasklet: open %s: %w", id, err)
 	}
 	return t, nil
@@ -59,13 +59,13 @@ const (
 	settling = 300 * time.Millisecond
 )
 
-// seek finds the host of a tasklet in the DHT.
-func (h *Host) seek(ctx context.Context, id ID) (p2p.ID, error) {
+// locate finds the host of a tasklet in the DHT.
+func (h *Host) locate(ctx context.Context, id ID) (p2p.ID, error) {
 	searching, stop := context.WithCancel(ctx)
 	defer stop()
 	var (
 		mu     sync.Mutex
-		best   sighting
+		best   lastKnownHost
 		asking sync.WaitGroup
 		room   = make(chan struct{}, maxSeeking)
 	)
@@ -79,14 +79,14 @@ func (h *Host) seek(ctx context.Context, id ID) (p2p.ID, error) {
 		}
 		host, seq, err := reply.Claim.holder(id)
 		if err == nil {
-			h.learn(id, reply.Claim)
+			h.learnClaim(id, reply.Claim)
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		if err != nil || best.at != "" && seq <= best.seq {
 			return
 		}
-		best = sighting{host, seq}
+		best = lastKnownHost{host, seq}
 		if host == peer {
 			time.AfterFunc(settling, stop)
 		}
@@ -107,21 +107,21 @@ func (h *Host) seek(ctx context.Context, id ID) (p2p.ID, error) {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if old, ok := h.sighted.Get(id); ok && best.seq < old.seq {
+	if old, ok := h.lastKnown.Get(id); ok && best.seq < old.seq {
 		best = old
 	}
-	h.sighted.Add(id, best)
+	h.lastKnown.Add(id, best)
 	return best.at, nil
 }
 
 // announce tells the network that this peer has the tasklet, if it has a claim
-// that says so. The caller has the turn.
+// that says so. The caller holds opLock.
 func (p *process) announce() {
 	if p.function != "" && len(p.claim.Links) == 0 {
 		return // it was never elsewhere
 	}
 	host, _, err := p.claim.holder(p.id)
-	if err == nil && host == p.host.node.ID() && p.silence == nil {
-		p.silence = p.host.table.Announce(p.id.key())
+	if err == nil && host == p.host.node.ID() && p.stopAnnouncing == nil {
+		p.stopAnnouncing = p.host.table.Announce(p.id.key())
 	}
 }

@@ -105,8 +105,8 @@ func (s *remote) reason(ctx context.Context, err error) error {
 	return fmt.Errorf("tasklet: output of %s: peer %s, which started it and alone keeps its output, does not answer: %w", s.id, s.origin, err)
 }
 
-// tell serves a read.
-func (h *Host) tell(c *conn, q *read) error {
+// serveOutput serves a read.
+func (h *Host) serveOutput(c *conn, q *read) error {
 	h.mu.Lock()
 	r := h.started[q.ID]
 	h.mu.Unlock()

@@ -13,16 +13,16 @@ import (
 const (
 	// maxForwards bounds how often a tasklet is followed from host to host.
 	maxForwards = 64
-	// waitTime is how long a Wait goes on asking for a tasklet of which nobody
+	// waitRetryTimeout is how long a Wait goes on asking for a tasklet of which nobody
 	// knows any more: its host may just be started again.
-	waitTime = time.Minute
+	waitRetryTimeout = time.Minute
 	// reachTimeout is how long it may take to reach a peer that may have the
 	// tasklet, until others are asked.
 	reachTimeout = 15 * time.Second
 )
 
-// A pursuit is the search for the host of a tasklet, to ask it for something.
-type pursuit struct {
+// A locator is the search for the host of a tasklet, to ask it for something.
+type locator struct {
 	*Tasklet
 	q      control
 	failed map[p2p.ID]bool // who do not answer, or do not have it
@@ -41,7 +41,7 @@ func (t *Tasklet) control(ctx context.Context, q control) (*reply, error) {
 	defer cancel()
 	defer context.AfterFunc(h.ctx, cancel)()
 	q.ID = t.id
-	s := &pursuit{Tasklet: t, q: q, failed: map[p2p.ID]bool{}}
+	s := &locator{Tasklet: t, q: q, failed: map[p2p.ID]bool{}}
 	r, err := s.run(ctx)
 	if err != nil && h.ctx.Err() != nil {
 		err = ErrClosed
@@ -49,7 +49,7 @@ func (t *Tasklet) control(ctx context.Context, q control) (*reply, error) {
 	return r, err
 }
 
-func (s *pursuit) run(ctx context.Context) (*reply, error) {
+func (s *locator) run(ctx context.Context) (*reply, error) {
 	h := s.host
 	var where p2p.ID
 	var last error
@@ -69,7 +69,7 @@ func (s *pursuit) run(ctx context.Context) (*reply, error) {
 				if last == nil || errors.Is(err, ErrExited) || errors.Is(err, ErrRefused) {
 					last = err
 				}
-				if s.q.Wait && s.patient(ctx) {
+				if s.q.Wait && s.waitToRetry(ctx) {
 					continue
 				}
 				return nil, cmp.Or(ctx.Err(), last)
@@ -77,7 +77,7 @@ func (s *pursuit) run(ctx context.Context) (*reply, error) {
 		}
 		begun := time.Now()
 		r, err := s.ask(ctx, where)
-		if time.Since(begun) > waitTime { // so long it was known
+		if time.Since(begun) > waitRetryTimeout { // so long it was known
 			s.lost = time.Time{}
 		}
 		switch {
@@ -92,7 +92,7 @@ func (s *pursuit) run(ctx context.Context) (*reply, error) {
 			s.failed[where] = s.failed[to] // who knows no better is of no use
 			where = to
 		case err == nil:
-			s.met(where)
+			s.noteHost(where)
 			return r, nil
 		case ctx.Err() != nil, !errors.Is(err, ErrNotFound) && !errors.Is(err, ErrClosed) && (where == h.node.ID() || errors.As(err, new(*remoteError))):
 			return nil, err
@@ -102,13 +102,13 @@ func (s *pursuit) run(ctx context.Context) (*reply, error) {
 	}
 }
 
-// patient waits a little, and has all be asked again, unless that was done for
+// waitToRetry waits a little, and has all be asked again, unless that was done for
 // long enough.
-func (s *pursuit) patient(ctx context.Context) bool {
+func (s *locator) waitToRetry(ctx context.Context) bool {
 	if s.lost.IsZero() {
 		s.lost = time.Now()
 	}
-	if time.Since(s.lost) > waitTime {
+	if time.Since(s.lost) > waitRetryTimeout {
 		return false
 	}
 	clear(s.failed)
@@ -121,7 +121,7 @@ func (s *pursuit) patient(ctx context.Context) bool {
 }
 
 // next returns who is to be asked, the most likely first.
-func (s *pursuit) next(ctx context.Context) (p2p.ID, error) {
+func (s *locator) next(ctx context.Context) (p2p.ID, error) {
 	h := s.host
 	p, r := s.lookup()
 	switch {
@@ -138,7 +138,7 @@ func (s *pursuit) next(ctx context.Context) (p2p.ID, error) {
 	}
 	h.mu.Lock()
 	left, _ := h.departed.Peek(s.id)
-	seen, _ := h.sighted.Get(s.id)
+	seen, _ := h.lastKnown.Get(s.id)
 	known = append(known, left.to, seen.at)
 	h.mu.Unlock()
 	if s.ref != nil {
@@ -153,19 +153,19 @@ func (s *pursuit) next(ctx context.Context) (p2p.ID, error) {
 			return id, nil
 		}
 	}
-	id, err := h.seek(ctx, s.id)
+	id, err := h.locate(ctx, s.id)
 	if err == nil && s.failed[id] {
 		err = fmt.Errorf("%w: peer %s, which had it last, does not answer", ErrNotFound, id)
 	}
 	if err == nil && r != nil {
-		r.sight(id)
+		r.located(id)
 	}
 	return id, err
 }
 
 // ask asks one peer. There is neither an answer nor an error if what this peer
 // knows of the tasklet has changed.
-func (s *pursuit) ask(ctx context.Context, where p2p.ID) (*reply, error) {
+func (s *locator) ask(ctx context.Context, where p2p.ID) (*reply, error) {
 	h := s.host
 	if where != h.node.ID() {
 		q := s.q
@@ -184,16 +184,16 @@ func (s *pursuit) ask(ctx context.Context, where p2p.ID) (*reply, error) {
 	return h.act(ctx, p, &s.q)
 }
 
-// met notes where the tasklet answered, for the next time.
-func (s *pursuit) met(at p2p.ID) {
+// noteHost notes where the tasklet answered, for the next time.
+func (s *locator) noteHost(at p2p.ID) {
 	h := s.host
 	if _, r := s.lookup(); r != nil || at == h.node.ID() {
 		return
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	seen, _ := h.sighted.Peek(s.id)
-	h.sighted.Add(s.id, sighting{at, seen.seq})
+	seen, _ := h.lastKnown.Peek(s.id)
+	h.lastKnown.Add(s.id, lastKnownHost{at, seen.seq})
 }
 
 // ask asks another host for something.
@@ -214,9 +214,9 @@ func (h *Host) ask(ctx context.Context, of p2p.ID, q *control) (*reply, error) {
 	if err := c.receive(tagReply, &r); err != nil {
 		return nil, errors.Join(ctx.Err(), err)
 	}
-	h.heard(of, r.Run)
+	h.noteIncarnation(of, r.Run)
 	if r.Twice {
-		h.twin(of)
+		h.reportTwin(of)
 	}
 	return &r, nil
 }

@@ -43,10 +43,10 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 	if p.host.disk == nil {
 		return fmt.Errorf("%w: run peer %s with --data (Options.DataDir)", ErrNoDisk, p.host.node.ID())
 	}
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.lockOp(ctx); err != nil {
 		return err
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.opLock }()
 	if p.live() != nil {
 		if !parked || p.saved.Parked {
 			return nil
@@ -58,7 +58,7 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 		s.Parked = true
 		return p.saveHosted(s)
 	}
-	err := p.layDown(ctx, parked)
+	err := p.freezeToDisk(ctx, parked)
 	p.noteSaved(ctx, err)
 	if errors.Is(err, sandbox.ErrExited) || errors.Is(err, sandbox.ErrClosed) {
 		<-p.over.done()
@@ -67,9 +67,9 @@ func (p *process) suspend(ctx context.Context, parked bool) error {
 	return err
 }
 
-// layDown stops a tasklet that runs and puts it on disk. The caller has the
-// turn. After an error the tasklet goes on.
-func (p *process) layDown(ctx context.Context, parked bool) error {
+// freezeToDisk stops a tasklet that runs and puts it on disk. The caller holds
+// opLock. After an error the tasklet goes on.
+func (p *process) freezeToDisk(ctx context.Context, parked bool) error {
 	if err := p.engine.approach(ctx); err != nil {
 		return err
 	}
@@ -93,33 +93,33 @@ func (p *process) layDown(ctx context.Context, parked bool) error {
 
 // resume makes the tasklet go on if it is suspended.
 func (p *process) resume(ctx context.Context) error {
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.lockOp(ctx); err != nil {
 		return err
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.opLock }()
 	if !p.suspended() {
 		return nil
 	}
 	return p.wake(ctx)
 }
 
-// wake makes a tasklet go on from what the disk has of it. The caller has the
-// turn.
+// wake makes a tasklet go on from what the disk has of it. The caller holds
+// opLock.
 func (p *process) wake(ctx context.Context) error {
-	err := p.rise(ctx)
+	err := p.reload(ctx)
 	p.mu.Lock()
-	p.trouble = err
+	p.resumeErr = err
 	p.mu.Unlock()
 	if err != nil {
 		p.engine.unload()
 		return err
 	}
 	p.out.Notify()
-	p.host.log.Info("tasklet goes on", "tasklet", p.id)
+	p.host.log.Info("tasklet resumed", "tasklet", p.id)
 	return nil
 }
 
-func (p *process) rise(ctx context.Context) error {
+func (p *process) reload(ctx context.Context) error {
 	s, err := p.record()
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ type Host struct {
 	functions map[string]*definition // by name
 	lookups   *peerLookups           // of peers that programs name
 	channels  atomic.Int64           // that programs have open
-	restAfter time.Duration
+	parkAfter time.Duration
 
 	run       incarnation
 	begun     time.Time        // this run
@@ -69,9 +69,9 @@ type Host struct {
 	partials     map[ID]*process               // whose transfer to here broke off
 	departed     *simplelru.LRU[ID, departure] // of at most maxDeparted
 	moves        map[moveID]outcome
-	started      map[ID]*record                        // by this peer
+	started      map[ID]*originEntry                   // by this peer
 	accounts     map[string]*account                   // by peer
-	sighted      *simplelru.LRU[ID, sighting]          // of others, found in the DHT, of at most maxSighted
+	lastKnown    *simplelru.LRU[ID, lastKnownHost]     // of others, found in the DHT, of at most maxSighted
 	incarnations *simplelru.LRU[p2p.ID, []incarnation] // of other peers, the latest last, of at most maxHeard
 	ended        *simplelru.LRU[ID, int]               // tasklets of others that ended here, and the bytes of their output, see maxEnded
 	endedBytes   int
@@ -124,9 +124,9 @@ func Start(node *p2p.Node, table *dht.DHT, store *content.Store, space channel.S
 	ctx, stop := context.WithCancel(context.Background())
 	h := &Host{
 		node: node, self: node.ID().String(), table: table, store: store, space: space, opts: o, log: o.Logger,
-		ctx: ctx, stop: stop, functions: map[string]*definition{}, lookups: newLookups(table.Lookup), restAfter: restAfter, wall: time.Now,
+		ctx: ctx, stop: stop, functions: map[string]*definition{}, lookups: newLookups(table.Lookup), parkAfter: parkDelay, wall: time.Now,
 		processes: map[ID]*process{}, incoming: map[ID]*incomingMove{},
-		partials: map[ID]*process{}, moves: map[moveID]outcome{}, started: map[ID]*record{},
+		partials: map[ID]*process{}, moves: map[moveID]outcome{}, started: map[ID]*originEntry{},
 		accounts: map[string]*account{}, begun: time.Now(), run: newIncarnation(),
 	}
 	if err := h.open(); err != nil {
@@ -151,7 +151,7 @@ func (h *Host) open() (err error) {
 	if h.departed, err = simplelru.NewLRU(maxDeparted, func(id ID, _ departure) { h.evicted = append(h.evicted, id) }); err != nil {
 		return err
 	}
-	if h.sighted, err = simplelru.NewLRU[ID, sighting](maxSighted, nil); err != nil {
+	if h.lastKnown, err = simplelru.NewLRU[ID, lastKnownHost](maxSighted, nil); err != nil {
 		return err
 	}
 	if h.ended, err = simplelru.NewLRU(maxEnded, h.dropEnded); err != nil {
@@ -176,7 +176,7 @@ func (h *Host) open() (err error) {
 	for _, f := range todo {
 		h.wg.Go(f)
 	}
-	h.wg.Go(h.sweep)
+	h.wg.Go(h.expire)
 	h.wg.Go(h.confirmations)
 	h.wg.Go(h.greet)
 	if h.disk != nil && h.opts.Checkpoint > 0 {
@@ -196,7 +196,7 @@ func (h *Host) openJournal(dir string) (err error) {
 	if e != nil {
 		return errors.Join(err, e)
 	}
-	h.log.Error("the journal of the tasklets is damaged; it was set aside, and a new one is begun", "folder", aside, "reason", err)
+	h.log.Error("journal is damaged; it was set aside, and a new one is begun", "folder", aside, "error", err)
 	h.disk, err = journal.Open(dir)
 	return err
 }
@@ -242,5 +242,5 @@ func (h *Host) testStep(step string) {
 const closeTimeout = time.Minute
 
 // atOnce is how many tasklets are suspended at a time when a host is closed, and
-// woken when it is started. They get to the disk together.
+// resumed when it is started. They get to the disk together.
 const atOnce = 256

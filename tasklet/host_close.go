@@ -45,7 +45,7 @@ func (h *Host) suspendAll(here []*process) {
 			defer func() { <-slots }()
 			p.interrupt()
 			if err := p.suspend(ctx, false); err != nil && p.gone() == nil {
-				h.log.Error("a tasklet could not be suspended; it will go on from its last record", "tasklet", p.id, "error", err)
+				h.log.Error("tasklet could not be suspended; it will go on from its last checkpoint", "tasklet", p.id, "error", err)
 				p.saveReason(err)
 			}
 		})
@@ -58,10 +58,10 @@ func (h *Host) suspendAll(here []*process) {
 func (p *process) saveReason(why error) {
 	ctx, cancel := context.WithTimeout(p.host.ctx, reasonTimeout)
 	defer cancel()
-	if p.takeTurn(ctx) != nil {
+	if p.lockOp(ctx) != nil {
 		return
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.opLock }()
 	if p.saved == nil || p.live() != nil {
 		return
 	}

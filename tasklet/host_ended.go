@@ -31,7 +31,7 @@ func (h *Host) retire(p *process) {
 // held. Its entry on disk is removed at the next sweep.
 func (h *Host) dropEnded(id ID, unread int) {
 	h.endedBytes -= unread
-	if p := h.processes[id]; p != nil && p.ended(0) {
+	if p := h.processes[id]; p != nil && p.exitedBefore(0) {
 		delete(h.processes, id)
 		h.forgotten = append(h.forgotten, id)
 	}

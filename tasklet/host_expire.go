@@ -6,8 +6,8 @@ import (
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
-// sweep forgets what nobody will ask for any more.
-func (h *Host) sweep() {
+// expire forgets what nobody will ask for any more.
+func (h *Host) expire() {
 	ticker := time.NewTicker(time.Minute)
 	defer ticker.Stop()
 	saved := h.uptime()
@@ -17,7 +17,7 @@ func (h *Host) sweep() {
 			return
 		case <-ticker.C:
 		}
-		h.forgetOld()
+		h.expireNow()
 		if h.older(saved, uptimeSaved) {
 			h.saveUptime()
 			saved = h.uptime()
@@ -25,12 +25,13 @@ func (h *Host) sweep() {
 	}
 }
 
-// forgetOld forgets what is out of date.
-func (h *Host) forgetOld() {
+// expireNow forgets what is out of date.
+func (h *Host) expireNow() {
 	var entries []func(tx *journal.Tx) error
 	gone := func(table journal.Table, key string) {
 		entries = append(entries, func(tx *journal.Tx) error { return tx.Delete(table, key) })
 	}
+	var partials []*process
 	h.mu.Lock()
 	for { // the oldest is the first
 		id, d, ok := h.departed.GetOldest()
@@ -52,7 +53,7 @@ func (h *Host) forgetOld() {
 		}
 	}
 	for id, p := range h.processes {
-		if p.ended(forwardRetention) || p.displaced(forwardRetention) {
+		if p.exitedBefore(forwardRetention) || p.displaced(forwardRetention) {
 			delete(h.processes, id)
 			h.ended.Remove(id)
 			gone(tableHosted, string(id))
@@ -72,12 +73,12 @@ func (h *Host) forgetOld() {
 	for id, p := range h.partials {
 		if h.older(p.saved.Uptime, partialRetention) {
 			delete(h.partials, id)
-			h.dropPartial(p)
+			partials = append(partials, p)
 			gone(tableHosted, string(id))
 		}
 	}
 	for id, r := range h.started {
-		if r.ended(keepTime) {
+		if r.exitedBefore(keepTime) {
 			delete(h.started, id)
 			gone(tableStarted, string(id))
 			if h.disk != nil {
@@ -86,6 +87,14 @@ func (h *Host) forgetOld() {
 		}
 	}
 	h.mu.Unlock()
+	h.updateAll(entries)
+	for _, p := range partials { // which waits for engines, and removes files
+		h.dropPartial(p)
+	}
+}
+
+// updateAll makes several changes of the journal at once.
+func (h *Host) updateAll(entries []func(tx *journal.Tx) error) {
 	if len(entries) == 0 {
 		return
 	}
@@ -98,6 +107,6 @@ func (h *Host) forgetOld() {
 		return nil
 	})
 	if err != nil {
-		h.log.Error("old records could not be removed", "error", err)
+		h.log.Error("old entries of the journal could not be removed", "error", err)
 	}
 }

@@ -31,9 +31,9 @@ const (
 	maxHeard = 4 << 10
 )
 
-// heard takes in an incarnation that a peer has told, and reports whether there are
+// noteIncarnation takes in an incarnation that a peer has told, and reports whether there are
 // two at once.
-func (h *Host) heard(peer p2p.ID, i incarnation) (twice bool) {
+func (h *Host) noteIncarnation(peer p2p.ID, i incarnation) (twice bool) {
 	if i == (incarnation{}) {
 		return false
 	}
@@ -51,9 +51,9 @@ func (h *Host) heard(peer p2p.ID, i incarnation) (twice bool) {
 	return twice
 }
 
-// twin tells the operator that another machine has this peer's key.
-func (h *Host) twin(toldBy p2p.ID) {
-	h.log.Error("another peer runs with the key of this one: end one of them, and delete its data folder", "told by", toldBy)
+// reportTwin tells the operator that another machine has this peer's key.
+func (h *Host) reportTwin(toldBy p2p.ID) {
+	h.log.Error("another peer runs with the key of this one: end one of them, and delete its data folder", "peer", toldBy)
 }
 
 // greet tells other peers this host's incarnation, until the host is closed.

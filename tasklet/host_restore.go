@@ -33,12 +33,12 @@ func (h *Host) restore() (todo []func(), err error) {
 		h.each(tableStarted, func(key string, data []byte) error {
 			r, err := h.restoreRecord(key, data)
 			if err == nil && r.exited() == nil {
-				todo = append(todo, r.wake)
+				todo = append(todo, r.startWatching)
 			}
 			return err
 		}),
 		h.each(tableHosted, func(key string, data []byte) error {
-			var s hosted
+			var s checkpointEntry
 			if err := decodeEntry(key, data, &s); err != nil {
 				return err
 			}
@@ -108,8 +108,8 @@ func (h *Host) setAside(u unusable) error {
 	case tableStarted:
 		err = h.disk.SetAsideText(u.key)
 	}
-	h.log.Error("an entry of the journal cannot be used and was set aside; the peer goes on without it",
-		"table", u.table, "entry", u.key, "file", file, "reason", u.why)
+	h.log.Error("entry of the journal cannot be used and was set aside; the peer goes on without it",
+		"table", u.table, "entry", u.key, "file", file, "error", u.why)
 	return err
 }
 
@@ -164,8 +164,8 @@ func (h *Host) restoreDeparture(key string, data []byte) error {
 	return nil
 }
 
-func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
-	var s savedRecord
+func (h *Host) restoreRecord(key string, data []byte) (*originEntry, error) {
+	var s savedOrigin
 	if err := decodeEntry(key, data, &s); err != nil {
 		return nil, err
 	}
@@ -173,8 +173,8 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &record{
-		host: h, id: ID(key), work: &work{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
+	r := &originEntry{
+		host: h, id: ID(key), spec: &spec{program: s.Program, args: s.Args, function: s.Function}, key: s.Key, started: s.Started,
 		out: output.New(MaxOutput), where: where, seq: s.Seq, moves: s.Moves, exit: s.Exit, exitedAt: s.At,
 	}
 	r.restoreOutput()
@@ -190,14 +190,14 @@ func (h *Host) restoreRecord(key string, data []byte) (*record, error) {
 
 // restoreHosted takes a tasklet over that was here, and returns what is to be
 // done about it, if anything.
-func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
+func (h *Host) restoreHosted(s *checkpointEntry, slots chan struct{}) func() {
 	c := &s.Cont
-	p := h.newProcess(c.ID, c.work(), c.Origin, c.Started)
+	p := h.newProcess(c.ID, c.spec(), c.Origin, c.Started)
 	p.saved, p.source, p.moveID, p.moves, p.claim, p.key = s.head(), s.Source, s.Move, c.Moves, c.Claim, c.Key
 	p.notSaved = s.NotSaved
 	p.out.Restore(c.UnreadAt, slices.Clone(c.Unread))
 	if s.Standing != ended {
-		p.enter()
+		p.charge()
 		p.restoreBill([holdings]int64{
 			heldMemory: int64(c.size()), heldRequests: int64(c.State.Held()), heldOutput: int64(max(len(c.Unread), freeOutput) - freeOutput), heldLog: s.Length,
 		})
@@ -221,9 +221,9 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 	if s.Parked {
 		return p.announce
 	}
-	p.turn <- struct{}{}
+	p.opLock <- struct{}{}
 	return func() {
-		defer func() { <-p.turn }()
+		defer func() { <-p.opLock }()
 		select {
 		case slots <- struct{}{}:
 			defer func() { <-slots }()
@@ -231,7 +231,7 @@ func (h *Host) restoreHosted(s *hosted, slots chan struct{}) func() {
 			return
 		}
 		if err := p.wake(h.ctx); err != nil && h.ctx.Err() == nil {
-			h.log.Error("a tasklet could not be resumed", "tasklet", p.id, "error", err)
+			h.log.Error("tasklet could not be resumed", "tasklet", p.id, "error", err)
 		}
 	}
 }

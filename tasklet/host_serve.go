@@ -29,11 +29,11 @@ func (h *Host) serve(s p2p.Stream) {
 		case tagOffer:
 			err = decode(body, func(o *offer) error { return h.serveMove(c, o) })
 		case tagWatch:
-			err = decode(body, func(w *watch) error { return h.watched(c, w) })
+			err = decode(body, func(w *watch) error { return h.serveWatch(c, w) })
 		case tagControl:
-			err = decode(body, func(q *control) error { return h.controlled(c, q) })
+			err = decode(body, func(q *control) error { return h.serveControl(c, q) })
 		case tagRead:
-			err = decode(body, func(r *read) error { return h.tell(c, r) })
+			err = decode(body, func(r *read) error { return h.serveOutput(c, r) })
 		default:
 			err = fmt.Errorf("tasklet: message %d begins nothing: %w", t, codec.ErrMalformed)
 			c.fail(err)
@@ -44,7 +44,7 @@ func (h *Host) serve(s p2p.Stream) {
 		if public(err) != err { // the other peer did not hear it all
 			level = slog.LevelWarn
 		}
-		h.log.Log(h.ctx, level, "stream of tasklets ended", "peer", c.peer(), "reason", err)
+		h.log.Log(h.ctx, level, "stream ended", "peer", c.peer(), "error", err)
 	}
 	s.Close()
 }
@@ -57,11 +57,11 @@ func decode[T any](body []byte, serve func(*T) error) error {
 	return serve(&v)
 }
 
-// here returns the process that a request of the peer from is for, or else the
+// authorize returns the process that a request of the peer from is for, or else the
 // reply. Only the peer that started a tasklet, and those who prove that they have
 // its key, may ask for more than its end. A wrong proof is none, whoever shows it:
 // it may be that of a program.
-func (h *Host) here(q *control, from p2p.ID) (*process, *reply, error) {
+func (h *Host) authorize(q *control, from p2p.ID) (*process, *reply, error) {
 	h.mu.Lock()
 	p, r := h.processes[q.ID], h.started[q.ID]
 	d, left := h.departed.Peek(q.ID)
@@ -87,9 +87,9 @@ func refused(id ID) error {
 	return fmt.Errorf("%w: only the peer that started tasklet %s may ask, and who has a Ref of it", ErrRefused, id)
 }
 
-// watched serves a watch.
-func (h *Host) watched(c *conn, w *watch) error {
-	p, r, err := h.here(&control{ID: w.ID}, c.peer())
+// serveWatch serves a watch.
+func (h *Host) serveWatch(c *conn, w *watch) error {
+	p, r, err := h.authorize(&control{ID: w.ID}, c.peer())
 	switch {
 	case err != nil:
 		c.fail(err)
@@ -103,7 +103,7 @@ func (h *Host) watched(c *conn, w *watch) error {
 	heard := make(chan error, 1)
 	go func() {
 		defer cancel()
-		heard <- h.hear(c, p)
+		heard <- h.readAcks(c, p)
 	}()
 	err = p.watch(ctx, w.From, func(e event) error {
 		c.stream.SetWriteDeadline(time.Now().Add(stepTimeout))
@@ -130,8 +130,8 @@ func (h *Host) watched(c *conn, w *watch) error {
 	return nil
 }
 
-// hear drops the output that the other end has, until it closes the stream.
-func (h *Host) hear(c *conn, p *process) error {
+// readAcks drops the output that the other end has, until it closes the stream.
+func (h *Host) readAcks(c *conn, p *process) error {
 	for {
 		t, body, err := c.next(smallMessage)
 		if err != nil {
@@ -151,9 +151,9 @@ func (h *Host) hear(c *conn, p *process) error {
 	}
 }
 
-// controlled serves a control.
-func (h *Host) controlled(c *conn, q *control) error {
-	twice := h.heard(c.peer(), q.Run)
+// serveControl serves a control.
+func (h *Host) serveControl(c *conn, q *control) error {
+	twice := h.noteIncarnation(c.peer(), q.Run)
 	reply, err := h.answer(c, q)
 	c.within(stepTimeout) // a move may have taken longer
 	if err != nil {
@@ -190,7 +190,7 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 	case q.Renew != nil:
 		return h.serveRenewal(q, c.peer())
 	}
-	p, r, err := h.here(q, c.peer())
+	p, r, err := h.authorize(q, c.peer())
 	if p == nil {
 		return r, err
 	}

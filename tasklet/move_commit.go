@@ -65,7 +65,7 @@ func (m *outgoingMove) commit() (given bool, err error) {
 		h.confirmed(m.id)
 	}
 	h.testStep("forward")
-	h.log.Info("tasklet moved away", "tasklet", p.id, "to", m.to, "bytes", m.hop.Bytes, "new", m.hop.New, "frozen", m.hop.Frozen)
+	h.log.Info("tasklet moved away", "tasklet", p.id, "peer", m.to, "bytes", m.hop.Bytes, "new", m.hop.New, "frozen", m.hop.Frozen)
 	return true, err
 }
 
@@ -88,7 +88,7 @@ func (h *Host) saveCommit(m *outgoingMove, o outcome, d departure) error {
 	}
 	if saved := m.process.saved; saved != nil && saved.Pages != "" {
 		if err := h.disk.Remove(saved.Pages); err != nil {
-			h.log.Warn("the log of a tasklet that left could not be removed", "error", err)
+			h.log.Warn("log of a tasklet that left could not be removed", "error", err)
 		}
 	}
 	if err := h.disk.Reserve(); err != nil {

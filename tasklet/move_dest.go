@@ -100,7 +100,7 @@ func (a *incomingMove) adoptProgram(c *Continuation) error {
 		return err
 	}
 	c.State.Wall = a.host.wall().UnixNano() // what passes from now on is known here
-	p.args, p.arrived = c.State.Args, c.Mover
+	p.args, p.selfMoveCall = c.State.Args, c.Mover
 	return p.inst.Adopt(c.State)
 }
 

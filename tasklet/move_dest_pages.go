@@ -80,7 +80,7 @@ func (a *incomingMove) markPrepared() {
 // syncPages brings pages to disk that have come, if they are many, so that few are
 // left for the time when the tasklet stands still.
 func (a *incomingMove) syncPages(roundEnds bool) error {
-	log := a.program().pages
+	log := a.program().pageLog
 	if log == nil {
 		return nil
 	}
@@ -97,7 +97,7 @@ func (a *incomingMove) syncPages(roundEnds bool) error {
 // here, so that it is worth while to be told by hashes what it is. That is so if
 // an earlier attempt brought some, or the cache has as much as half of it.
 func (a *incomingMove) hashesWanted() []byte {
-	if a.program().book.differ > 0 || a.offer.Memory/2 < uint64(a.host.pages.Len())*pageSize {
+	if a.program().table.differ > 0 || a.offer.Memory/2 < uint64(a.host.pages.Len())*pageSize {
 		return []byte{1}
 	}
 	return nil
@@ -117,9 +117,9 @@ func (a *incomingMove) receivePages(list *PageList) error {
 	if err := a.limitPages(list); err != nil {
 		return err
 	}
-	p.book.resize(list.Size)
+	p.table.resize(list.Size)
 	if len(list.Hashes) == 0 {
-		if !a.listed && p.book.differ > 0 {
+		if !a.listed && p.table.differ > 0 {
 			return fmt.Errorf("%w: a first list without hashes, which were asked for", ErrContinuation)
 		}
 		a.listed = true
@@ -141,10 +141,10 @@ func (a *incomingMove) limitPages(list *PageList) error {
 	if most := (precopyRoundsMax + 2) * pages; a.listedPages > most {
 		return a.host.exceeds(LimitPages, uint64(most), uint64(a.listedPages)-uint64(len(list.Index)), uint64(len(list.Index)))
 	}
-	if p.pages == nil {
+	if p.pageLog == nil {
 		return nil
 	}
-	if p.pages.Records()+int64(len(list.Index)) > 2*pages+spareLogRecords {
+	if p.pageLog.Records()+int64(len(list.Index)) > 2*pages+spareLogRecords {
 		if err := a.replaceLog(); err != nil {
 			return err
 		}
@@ -160,11 +160,11 @@ func (a *incomingMove) replaceLog() error {
 		return err
 	}
 	p.closePages()
-	p.pages, a.syncedRecords = fresh, 0
-	all := p.book.all()
-	p.book.name(all, pagesOf(memory))
+	p.pageLog, a.syncedRecords = fresh, 0
+	all := p.table.all()
+	p.table.hashPages(all, pagesOf(memory))
 	for _, i := range all {
-		if err := fresh.Append(i, p.book.hashes[i], memory[int(i)*pageSize:][:pageSize]); err != nil {
+		if err := fresh.Append(i, p.table.hashes[i], memory[int(i)*pageSize:][:pageSize]); err != nil {
 			return err
 		}
 	}
@@ -182,13 +182,13 @@ func (a *incomingMove) requestMissing(memory []byte, list *PageList) (*PageList,
 			return nil, err
 		}
 	}
-	here := slices.DeleteFunc(slices.Clone(list.Index), func(i uint32) bool { return !p.book.differs[i] })
-	p.book.name(here, pagesOf(memory))
+	here := slices.DeleteFunc(slices.Clone(list.Index), func(i uint32) bool { return !p.table.differs[i] })
+	p.table.hashPages(here, pagesOf(memory))
 	missing := &PageList{Size: list.Size}
 	need := make([]byte, (len(list.Index)+7)/8)
 	for n, i := range list.Index {
 		hash := list.hash(n)
-		if p.book.differs[i] && p.book.hashes[i] == hash {
+		if p.table.differs[i] && p.table.hashes[i] == hash {
 			continue
 		}
 		if page, ok := a.host.pages.Get(p.cached(hash)); ok {
@@ -211,7 +211,7 @@ func (a *incomingMove) receiveMissing(memory []byte, list *PageList) error {
 	if err := a.checkDiskSpace(list.bytes(), len(a.process.accounts) == 0); err != nil {
 		return err
 	}
-	book, keeps := &a.program().book, list.Size <= cachedPagesOfOneMax*pageSize
+	book, keeps := &a.program().table, list.Size <= cachedPagesOfOneMax*pageSize
 	for some := range slices.Chunk(list.Index, messagePages) {
 		var into []byte
 		if first := some[0]; some[len(some)-1]-first == uint32(len(some)-1) { // they lie side by side
@@ -244,8 +244,8 @@ func (a *incomingMove) receiveMissing(memory []byte, list *PageList) error {
 func (a *incomingMove) resetUnlisted(memory []byte, list *PageList) error {
 	a.listed = true
 	p := a.program()
-	for _, i := range exceptPages(p.book.all(), list.Index) {
-		if err := a.placePage(memory, i, pageHash{}, original(p.book.image, int(i))); err != nil {
+	for _, i := range exceptPages(p.table.all(), list.Index) {
+		if err := a.placePage(memory, i, pageHash{}, original(p.table.image, int(i))); err != nil {
 			return err
 		}
 	}
@@ -256,15 +256,15 @@ func (a *incomingMove) resetUnlisted(memory []byte, list *PageList) error {
 // is not known.
 func (a *incomingMove) placePage(memory []byte, i uint32, hash pageHash, page []byte) error {
 	p := a.program()
-	if hash == (pageHash{}) && p.pages != nil {
+	if hash == (pageHash{}) && p.pageLog != nil {
 		hash = hashOf(page)
 	}
 	if to := memory[int(i)*pageSize:]; &to[0] != &page[0] {
 		copy(to, page)
 	}
-	p.book.set(i, hash)
-	if p.pages == nil {
+	p.table.set(i, hash)
+	if p.pageLog == nil {
 		return nil
 	}
-	return p.pages.Append(i, hash, page)
+	return p.pageLog.Append(i, hash, page)
 }

@@ -64,7 +64,7 @@ func (h *Host) confirmed(id moveID) {
 	h.dropOutcome(id)
 	err := h.update(func(tx *journal.Tx) error { return tx.Delete(tableMoves, id.String()) })
 	if err != nil {
-		h.log.Warn("the outcome of a move could not be removed from the records", "error", err)
+		h.log.Warn("outcome of a move could not be removed from the journal", "error", err)
 	}
 }
 

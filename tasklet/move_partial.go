@@ -18,22 +18,22 @@ func (p *guest) keepPartial(a *incomingMove) {
 	switch {
 	case closing && p.saved != nil && p.saved.Standing == prepared:
 		p.engine.unload() // the next start goes on asking
-		p.settle()
+		p.release()
 		return
 	case h.disk != nil && p.saved != nil && p.saved.Pages != "":
 		s.Pages = p.saved.Pages
-	case h.disk != nil && p.pages != nil:
-		s.Pages = p.pages.Name()
+	case h.disk != nil && p.pageLog != nil:
+		s.Pages = p.pageLog.Name()
 	case h.disk != nil || closing || p.inst == nil || p.inst.Memory() == nil:
 		p.engine.unload()
-		p.settle()
+		p.release()
 		return
 	}
 	if h.disk != nil {
 		p.engine.unload()
 		if err := p.saveHosted(s); err != nil {
-			p.settle()
-			h.log.Warn("what came of a tasklet could not be recorded", "tasklet", p.id, "error", err)
+			p.release()
+			h.log.Warn("partial transfer could not be recorded", "tasklet", p.id, "error", err)
 			return
 		}
 	}
@@ -44,8 +44,8 @@ func (p *guest) keepPartial(a *incomingMove) {
 }
 
 // partialEntry describes what came of the tasklet until now.
-func (a *incomingMove) partialEntry() *hosted {
-	return &hosted{
+func (a *incomingMove) partialEntry() *checkpointEntry {
+	return &checkpointEntry{
 		Standing: partial, Move: a.offer.Move, Source: a.from.String(), At: time.Now(), Uptime: a.host.uptime(),
 		Cont: Continuation{Version: Version, ID: a.offer.ID, Program: a.offer.Program, Origin: a.offer.Origin, Claim: a.offer.Claim},
 	}
@@ -55,12 +55,12 @@ func (a *incomingMove) partialEntry() *hosted {
 // removed by the caller.
 func (h *Host) dropPartial(p *process) {
 	p.engine.unload()
-	p.settle()
+	p.release()
 	if h.disk == nil || p.saved.Pages == "" {
 		return
 	}
 	if err := h.disk.Remove(p.saved.Pages); err != nil {
-		h.log.Warn("what came of a tasklet could not be removed", "tasklet", p.id, "error", err)
+		h.log.Warn("partial transfer could not be removed", "tasklet", p.id, "error", err)
 	}
 }
 
@@ -83,24 +83,24 @@ func (a *incomingMove) openEngine(prog *compiler.Program) (err error) {
 		if err == nil {
 			return nil
 		}
-		h.log.Warn("what came of a tasklet before cannot be used", "tasklet", p.id, "error", err)
+		h.log.Warn("earlier partial transfer cannot be used", "tasklet", p.id, "error", err)
 		p.engine.unload()
 		if err := errors.Join(h.disk.Remove(p.saved.Pages), p.instantiate(prog)); err != nil {
 			return err
 		}
 	}
-	if p.pages, err = h.newLog(p.id); err != nil {
+	if p.pageLog, err = h.newLog(p.id); err != nil {
 		return err
 	}
 	// If this peer is killed, what came until then is found again.
 	s := a.partialEntry()
-	s.Pages = p.pages.Name()
+	s.Pages = p.pageLog.Name()
 	return p.saveHosted(s)
 }
 
 // reuseMemory makes the memory of an earlier attempt that of this one.
 func (p *guest) reuseMemory(prog *compiler.Program) error {
-	old, code, book := p.inst, p.code, p.book
+	old, code, book := p.inst, p.code, p.table
 	defer code.Release()
 	defer old.Close()
 	if err := p.instantiate(prog); err != nil {
@@ -115,7 +115,7 @@ func (p *guest) reuseMemory(prog *compiler.Program) error {
 	for _, i := range book.all() {
 		copy(memory[int(i)*pageSize:], have[int(i)*pageSize:][:pageSize])
 	}
-	p.book = book
+	p.table = book
 	return nil
 }
 
@@ -123,14 +123,14 @@ func (p *guest) reuseMemory(prog *compiler.Program) error {
 func (a *incomingMove) replayLog() (err error) {
 	h, p := a.host, a.program()
 	limit := uint32(min(h.opts.Limits.Memory, 1<<32-1) / pageSize)
-	p.pages, err = h.disk.Open(p.saved.Pages, -1, limit, func(i uint32, hash pageHash, page []byte) error {
+	p.pageLog, err = h.disk.Open(p.saved.Pages, -1, limit, func(i uint32, hash pageHash, page []byte) error {
 		if end := (uint64(i) + 1) * pageSize; end > uint64(len(p.inst.Memory())) {
 			if err := p.inst.Grow(uint32((end + program.PageSize - 1) / program.PageSize)); err != nil {
 				return err
 			}
 		}
 		copy(p.inst.Memory()[int(i)*pageSize:], page)
-		p.book.set(i, hash)
+		p.table.set(i, hash)
 		return nil
 	})
 	return err

@@ -43,10 +43,10 @@ func (h *Host) moveTo(ctx context.Context, p *process, to p2p.ID, call uint64) e
 	if to == h.node.ID() {
 		return fmt.Errorf("%w: peer %s", ErrSelf, to)
 	}
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.lockOp(ctx); err != nil {
 		return err
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.opLock }()
 	if err := p.live(); err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (h *Host) moveTo(ctx context.Context, p *process, to p2p.ID, call uint64) e
 		if err == nil || !again || attempt == moveAttemptsMax {
 			return err
 		}
-		h.log.Info("a move broke off, and is begun again", "tasklet", p.id, "to", to, "reason", err)
+		h.log.Info("move broke off and is begun again", "tasklet", p.id, "peer", to, "error", err)
 		select {
 		case <-time.After(time.Duration(attempt*attempt) * attemptPause):
 		case <-ctx.Done():
@@ -89,7 +89,7 @@ func (h *Host) moveTo(ctx context.Context, p *process, to p2p.ID, call uint64) e
 // recordLeaving makes a checkpoint of a tasklet that is about to move. When the
 // disk is full it does without, so that the tasklet can leave: its last record
 // stays, and it is what a peer goes on from that is killed before the commit. The
-// record must name the holder that the claim names. The caller has the turn.
+// record must name the holder that the claim names. The caller holds opLock.
 func (p *process) recordLeaving(ctx context.Context) error {
 	err := p.checkpoint(ctx)
 	if !diskspace.Full(err) || p.saved == nil || p.saved.Standing != running || p.saved.Cont.Claim.namedHolder() != p.claim.namedHolder() {

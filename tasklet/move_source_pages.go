@@ -52,7 +52,7 @@ func (g *guest) precopy(ctx context.Context, m *outgoingMove, asked bool) error 
 		case asked:
 			err = g.sendMissing(ctx, m)
 		default:
-			err = g.sendChanges(ctx, m, g.book.all())
+			err = g.sendChanges(ctx, m, g.table.all())
 		}
 		if err != nil {
 			return err
@@ -77,7 +77,7 @@ func (g *guest) sendMissing(ctx context.Context, m *outgoingMove) error {
 	if err != nil {
 		return err
 	}
-	list := g.book.list(g.book.all(), snap.AppendPage)
+	list := g.table.list(g.table.all(), snap.AppendPage)
 	m.conn.within(stepTimeout)
 	if err := m.send(tagPages, list); err != nil {
 		return err
@@ -129,7 +129,7 @@ func (g *guest) sendChanges(ctx context.Context, m *outgoingMove, others []uint3
 		}
 		slices.Sort(told)
 		for some := range slices.Chunk(exceptPages(others, told), pageListPages) {
-			if err := tell(&PageList{Size: g.book.size, Index: some}); err != nil {
+			if err := tell(&PageList{Size: g.table.size, Index: some}); err != nil {
 				return err
 			}
 		}
@@ -179,7 +179,7 @@ func (g *guest) sendFrozen(ctx context.Context, m *outgoingMove) error {
 	cont.Memory, cont.Mover = *list, m.call
 	m.clockReadAt, cont.State.Wall = time.Now().Add(-g.inst.Age(&cont.State)), 0
 	m.hop.From, m.hop.To = h.self, m.to.String()
-	m.hop.Bytes = uint64(g.book.differ) * pageSize
+	m.hop.Bytes = uint64(g.table.differ) * pageSize
 	c.within(stepTimeout)
 	if err := m.send(tagFrozen, cont); err != nil {
 		return err
@@ -201,12 +201,12 @@ func (g *guest) sendFrozen(ctx context.Context, m *outgoingMove) error {
 // so small that they would be asked for. Then the memory is freed, in the
 // background: of 1 GiB that takes a tenth of a second.
 func (g *guest) released() {
-	if snap, err := g.inst.Snapshot(); err == nil && g.book.size < 2*cachedPagesMax*pageSize {
-		pages := g.book.all()
+	if snap, err := g.inst.Snapshot(); err == nil && g.table.size < 2*cachedPagesMax*pageSize {
+		pages := g.table.all()
 		pages = pages[:min(len(pages), cachedPagesOfOneMax)]
-		g.book.name(pages, snap.AppendPage)
+		g.table.hashPages(pages, snap.AppendPage)
 		for _, i := range pages {
-			if key := g.cached(g.book.hashes[i]); !g.host.pages.Contains(key) {
+			if key := g.cached(g.table.hashes[i]); !g.host.pages.Contains(key) {
 				g.host.pages.Add(key, snap.AppendPage(nil, i))
 			}
 		}

@@ -17,8 +17,8 @@ func (a *incomingMove) savePrepared(c *Continuation) error {
 	}
 	cont := *c
 	cont.Memory = PageList{Size: c.Memory.Size}
-	return a.process.save(&hosted{
-		Standing: prepared, Cont: cont, Pages: a.program().pages.Name(), Move: a.offer.Move, Source: a.from.String(),
+	return a.process.save(&checkpointEntry{
+		Standing: prepared, Cont: cont, Pages: a.program().pageLog.Name(), Move: a.offer.Move, Source: a.from.String(),
 	})
 }
 
@@ -68,8 +68,8 @@ func (a *incomingMove) askSource(err error) (commit bool, _ error) {
 		h.mu.Lock()
 		a.askErr = askErr
 		h.mu.Unlock()
-		h.log.Warn("tasklet is prepared, but its source does not say whether it keeps it",
-			"tasklet", a.offer.ID, "source", a.from, "reason", askErr)
+		h.log.Warn("tasklet is prepared, but its source does not say whether it committed",
+			"tasklet", a.offer.ID, "peer", a.from, "error", askErr)
 		select {
 		case <-time.After(wait):
 		case run := <-a.decision:
@@ -86,8 +86,8 @@ func (a *incomingMove) askSource(err error) (commit bool, _ error) {
 // takeOver makes the tasklet this peer's.
 func (a *incomingMove) takeOver() error {
 	h, p := a.host, a.process
-	p.turn <- struct{}{} // nobody else has it
-	defer func() { <-p.turn }()
+	p.opLock <- struct{}{} // nobody else has it
+	defer func() { <-p.opLock }()
 	if p.saved != nil {
 		s := *p.saved
 		s.Standing, s.Cont.Moves, s.Cont.Claim = running, p.moves, p.claim
@@ -97,7 +97,7 @@ func (a *incomingMove) takeOver() error {
 			// The source has given it up, and this peer's record says that it
 			// is prepared: the next start asks again.
 			p.engine.unload()
-			p.settle()
+			p.release()
 			return err
 		}
 	}
@@ -105,7 +105,7 @@ func (a *incomingMove) takeOver() error {
 	if h.closed {
 		h.mu.Unlock()
 		p.engine.unload()
-		p.settle()
+		p.release()
 		return ErrClosed
 	}
 	h.processes[p.id] = p
@@ -115,7 +115,7 @@ func (a *incomingMove) takeOver() error {
 		own.transferred(p.claim.seq())
 	}
 	p.engine.catchUp(since(a.clockReadAt))
-	h.log.Info("tasklet arrived", "tasklet", p.id, "from", a.from)
+	h.log.Info("tasklet arrived", "tasklet", p.id, "peer", a.from)
 	if p.live() != nil { // it was prepared before this peer was started
 		return p.wake(h.ctx)
 	}

@@ -2,17 +2,17 @@ package tasklet
 
 import "sync"
 
-// A latch is closed once, for all who wait for it. Unlike a channel it costs
+// A onceSignal is closed once, for all who wait for it. Unlike a channel it costs
 // next to nothing until somebody waits: most tasklets are waited for by nobody.
-// The zero latch is open.
-type latch struct {
+// The zero value has not happened.
+type onceSignal struct {
 	mu     sync.Mutex
 	closed bool
 	c      chan struct{} // nil until somebody waits
 }
 
-// close closes the latch, which must be open.
-func (l *latch) close() {
+// close ends the waiting of all. It is called once.
+func (l *onceSignal) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
@@ -21,8 +21,8 @@ func (l *latch) close() {
 	}
 }
 
-// done returns a channel that is closed when the latch is.
-func (l *latch) done() <-chan struct{} {
+// done returns a channel that is closed by close.
+func (l *onceSignal) done() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.c == nil {

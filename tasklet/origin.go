@@ -11,17 +11,17 @@ import (
 	"github.com/dstackless/dstackless/tasklet/journal"
 )
 
-// A record is what this peer keeps of a tasklet that it started, wherever the
+// A originEntry is what this peer keeps of a tasklet that it started, wherever the
 // tasklet is.
-type record struct {
+type originEntry struct {
 	host *Host
 	id   ID
-	*work
+	*spec
 	key     Key
 	started time.Time
 	out     *output.Buffer
 
-	done latch // closed when it has exited
+	done onceSignal // closed when it has exited
 
 	mu        sync.Mutex
 	where     p2p.ID
@@ -37,72 +37,72 @@ type record struct {
 }
 
 // startedHere returns the record of a tasklet that this peer started, or nil.
-func (h *Host) startedHere(id ID) *record {
+func (h *Host) startedHere(id ID) *originEntry {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.started[id]
 }
 
 // keepOutput makes the output be kept on disk, and takes over what is there.
-func (r *record) keepOutput() error {
+func (r *originEntry) keepOutput() error {
 	disk, base, data, err := r.host.disk.Text(string(r.id), MaxOutput)
 	if err != nil {
 		return err
 	}
 	r.out.Restore(base, data)
 	r.out.Persist(disk, func(err error) {
-		r.host.log.Error("a tasklet's output is no longer kept on disk", "tasklet", r.id, "error", err)
+		r.host.log.Error("output of a tasklet is no longer kept on disk", "tasklet", r.id, "error", err)
 	})
 	return nil
 }
 
 // restoreOutput is keepOutput after a restart. Output that is damaged is set
 // aside; the tasklet matters more.
-func (r *record) restoreOutput() {
+func (r *originEntry) restoreOutput() {
 	err := r.keepOutput()
 	if errors.Is(err, journal.ErrDamaged) {
 		err = errors.Join(err, r.host.disk.SetAsideText(string(r.id)))
-		r.host.log.Error("the output of a tasklet is damaged and was set aside", "tasklet", r.id, "error", err)
+		r.host.log.Error("output of a tasklet is damaged and was set aside", "tasklet", r.id, "error", err)
 		err = r.keepOutput()
 	}
 	if err != nil {
-		r.host.log.Error("the output of a tasklet cannot be read, and is not kept on disk", "tasklet", r.id, "error", err)
+		r.host.log.Error("output of a tasklet cannot be read, and is not kept on disk", "tasklet", r.id, "error", err)
 	}
 }
 
 // save notes on disk what this peer knows of the tasklet.
-func (r *record) save(tx *journal.Tx) error {
+func (r *originEntry) save(tx *journal.Tx) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return put(tx, tableStarted, string(r.id), &savedRecord{
+	return put(tx, tableStarted, string(r.id), &savedOrigin{
 		r.program, r.args, r.function, r.key, r.started, r.where.String(), r.seq, r.moves, r.exit, r.exitedAt,
 	})
 }
 
 // transfers returns how many transfers of the tasklet this peer knows of for
 // certain.
-func (r *record) transfers() uint64 {
+func (r *originEntry) transfers() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.seq
 }
 
 // transferred notes a transfer.
-func (r *record) transferred(seq uint64) {
+func (r *originEntry) transferred(seq uint64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.seq = max(r.seq, seq)
 }
 
-// ended reports whether it is known to have exited so long ago.
-func (r *record) ended(age time.Duration) bool {
+// exitedBefore reports whether it is known to have exited so long ago.
+func (r *originEntry) exitedBefore(age time.Duration) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.exit != nil && r.host.older(r.exitedAt, age)
 }
 
-// take takes an event in.
-func (r *record) take(e event) error {
+// apply takes an event in.
+func (r *originEntry) apply(e event) error {
 	if e.Moved != nil {
 		if _, err := p2p.ParseID(e.Moved.To); err != nil {
 			return err
@@ -116,7 +116,7 @@ func (r *record) take(e event) error {
 		return nil
 	}
 	if err := r.host.update(r.save); err != nil {
-		r.host.log.Error("what became of a tasklet could not be recorded", "tasklet", r.id, "error", err)
+		r.host.log.Error("new state of a tasklet could not be recorded", "tasklet", r.id, "error", err)
 	}
 	if e.Exited != nil {
 		r.done.close()
@@ -124,7 +124,7 @@ func (r *record) take(e event) error {
 	return nil
 }
 
-func (r *record) learn(e event) {
+func (r *originEntry) learn(e event) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if end := e.At + int64(len(e.Output)); end > r.position {
@@ -159,7 +159,7 @@ func appendHop(moves []Hop, hop Hop) []Hop {
 
 // answer answers who asks this peer for a tasklet that it started and that is
 // elsewhere.
-func (r *record) answer(q *control, from p2p.ID) (*reply, error) {
+func (r *originEntry) answer(q *control, from p2p.ID) (*reply, error) {
 	exited, where := r.exited(), r.host.lastSeen(r)
 	switch {
 	case exited == nil && where != r.host.node.ID():
@@ -177,9 +177,9 @@ func (r *record) answer(q *control, from p2p.ID) (*reply, error) {
 	return nil, ErrExited
 }
 
-// sight notes where the tasklet was found in the DHT, because those who were to
+// located notes where the tasklet was found in the DHT, because those who were to
 // tell where it went are gone.
-func (r *record) sight(at p2p.ID) {
+func (r *originEntry) located(at p2p.ID) {
 	r.mu.Lock()
 	moved := r.where != at
 	r.where = at
@@ -188,25 +188,25 @@ func (r *record) sight(at p2p.ID) {
 		return
 	}
 	if err := r.host.update(r.save); err != nil {
-		r.host.log.Error("where a tasklet went could not be recorded", "tasklet", r.id, "error", err)
+		r.host.log.Error("host of a tasklet could not be recorded", "tasklet", r.id, "error", err)
 	}
 }
 
 // exited returns how it exited, or nil.
-func (r *record) exited() *exit {
+func (r *originEntry) exited() *exit {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.exit
 }
 
 // at returns where the tasklet was last known to be.
-func (r *record) at() p2p.ID {
+func (r *originEntry) at() p2p.ID {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.where
 }
 
-func (r *record) info() Info {
+func (r *originEntry) info() Info {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	i := Info{

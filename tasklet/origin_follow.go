@@ -10,8 +10,8 @@ import (
 	"github.com/dstackless/dstackless/p2p"
 )
 
-// wake has the record followed, if it is not.
-func (r *record) wake() {
+// startWatching has the record followed, if it is not.
+func (r *originEntry) startWatching() {
 	r.mu.Lock()
 	first := !r.awake
 	r.awake, r.again = true, !first
@@ -19,13 +19,13 @@ func (r *record) wake() {
 	if first && r.host.enter() { // a host that is closed follows nothing
 		go func() {
 			defer r.host.wg.Done()
-			r.follow()
+			r.watch()
 		}()
 	}
 }
 
-// rest ends the following until something happens, unless it has.
-func (r *record) rest() bool {
+// stopWatching ends the following until something happens, unless it has.
+func (r *originEntry) stopWatching() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.awake, r.again = r.again, false
@@ -33,7 +33,7 @@ func (r *record) rest() bool {
 }
 
 // errQuiet says that there is nothing to be told of a tasklet that is here. What
-// happens next wakes the record.
+// happens next starts the watching again.
 var errQuiet = errors.New("nothing has happened")
 
 // A tasklet whose host does not answer for so long is looked for in the DHT, and
@@ -44,9 +44,9 @@ const seekAfter, seekPause = 800 * time.Millisecond, time.Minute
 // happened [maxForwards] times in a row.
 const forwardPause = time.Second
 
-// follow collects output and moves until the tasklet has exited, or is here and
+// watch collects output and moves until the tasklet has exited, or is here and
 // quiet: then it needs no goroutine.
-func (r *record) follow() {
+func (r *originEntry) watch() {
 	h := r.host
 	var sought time.Time
 	var forwards *rate.Limiter
@@ -60,7 +60,7 @@ func (r *record) follow() {
 			err = r.watchThere(where)
 		}
 		if err == errQuiet {
-			if r.rest() {
+			if r.stopWatching() {
 				return
 			}
 			wait = 50 * time.Millisecond
@@ -86,14 +86,14 @@ func (r *record) follow() {
 			}
 			continue
 		}
-		if r.back() {
+		if r.cameBack() {
 			continue
 		}
-		h.log.Debug("tasklet's host is not answering", "tasklet", r.id, "host", where, "reason", err)
+		h.log.Debug("host of a tasklet does not answer", "tasklet", r.id, "peer", where, "error", err)
 		if wait >= seekAfter && time.Since(sought) > seekPause {
 			sought = time.Now()
-			if at, err := h.seek(h.ctx, r.id); err == nil && at != where {
-				r.sight(at)
+			if at, err := h.locate(h.ctx, r.id); err == nil && at != where {
+				r.located(at)
 				continue
 			}
 		}
@@ -105,9 +105,9 @@ func (r *record) follow() {
 	}
 }
 
-// back notes that the tasklet has come back here, if it has, because its former
+// cameBack notes that the tasklet has come back here, if it has, because its former
 // host does not say so.
-func (r *record) back() bool {
+func (r *originEntry) cameBack() bool {
 	h := r.host
 	h.mu.Lock()
 	p := h.processes[r.id]
@@ -122,18 +122,18 @@ func (r *record) back() bool {
 	r.mu.Lock()
 	r.moves = moves
 	r.mu.Unlock()
-	r.sight(h.node.ID())
+	r.located(h.node.ID())
 	return true
 }
 
 // heard returns the position up to which the output has come.
-func (r *record) heard() int64 {
+func (r *originEntry) heard() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.position
 }
 
-func (r *record) watchHere() error {
+func (r *originEntry) watchHere() error {
 	h := r.host
 	h.mu.Lock()
 	p := h.processes[r.id]
@@ -141,14 +141,14 @@ func (r *record) watchHere() error {
 	h.mu.Unlock()
 	if p == nil {
 		if left {
-			return r.take(event{Moved: d.forward(h)})
+			return r.apply(event{Moved: d.forward(h)})
 		}
 		return ErrNotFound
 	}
-	p.out.OnChange(r.wake)
+	p.out.OnChange(r.startWatching)
 	from, told := r.seen()
 	quiet, err := p.news(&from, &told, func(e event) error {
-		err := r.take(e)
+		err := r.apply(e)
 		p.out.Trim(r.heard())
 		if e.Exited != nil {
 			h.forget(r.id) // this peer's own record says it
@@ -161,7 +161,7 @@ func (r *record) watchHere() error {
 	return err
 }
 
-func (r *record) watchThere(where p2p.ID) error {
+func (r *originEntry) watchThere(where p2p.ID) error {
 	h := r.host
 	ctx, cancel := context.WithTimeout(h.ctx, stepTimeout)
 	defer cancel()
@@ -180,7 +180,7 @@ func (r *record) watchThere(where p2p.ID) error {
 		if err := c.receive(tagEvent, &e); err != nil {
 			return err
 		}
-		if err := r.take(e); err != nil {
+		if err := r.apply(e); err != nil {
 			return err
 		}
 		if err := c.send(tagHeard, r.heard()); err != nil {
@@ -193,7 +193,7 @@ func (r *record) watchThere(where p2p.ID) error {
 }
 
 // seen notes that the host answers, and returns what is known.
-func (r *record) seen() (heard int64, told State) {
+func (r *originEntry) seen() (heard int64, told State) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.reachable = true

@@ -43,7 +43,7 @@ func (a *incomingMove) checkOffer() error {
 }
 
 // checkReturn checks the offer of a tasklet that this peer started.
-func (r *record) checkReturn(o *offer, from p2p.ID) error {
+func (r *originEntry) checkReturn(o *offer, from p2p.ID) error {
 	self := r.host.node.ID()
 	switch {
 	case r.exited() != nil:

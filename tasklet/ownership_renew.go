@@ -24,8 +24,8 @@ const (
 // ([Tasklet.Decide]), which its source did not pass on.
 //
 // A move fails if the claim cannot be continued, and its origin does not answer:
-// nobody else can prove to the destination who has the tasklet. The caller has
-// the turn.
+// nobody else can prove to the destination who has the tasklet. The caller holds
+// opLock.
 func (p *process) prepareClaim(ctx context.Context) error {
 	c := p.claim
 	self := p.host.node.ID()
@@ -131,7 +131,7 @@ func (h *Host) serveRenewal(q *control, from p2p.ID) (*reply, error) {
 	}
 	if transfer {
 		r.transferred(seq)
-		r.sight(from)
+		r.located(from)
 	}
 	return &reply{Claim: &Claim{Origin: c.Origin, Nonce: c.Nonce, Links: []Link{link}}}, nil
 }

@@ -26,9 +26,9 @@ const (
 // had, after a start, when others are connected.
 var lookups = []time.Duration{2 * time.Second, time.Minute, 15 * time.Minute}
 
-// learn takes in a claim that is valid: a tasklet that is here ends if the claim
+// learnClaim takes in a claim that is valid: a tasklet that is here ends if the claim
 // proves that it is an old copy.
-func (h *Host) learn(id ID, c *Claim) {
+func (h *Host) learnClaim(id ID, c *Claim) {
 	p := h.superseded(id, c)
 	if p == nil || !h.enter() {
 		return
@@ -40,7 +40,7 @@ func (h *Host) learn(id ID, c *Claim) {
 			if err == nil {
 				return
 			}
-			h.log.Error("an old copy of a tasklet could not be ended; that is tried again", "tasklet", id, "reason", err)
+			h.log.Error("old copy of a tasklet could not be ended; that is tried again", "tasklet", id, "error", err)
 			select {
 			case <-time.After(staleTimeout):
 			case <-h.ctx.Done():
@@ -74,13 +74,13 @@ func (h *Host) displace(p *process, c *Claim) error {
 	ctx, cancel := context.WithTimeout(h.ctx, staleTimeout)
 	defer cancel()
 	p.interrupt()
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.lockOp(ctx); err != nil {
 		if p.gone() != nil {
 			return nil
 		}
 		return err
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.opLock }()
 	if h.superseded(p.id, c) != p {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (h *Host) displace(p *process, c *Claim) error {
 		return put(tx, tableDeparted, string(p.id), &savedDeparture{d.to.String(), d.hop, d.at})
 	})
 	if err != nil {
-		h.log.Error("the end of an old copy of a tasklet could not be recorded", "tasklet", p.id, "error", err)
+		h.log.Error("end of an old copy of a tasklet could not be recorded", "tasklet", p.id, "error", err)
 	}
 	why := fmt.Errorf("%w: after %d moves peer %s has it, and this peer gave it away before that; "+
 		"this copy, which a data folder that was put back had, does not run", ErrStale, seq, holder)
@@ -114,14 +114,14 @@ func (h *Host) displace(p *process, c *Claim) error {
 	p.engine.unload()
 	if p.saved != nil && p.saved.Pages != "" {
 		if err := h.disk.Remove(p.saved.Pages); err != nil {
-			h.log.Warn("the log of an old copy of a tasklet could not be removed", "tasklet", p.id, "error", err)
+			h.log.Warn("log of an old copy of a tasklet could not be removed", "tasklet", p.id, "error", err)
 		}
 	}
-	h.log.Error("an old copy of a tasklet was ended", "tasklet", p.id, "reason", why)
+	h.log.Error("old copy of a tasklet was ended", "tasklet", p.id, "error", why)
 	if own := h.startedHere(p.id); own != nil {
 		own.transferred(seq)
-		own.sight(holder)
-		own.wake()
+		own.located(holder)
+		own.startWatching()
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (h *Host) lookForNewerNow(restored []ID) {
 			defer func() { <-slots }()
 			ctx, cancel := context.WithTimeout(h.ctx, stepTimeout)
 			defer cancel()
-			h.seek(ctx, id) // which learns
+			h.locate(ctx, id) // which learns
 		})
 	}
 	for range lookupsAtOnce {

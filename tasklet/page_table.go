@@ -77,9 +77,9 @@ func (l *PageList) validate(limit uint64) error {
 	return nil
 }
 
-// A ledger knows which pages of a memory differ from the program's own, and of
+// A pageTable knows which pages of a memory differ from the program's own, and of
 // some what they are.
-type ledger struct {
+type pageTable struct {
 	image   []byte     // the program's own memory
 	size    uint64     // of the memory, in bytes
 	differs []bool     // by page
@@ -88,7 +88,7 @@ type ledger struct {
 }
 
 // resize notes how large the memory is.
-func (l *ledger) resize(size uint64) {
+func (l *pageTable) resize(size uint64) {
 	l.size = size
 	if n := int(size / pageSize); n > len(l.differs) {
 		l.differs = append(l.differs, make([]bool, n-len(l.differs))...)
@@ -98,7 +98,7 @@ func (l *ledger) resize(size uint64) {
 
 // set notes that page i differs from the image. Its hash is zero if it is not
 // known.
-func (l *ledger) set(i uint32, hash pageHash) {
+func (l *pageTable) set(i uint32, hash pageHash) {
 	if end := (uint64(i) + 1) * pageSize; end > uint64(len(l.differs))*pageSize {
 		l.resize(max(end, l.size))
 	}
@@ -110,7 +110,7 @@ func (l *ledger) set(i uint32, hash pageHash) {
 }
 
 // all returns all pages that differ from the image.
-func (l *ledger) all() []uint32 {
+func (l *pageTable) all() []uint32 {
 	pages := make([]uint32, 0, l.differ)
 	for i, differs := range l.differs {
 		if differs {
@@ -122,7 +122,7 @@ func (l *ledger) all() []uint32 {
 
 // update takes over what s says may have changed, and lists what has, or may
 // have, without hashes.
-func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
+func (l *pageTable) update(s *sandbox.Snapshot, pages []uint32) *PageList {
 	l.resize(s.Size())
 	list := &PageList{Size: l.size}
 	for _, i := range pages {
@@ -135,8 +135,8 @@ func (l *ledger) update(s *sandbox.Snapshot, pages []uint32) *PageList {
 }
 
 // list lists pages that differ, with their hashes.
-func (l *ledger) list(pages []uint32, from appender) *PageList {
-	l.name(pages, from)
+func (l *pageTable) list(pages []uint32, from appender) *PageList {
+	l.hashPages(pages, from)
 	list := &PageList{Size: l.size, Index: pages, Hashes: make([]byte, 0, len(pages)*sha256.Size)}
 	for _, i := range pages {
 		list.Hashes = append(list.Hashes, l.hashes[i][:]...)
@@ -152,9 +152,9 @@ func pagesOf(memory []byte) appender {
 	return func(b []byte, i uint32) []byte { return append(b, memory[int(i)*pageSize:][:pageSize]...) }
 }
 
-// name finds out the hashes of pages that differ. Each processor takes its part.
-func (l *ledger) name(pages []uint32, from appender) {
-	part := max((len(pages)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), minPart)
+// hashPages finds out the hashes of pages that differ. Each processor takes its part.
+func (l *pageTable) hashPages(pages []uint32, from appender) {
+	part := max((len(pages)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), hashPartPages)
 	var naming sync.WaitGroup
 	for some := range slices.Chunk(pages, part) {
 		naming.Go(func() {
@@ -170,5 +170,5 @@ func (l *ledger) name(pages []uint32, from appender) {
 	naming.Wait()
 }
 
-// minPart is how many pages are worth a goroutine.
-const minPart = 128
+// hashPartPages is how many pages are worth a goroutine.
+const hashPartPages = 128

@@ -23,7 +23,7 @@ const (
 type process struct {
 	host *Host
 	id   ID
-	*work
+	*spec
 	origin  string
 	source  string // the peer that brought it here; none if it was started here
 	started time.Time
@@ -33,27 +33,27 @@ type process struct {
 
 	moveID moveID // of the move that brought it here
 
-	turn chan struct{} // holds a token while somebody moves, kills, suspends or records it
-	over latch         // closed when it is no longer here
+	opLock chan struct{} // holds a token while somebody moves, kills, suspends or records it
+	over   onceSignal    // closed when it is no longer here
 
-	claim    Claim      // who has it; with the turn, and to be changed with mu, too
-	key      Key        // who may do what with it
-	silence  func()     // ends the announcement that it is here
-	accounts []*account // of those who pay for it
-	bill     bill       // what they are charged for it
+	claim          Claim      // who has it; changed with opLock and mu
+	key            Key        // who may do what with it
+	stopAnnouncing func()     // ends the announcement that it is here
+	accounts       []*account // of those who pay for it
+	bill           bill       // what they are charged for it
 
-	saved *hosted // what the disk has of it; of whoever has the turn
+	saved *checkpointEntry // what the disk has of it; guarded by opLock
 
-	mu       sync.Mutex
-	awake    bool   // it is in its engine, and not suspended
-	trouble  error  // why it could not be resumed
-	notSaved string // why its last recording failed, if it did
-	moves    []Hop
-	exit     *exit
-	left     *departure
-	stale    error              // why it is an old copy, of one that was ended
-	exitedAt time.Duration      // uptime
-	abort    context.CancelFunc // of a move under way
+	mu        sync.Mutex
+	awake     bool   // it is in its engine, and not suspended
+	resumeErr error  // why it could not be resumed
+	notSaved  string // why its last recording failed, if it did
+	moves     []Hop
+	exit      *exit
+	left      *departure
+	stale     error              // why it is an old copy, of one that was ended
+	exitedAt  time.Duration      // uptime
+	abort     context.CancelFunc // of a move under way
 }
 
 // A departure is where a tasklet went from here.
@@ -67,11 +67,11 @@ func (d *departure) forward(h *Host) *forward {
 	return &forward{To: d.to.String(), Addrs: h.node.AddrsOf(d.to), Hop: d.hop}
 }
 
-func (h *Host) newProcess(id ID, w work, origin string, started time.Time) *process {
+func (h *Host) newProcess(id ID, w spec, origin string, started time.Time) *process {
 	p := &process{
-		host: h, id: id, work: h.shared(w), origin: origin, started: started,
-		out:  output.New(MaxUnread),
-		turn: make(chan struct{}, 1),
+		host: h, id: id, spec: h.sharedSpec(w), origin: origin, started: started,
+		out:    output.New(MaxUnread),
+		opLock: make(chan struct{}, 1),
 	}
 	if w.function != "" {
 		p.engine = &routine{process: p}
@@ -88,7 +88,7 @@ func (p *process) live() error {
 	if p.awake {
 		return nil
 	}
-	return errors.Join(ErrSuspended, p.trouble)
+	return errors.Join(ErrSuspended, p.resumeErr)
 }
 
 // finish notes how the tasklet came to its end, on disk if it is to be known after
@@ -106,10 +106,10 @@ func (p *process) finish(e *exit, record bool) {
 
 // leave ends what the tasklet had here. What became of it has been recorded.
 func (p *process) leave() {
-	if p.silence != nil {
-		p.silence()
+	if p.stopAnnouncing != nil {
+		p.stopAnnouncing()
 	}
-	p.settle()
+	p.release()
 	p.engine.withdraw(false)
 	p.out.Close()
 	p.over.close()
@@ -118,10 +118,10 @@ func (p *process) leave() {
 // kill ends the program, and a move that has not handed it over.
 func (p *process) kill(ctx context.Context, why error) error {
 	p.interrupt()
-	if err := p.takeTurn(ctx); err != nil {
+	if err := p.lockOp(ctx); err != nil {
 		return err
 	}
-	defer func() { <-p.turn }()
+	defer func() { <-p.opLock }()
 	if p.live() != nil {
 		p.finish(&exit{Status: -1, Failure: failureOf(why)}, true)
 		return nil
@@ -144,11 +144,11 @@ func (p *process) interrupt() {
 	}
 }
 
-// takeTurn waits until nobody else moves, suspends or kills the tasklet, and
+// lockOp waits until nobody else moves, suspends or kills the tasklet, and
 // puts the token into p.turn, unless the tasklet is no longer here.
-func (p *process) takeTurn(ctx context.Context) error {
+func (p *process) lockOp(ctx context.Context) error {
 	select {
-	case p.turn <- struct{}{}:
+	case p.opLock <- struct{}{}:
 	case <-p.over.done():
 		return p.gone()
 	case <-ctx.Done():
@@ -156,13 +156,13 @@ func (p *process) takeTurn(ctx context.Context) error {
 	}
 	err := p.gone()
 	if err != nil {
-		<-p.turn
+		<-p.opLock
 	}
 	return err
 }
 
-// ended reports whether the tasklet ended so long ago.
-func (p *process) ended(age time.Duration) bool {
+// exitedBefore reports whether the tasklet ended so long ago.
+func (p *process) exitedBefore(age time.Duration) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.exit != nil && p.host.older(p.exitedAt, age)
@@ -225,8 +225,8 @@ func (p *process) info() Info {
 		i.Host, i.Error = p.left.to.String(), publicText(p.stale)
 	case p.left != nil:
 		i.Host = p.left.to.String()
-	case p.trouble != nil:
-		i.Error, i.Limit = publicText(p.trouble), LimitOf(p.trouble)
+	case p.resumeErr != nil:
+		i.Error, i.Limit = publicText(p.resumeErr), LimitOf(p.resumeErr)
 	}
 	if p.exit == nil && p.left == nil {
 		i.NotSaved = p.notSaved

@@ -158,7 +158,7 @@ func (p *peer) do(what string, args []string) (string, *tasklet.Info, error) {
 	}
 	switch what {
 	case "resting":
-		return fmt.Sprint(p.Resting()), nil, nil
+		return fmt.Sprint(p.Parked()), nil, nil
 	case "hold":
 		p.Hold(t.ID())
 	case "move":

@@ -16,24 +16,24 @@ import (
 // A guest is the engine of a program: a sandbox, and what it has around it.
 type guest struct {
 	*process
-	arrived uint64 // the program's own call, if one, that asked for the move that brought it here
-	last    tail   // of the program's goroutine
+	selfMoveCall uint64 // the program's own call, if one, that asked for the move that brought it here
+	last         tail   // of the program's goroutine
 
-	// Of whoever has the turn.
-	book    ledger
-	pages   *journal.Pages      // on disk, if there is a disk
+	// Guarded by opLock.
+	table   pageTable
+	pageLog *journal.Pages      // on disk, if there is a disk
 	unsaved map[uint32]struct{} // pages that changed since the log was added to
 
 	// Guarded by the process's mutex.
-	inst    *sandbox.Instance // nil while it is suspended
-	code    *compiler.Program // that inst is made of
-	calls   map[uint64]call   // without answer, by the program's number
-	errands int               // of them
-	looking chan struct{}     // holds a token while a peer is looked for that the program named
-	space   channel.Space     // of its channels
-	ends    map[channel.Name]channel.Endpoint
-	ops     sync.WaitGroup
-	own     sync.WaitGroup // moves that the program asked for
+	inst     *sandbox.Instance // nil while it is suspended
+	code     *compiler.Program // that inst is made of
+	calls    map[uint64]call   // without answer, by the program's number
+	requests int               // of them
+	looking  chan struct{}     // holds a token while a peer is looked for that the program named
+	space    channel.Space     // of its channels
+	ends     map[channel.Name]channel.Endpoint
+	ops      sync.WaitGroup
+	own      sync.WaitGroup // moves that the program asked for
 }
 
 func newGuest(p *process) *guest {
@@ -49,7 +49,7 @@ func (g *guest) instantiate(prog *compiler.Program) error {
 	if err != nil {
 		return err
 	}
-	g.book = ledger{image: prog.Code().Image()}
+	g.table = pageTable{image: prog.Code().Image()}
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.code, g.inst, g.awake = prog.Share(), inst, true
@@ -63,7 +63,7 @@ func (g *guest) sandbox() *sandbox.Instance {
 	return g.inst
 }
 
-func (g *guest) load(ctx context.Context, s *hosted) error {
+func (g *guest) load(ctx context.Context, s *checkpointEntry) error {
 	payer := g.origin
 	if payer != g.host.self && g.source != "" {
 		payer = g.source
@@ -85,16 +85,16 @@ func (g *guest) load(ctx context.Context, s *hosted) error {
 		return err
 	}
 	memory := g.inst.Memory()
-	g.book.resize(uint64(len(memory)))
-	g.pages, err = g.host.disk.Open(s.Pages, s.Length, uint32(len(memory)/pageSize), func(i uint32, hash pageHash, page []byte) error {
+	g.table.resize(uint64(len(memory)))
+	g.pageLog, err = g.host.disk.Open(s.Pages, s.Length, uint32(len(memory)/pageSize), func(i uint32, hash pageHash, page []byte) error {
 		copy(memory[int(i)*pageSize:], page)
-		g.book.set(i, hash)
+		g.table.set(i, hash)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	g.arrived = s.Cont.Mover
+	g.selfMoveCall = s.Cont.Mover
 	return g.inst.Adopt(s.Cont.State)
 }
 
@@ -129,9 +129,9 @@ func (g *guest) attend(inst *sandbox.Instance) {
 	g.finish(g.exitOf(status, err), !errors.Is(err, ErrClosed))
 
 	// A move that was under way may still look at the memory.
-	g.turn <- struct{}{}
+	g.opLock <- struct{}{}
 	g.unload()
-	<-g.turn
+	<-g.opLock
 	g.host.log.Info("tasklet exited", "tasklet", g.id, "status", status, "error", err)
 }
 
@@ -142,7 +142,7 @@ func (g *guest) unload() error {
 	g.mu.Unlock()
 	g.leaveChannels()
 	g.closePages()
-	g.book = ledger{}
+	g.table = pageTable{}
 	if inst == nil {
 		return nil
 	}
@@ -152,9 +152,9 @@ func (g *guest) unload() error {
 
 // closePages closes the log of the tasklet's memory.
 func (g *guest) closePages() {
-	if g.pages != nil {
-		g.pages.Close()
-		g.pages = nil
+	if g.pageLog != nil {
+		g.pageLog.Close()
+		g.pageLog = nil
 	}
 }
 
@@ -175,8 +175,8 @@ func (g *guest) pause(ctx context.Context) error {
 	return g.inst.Pause(pausing)
 }
 
-func (g *guest) sync(s *hosted) (err error) {
-	if s.Length, err = g.pages.Sync(); err != nil {
+func (g *guest) sync(s *checkpointEntry) (err error) {
+	if s.Length, err = g.pageLog.Sync(); err != nil {
 		g.dropLog()
 	}
 	return err

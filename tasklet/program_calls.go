@@ -17,9 +17,9 @@ var errFrozen = errors.New("the tasklet is being moved or suspended")
 
 // A call is a request of the program that has no answer yet.
 type call struct {
-	cancel func(error)
-	stays  bool    // when the tasklet is frozen: it is the move itself
-	errand *errand // if it is one: when the tasklet is frozen, nobody waits for it
+	cancel  func(error)
+	stays   bool     // when the tasklet is frozen: it is the move itself
+	request *request // if it is one: when the tasklet is frozen, nobody waits for it
 }
 
 // Call implements [sandbox.Handler].
@@ -47,7 +47,7 @@ func (g *guest) Call(c sandbox.Call) {
 	case abi.KindCancel:
 		g.answer(c.ID, nil, g.cancel(c.Payload))
 	case abi.KindMove:
-		if c.ID == g.arrived {
+		if c.ID == g.selfMoveCall {
 			g.answer(c.ID, nil, nil)
 			return
 		}
@@ -60,7 +60,7 @@ func (g *guest) Call(c sandbox.Call) {
 		r, err := refOf(g.id, g.origin, g.key)
 		g.answer(c.ID, abi.AppendRef(nil, abi.Ref{ID: string(r.ID), Origin: r.Origin, Key: r.Key}), err)
 	case abi.KindInfo, abi.KindWait, abi.KindSteer, abi.KindKill, abi.KindSuspend, abi.KindResume:
-		g.errand(c)
+		g.startRequest(c)
 	default:
 		g.answer(c.ID, nil, errors.New("this host does not know the request; is it older than the program?"))
 	}
@@ -111,15 +111,15 @@ func (g *guest) run(id uint64, stays bool, operation func(context.Context) ([]by
 
 // withdraw takes back the operations under way, the last first. Those that had
 // been matched finish first, and are answered; the others stay unanswered, as do
-// errands. The program's own moves are taken back only if they have not begun, by
-// who has the turn.
+// requests to other tasklets. The program's own moves are taken back only if they
+// have not begun, by who holds opLock.
 func (g *guest) withdraw(moves bool) {
 	g.mu.Lock()
 	calls := maps.Clone(g.calls)
 	g.mu.Unlock()
 	for _, id := range slices.Backward(slices.Sorted(maps.Keys(calls))) {
 		c := calls[id]
-		if c.errand != nil && !c.errand.drop() { // it was answered
+		if c.request != nil && !c.request.drop() { // it was answered
 			continue
 		}
 		if !c.stays || moves {

@@ -9,35 +9,35 @@ import (
 	"github.com/dstackless/dstackless/tasklet/sandbox"
 )
 
-// maxErrands is how many requests of one program that concern other tasklets may
+// requestsMax is how many requests of one program that concern other tasklets may
 // be without answer.
-const maxErrands = 256
+const requestsMax = 256
 
-// An errand is a request of a program that concerns another tasklet. Nothing waits
+// An request is a request of a program that concerns another tasklet. Nothing waits
 // for one that is under way when the program stops: two programs may be about to
 // stop each other. It is given up, and asked for again where the program goes on.
-type errand struct {
+type request struct {
 	*guest
 	id      uint64
 	kind    abi.Kind
 	payload []byte
 }
 
-// errand begins one.
-func (g *guest) errand(c sandbox.Call) {
-	e := &errand{g, c.ID, c.Kind, c.Payload}
+// startRequest begins one.
+func (g *guest) startRequest(c sandbox.Call) {
+	e := &request{g, c.ID, c.Kind, c.Payload}
 	ctx, cancel := context.WithCancelCause(g.host.ctx)
 	g.mu.Lock()
-	room := g.errands < maxErrands
+	room := g.requests < requestsMax
 	if room {
-		g.errands++
-		g.calls[c.ID] = call{cancel: cancel, errand: e}
+		g.requests++
+		g.calls[c.ID] = call{cancel: cancel, request: e}
 	}
 	g.mu.Unlock()
 	switch {
 	case !room:
 		cancel(nil)
-		g.answer(c.ID, answered(nil, g.host.exceeds(LimitRequests, maxErrands, maxErrands, 1)), nil)
+		g.answer(c.ID, answered(nil, g.host.exceeds(LimitRequests, requestsMax, requestsMax, 1)), nil)
 	case !g.host.enter(): // the next start of the host asks again
 		cancel(nil)
 	default:
@@ -49,8 +49,8 @@ func (g *guest) errand(c sandbox.Call) {
 	}
 }
 
-// run does the errand, and answers unless it was given up.
-func (e *errand) run(ctx context.Context) {
+// run does the request, and answers unless it was given up.
+func (e *request) run(ctx context.Context) {
 	a, err := e.do(ctx)
 	switch {
 	case !e.drop(), e.host.ctx.Err() != nil:
@@ -61,20 +61,20 @@ func (e *errand) run(ctx context.Context) {
 	}
 }
 
-// drop takes the errand off the program's requests, and reports whether it was one
+// drop takes the request off the program's requests, and reports whether it was one
 // of them.
-func (e *errand) drop() bool {
+func (e *request) drop() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.calls[e.id].errand != e {
+	if e.calls[e.id].request != e {
 		return false
 	}
 	delete(e.calls, e.id)
-	e.errands--
+	e.requests--
 	return true
 }
 
-func (e *errand) do(ctx context.Context) (*abi.Answer, error) {
+func (e *request) do(ctx context.Context) (*abi.Answer, error) {
 	ref, peer, err := abi.ParseHandle(e.payload)
 	if err != nil {
 		return nil, err

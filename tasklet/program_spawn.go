@@ -35,7 +35,7 @@ func (h *Host) spawn(ctx context.Context, wasm []byte, args []string) (*Tasklet,
 		return nil, err
 	}
 	defer prog.Release()
-	return h.begin(ctx, work{program: id, args: args}, nil)
+	return h.begin(ctx, spec{program: id, args: args}, nil)
 }
 
 // introduce checks, compiles and stores a program, unless that has been done. It
@@ -90,11 +90,11 @@ func (h *Host) call(ctx context.Context, c Call) (*Tasklet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.begin(ctx, d.work, data)
+	return h.begin(ctx, d.spec, data)
 }
 
 // begin starts a tasklet, which is a function's if it has a state.
-func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error) {
+func (h *Host) begin(ctx context.Context, w spec, state []byte) (*Tasklet, error) {
 	if h.drained() {
 		return nil, ErrDraining
 	}
@@ -102,26 +102,26 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 	p := h.newProcess(claim.id(), w, claim.Origin, time.Now().Round(0))
 	p.claim, p.key = *claim, newKey()
 	h.mu.Lock()
-	p.enter()
+	p.charge()
 	h.mu.Unlock()
-	s := &hosted{Standing: running, Cont: *p.outline()}
+	s := &checkpointEntry{Standing: running, Cont: *p.outline()}
 	if w.function != "" {
 		s.Cont.Function.State = state
 	}
 	if err := p.engine.load(ctx, s); err != nil {
-		p.settle()
+		p.release()
 		return nil, err
 	}
-	r := &record{
-		host: h, id: p.id, work: p.work, key: p.key, started: p.started,
+	r := &originEntry{
+		host: h, id: p.id, spec: p.spec, key: p.key, started: p.started,
 		out: output.New(MaxOutput), where: h.node.ID(), reachable: true,
 	}
 	if err := p.born(ctx, s, r); err != nil {
-		p.settle()
+		p.release()
 		p.engine.unload()
 		return nil, err
 	}
-	p.out.OnChange(r.wake)
+	p.out.OnChange(r.startWatching)
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -140,7 +140,7 @@ func (h *Host) begin(ctx context.Context, w work, state []byte) (*Tasklet, error
 }
 
 // born records a tasklet that is about to start, unless ctx has ended.
-func (p *process) born(ctx context.Context, s *hosted, r *record) error {
+func (p *process) born(ctx context.Context, s *checkpointEntry, r *originEntry) error {
 	if err := ctx.Err(); err != nil || p.host.disk == nil {
 		return err
 	}

@@ -71,9 +71,9 @@ func (h *Host) account(peer string) *account {
 	return a
 }
 
-// afford reports whether those who would pay for the tasklet of an offer may have
+// checkQuota reports whether those who would pay for the tasklet of an offer may have
 // one more here. The lock is held.
-func (h *Host) afford(o *offer, payers []string) error {
+func (h *Host) checkQuota(o *offer, payers []string) error {
 	l := h.opts.Limits
 	for _, peer := range payers {
 		used := h.account(peer)
@@ -87,9 +87,9 @@ func (h *Host) afford(o *offer, payers []string) error {
 	return nil
 }
 
-// enter charges a tasklet to the accounts of those who pay for it. The host's
+// charge charges a tasklet to the accounts of those who pay for it. The host's
 // lock is held.
-func (p *process) enter() {
+func (p *process) charge() {
 	p.accounts = nil
 	for _, peer := range p.host.payers(p.id, p.origin, p.source) {
 		a := p.host.account(peer)
@@ -187,8 +187,8 @@ func (p *process) countChannels(n int) error {
 	return nil
 }
 
-// settle ends what the tasklet is charged. It is idempotent.
-func (p *process) settle() {
+// release ends what the tasklet is charged. It is idempotent.
+func (p *process) release() {
 	p.bill.mu.Lock()
 	defer p.bill.mu.Unlock()
 	if p.bill.settled {

@@ -9,27 +9,27 @@ import (
 
 // The tables of the journal, by what their keys are.
 const (
-	tableHosted   journal.Table = "hosted"   // tasklet: hosted
+	tableHosted   journal.Table = "hosted"   // tasklet: checkpointEntry
 	tableMoves    journal.Table = "moves"    // move: savedOutcome
 	tableDeparted journal.Table = "departed" // tasklet: savedDeparture
-	tableStarted  journal.Table = "started"  // tasklet: savedRecord
+	tableStarted  journal.Table = "started"  // tasklet: savedOrigin
 	tableHost     journal.Table = "host"     // savedUptime
 )
 
-// A standing says what a host has to do with a tasklet.
-type standing uint8
+// A phase says what a host has to do with a tasklet.
+type phase uint8
 
 const (
-	running   standing = iota + 1 // it runs here; after a crash it goes on from this record
-	suspended                     // it is here and does not run
-	prepared                      // it has come from another peer, which may still keep it
-	partial                       // a part of its memory has come from another peer
-	ended                         // it exited here
+	running   phase = iota + 1 // it runs here; after a crash it goes on from this record
+	suspended                  // it is here and does not run
+	prepared                   // it has come from another peer, which may still keep it
+	partial                    // a part of its memory has come from another peer
+	ended                      // it exited here
 )
 
-// A hosted is what a host keeps on disk of a tasklet that is here.
-type hosted struct {
-	Standing standing
+// A checkpointEntry is what a host keeps on disk of a tasklet that is here.
+type checkpointEntry struct {
+	Standing phase
 	// Cont is the tasklet as of this record. Its pages are in a log; without
 	// one the program has not started yet.
 	Cont   Continuation
@@ -67,8 +67,8 @@ type savedDeparture struct {
 	At  time.Duration
 }
 
-// A savedRecord is what the peer that started a tasklet keeps of it.
-type savedRecord struct {
+// A savedOrigin is what the peer that started a tasklet keeps of it.
+type savedOrigin struct {
 	Program  string
 	Args     []string
 	Function string // in place of a program
@@ -97,7 +97,7 @@ func (h *Host) saveOutcome(tx *journal.Tx, id moveID, o outcome) error {
 }
 
 // saveHosted notes on disk how a tasklet stands here. The caller has its turn.
-func (p *process) saveHosted(s *hosted, more ...func(tx *journal.Tx) error) error {
+func (p *process) saveHosted(s *checkpointEntry, more ...func(tx *journal.Tx) error) error {
 	if p.host.disk == nil {
 		return nil
 	}
@@ -121,7 +121,7 @@ func (p *process) saveHosted(s *hosted, more ...func(tx *journal.Tx) error) erro
 
 // head returns what is kept in memory of a record that is on disk: nothing of what
 // the tasklet was in the middle of. A prepared one is kept whole, for soon it runs.
-func (s *hosted) head() *hosted {
+func (s *checkpointEntry) head() *checkpointEntry {
 	if s.Standing == prepared {
 		return s
 	}
@@ -134,8 +134,8 @@ func (s *hosted) head() *hosted {
 }
 
 // record reads what the disk has of a tasklet. The caller has its turn.
-func (p *process) record() (*hosted, error) {
-	s := new(hosted)
+func (p *process) record() (*checkpointEntry, error) {
+	s := new(checkpointEntry)
 	err := p.host.disk.Get(tableHosted, string(p.id), func(data []byte) error { return decodeEntry(string(p.id), data, s) })
 	return s, err
 }
@@ -147,10 +147,10 @@ func (h *Host) saveExit(p *process, e *exit) {
 	}
 	c := p.outline()
 	err := h.update(func(tx *journal.Tx) error {
-		return put(tx, tableHosted, string(p.id), &hosted{Standing: ended, Cont: *c, Exit: e, At: time.Now(), Uptime: h.uptime()})
+		return put(tx, tableHosted, string(p.id), &checkpointEntry{Standing: ended, Cont: *c, Exit: e, At: time.Now(), Uptime: h.uptime()})
 	})
 	if err != nil {
-		h.log.Error("the end of a tasklet could not be recorded", "tasklet", p.id, "error", err)
+		h.log.Error("end of a tasklet could not be recorded", "tasklet", p.id, "error", err)
 	}
 }
 
@@ -159,6 +159,6 @@ func (h *Host) saveExit(p *process, e *exit) {
 func (h *Host) forget(id ID) {
 	err := h.update(func(tx *journal.Tx) error { return tx.Delete(tableHosted, string(id)) })
 	if err != nil {
-		h.log.Error("a tasklet could not be removed from the records", "tasklet", id, "error", err)
+		h.log.Error("tasklet could not be removed from the journal", "tasklet", id, "error", err)
 	}
 }

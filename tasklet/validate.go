@@ -67,9 +67,9 @@ func validateArgs(args []string) error {
 }
 
 // validate checks what a tasklet says that it runs.
-func (w *work) validate() error {
+func (w *spec) validate() error {
 	if w.function != "" {
-		if w.program != "" || len(w.args) > 0 || len(w.function) > MaxFunctionName || len(w.shape) > maxShape {
+		if w.program != "" || len(w.args) > 0 || len(w.function) > MaxFunctionName || len(w.shape) > schemaMaxBytes {
 			return fmt.Errorf("function %.40q: over a limit, or a program, too", w.function)
 		}
 		return nil
@@ -188,8 +188,8 @@ func (s *savedDeparture) validate(key string) error {
 	return errors.Join(ID(key).validate(), validatePeer(s.To), validateTold(s.Hop), validateUptime(s.At))
 }
 
-func (s *savedRecord) validate(key string) error {
-	w := work{program: s.Program, args: s.Args, function: s.Function}
+func (s *savedOrigin) validate(key string) error {
+	w := spec{program: s.Program, args: s.Args, function: s.Function}
 	if s.Exit != nil {
 		if err := s.Exit.validate(); err != nil {
 			return err
@@ -198,14 +198,14 @@ func (s *savedRecord) validate(key string) error {
 	return errors.Join(ID(key).validate(), w.validate(), validatePeer(s.Where), validateHops(s.Moves), validateTime(s.Started), validateUptime(s.At))
 }
 
-func (s *hosted) validate(key string) error {
+func (s *checkpointEntry) validate(key string) error {
 	c := &s.Cont
 	if err := errors.Join(validateID(key, c.ID), validateTime(s.At), validateUptime(s.Uptime)); err != nil {
 		return err
 	}
 	switch {
 	case s.Standing < running || s.Standing > ended || s.Length < 0:
-		return fmt.Errorf("standing %d, with a log of %d bytes", s.Standing, s.Length)
+		return fmt.Errorf("phase %d, with a log of %d bytes", s.Standing, s.Length)
 	case s.Standing == ended && s.Exit == nil:
 		return errors.New("it has ended, and there is no end")
 	case len(s.NotSaved) > maxText:
@@ -233,7 +233,7 @@ func (s *hosted) validate(key string) error {
 
 // begun reports whether the tasklet has begun to run, so that all of its
 // continuation counts.
-func (s *hosted) begun() bool {
+func (s *checkpointEntry) begun() bool {
 	return (s.Standing == running || s.Standing == suspended || s.Standing == prepared) && (s.Pages != "" || s.Cont.Function != nil)
 }
 
