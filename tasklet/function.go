@@ -72,7 +72,7 @@ type Call struct {
 //     for it until the context of the move ends, and a peer that is closed
 //     waits, too.
 //
-// F can tell by [context.Cause] why ctx ended: [ErrMoving] or [ErrResting] if it
+// F can tell by [context.Cause] why ctx ended: [ErrMoving] or [ErrParking] if it
 // will be called again, [ErrKilled] or another error if it will not.
 //
 // A function that waits needs its goroutine, 8 KB together. Where there are very

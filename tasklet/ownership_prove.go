@@ -82,10 +82,10 @@ func (a *incomingMove) acceptCommit(hop Hop, c *Claim) error {
 	if err := c.extends(&a.offer.Claim, a.offer.ID, a.from, a.host.node.ID()); err != nil {
 		return err
 	}
+	hop.From, hop.To = a.from.String(), a.host.self // whatever the source says
 	if err := hop.validate(); err != nil {
 		return err
 	}
-	hop.From, hop.To = a.from.String(), a.host.self
 	p := a.process
 	p.mu.Lock()
 	defer p.mu.Unlock()
