@@ -87,9 +87,9 @@ func (n *Node) watchAddrs() {
 		n.punchTimes.reset()
 		n.losses.addrsChanged()
 		for _, f := range calls {
-			n.spawn(*f)
+			n.work.Go(*f)
 		}
-		n.spawn(func() {
+		n.work.Go(func() {
 			n.probeAll()
 			n.redial()
 		})

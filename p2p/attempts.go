@@ -88,10 +88,10 @@ func (a *attempts) ended(id ID, err error) {
 // that want to.
 func (n *Node) dialShared(ctx context.Context, id ID) error {
 	return n.dials.try(ctx, id, func() error {
-		if !n.begin() {
+		if !n.work.Enter() {
 			return ErrClosed
 		}
-		defer n.work.Done()
+		defer n.work.Leave()
 		ctx, cancel := context.WithTimeout(n.ctx, stepTimeout/2)
 		defer cancel()
 		n.forgetFailures(id)
@@ -110,10 +110,10 @@ func (n *Node) searchPeer(ctx context.Context, id ID) {
 		return
 	}
 	n.searches.try(ctx, id, func() error {
-		if !n.begin() {
+		if !n.work.Enter() {
 			return ErrClosed
 		}
-		defer n.work.Done()
+		defer n.work.Leave()
 		ctx, cancel := context.WithTimeout(n.ctx, stepTimeout/2)
 		defer cancel()
 		_ = f.Peer(ctx, id) // who is not found now may be later

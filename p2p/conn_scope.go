@@ -103,7 +103,7 @@ func (c *connScope) PeerScope() network.PeerScope {
 func (c *connScope) cut() {
 	c.revoked.Store(true)
 	n := c.resources.node
-	n.spawn(func() {
+	n.work.Go(func() {
 		if c.raw != nil {
 			c.raw.Close()
 			return

@@ -33,13 +33,13 @@ func (n *Node) dial(ctx context.Context, id ID) error {
 	results := make(chan error)
 	running := 0
 	run := func(f func() error) {
-		if !n.begin() {
+		if !n.work.Enter() {
 			cancel()
 			return
 		}
 		running++
 		go func() {
-			defer n.work.Done()
+			defer n.work.Leave()
 			err := f()
 			select {
 			case results <- err:

@@ -62,7 +62,7 @@ func (n *Node) startHolePunching() (err error) {
 		n.puncher.observed.Close()
 		return err
 	}
-	n.spawn(func() { n.punchOnNewAddrs(sub) })
+	n.work.Go(func() { n.punchOnNewAddrs(sub) })
 	return nil
 }
 
@@ -171,7 +171,7 @@ func (h punchHost) NewStream(ctx context.Context, id peer.ID, protocols ...Proto
 func (h punchHost) Connect(ctx context.Context, info peer.AddrInfo) error {
 	together, _, _ := network.GetSimultaneousConnect(ctx)
 	if together {
-		h.node.spawn(func() { h.node.probeContradicted(info.ID) })
+		h.node.work.Go(func() { h.node.probeContradicted(info.ID) })
 	}
 	known := h.Peerstore().Addrs(info.ID)
 	err := h.Host.Connect(ctx, info)

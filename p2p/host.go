@@ -192,10 +192,10 @@ func (n *Node) startBackground(o *Options, l *listening) error {
 		return nil
 	}
 	n.addrs.addrs = machineAddrs()
-	n.spawn(n.watchAddrs)
-	n.spawn(n.sendKeepalives)
+	n.work.Go(n.watchAddrs)
+	n.work.Go(n.sendKeepalives)
 	if !o.NoLAN {
-		n.spawn(func() { n.findLANPeers(mdnsService(o.NetworkKey)) })
+		n.work.Go(func() { n.findLANPeers(mdnsService(o.NetworkKey)) })
 	}
 	return n.startReach()
 }
@@ -204,11 +204,11 @@ func (n *Node) startBackground(o *Options, l *listening) error {
 func (n *Node) connected(_ network.Network, c network.Conn) {
 	id := c.RemotePeer()
 	if n.blocks.has(id) { // since the handshake
-		n.spawn(func() { c.Close() })
+		n.work.Go(func() { c.Close() })
 		return
 	}
 	if scope, ok := c.Scope().(*connScope); ok && scope.revoked.Load() { // since the handshake
-		n.spawn(func() { c.Close() })
+		n.work.Go(func() { c.Close() })
 		return
 	}
 	n.searches.forget(id)
@@ -216,9 +216,9 @@ func (n *Node) connected(_ network.Network, c network.Conn) {
 	others := n.host.Network().ConnsToPeer(id)
 	n.noteNewConn(id)
 	relayed := slices.ContainsFunc(others, func(c network.Conn) bool { return c.Stat().Limited })
-	n.spawn(func() { n.punch(id) })
-	n.spawn(func() { n.compareClock(c) })
-	n.spawn(func() {
+	n.work.Go(func() { n.punch(id) })
+	n.work.Go(func() { n.compareClock(c) })
+	n.work.Go(func() {
 		switch {
 		case c.Stat().Limited && len(others) == 1:
 			level := slog.LevelInfo
@@ -254,7 +254,7 @@ func (n *Node) disconnected(_ network.Network, c network.Conn) {
 		n.relayClients.gone(id)
 		n.forgetClock(id)
 	} else {
-		n.spawn(func() { n.punch(id) }) // a relayed one may be what is left
+		n.work.Go(func() { n.punch(id) }) // a relayed one may be what is left
 	}
 	if c.Stat().Limited && c.Stat().Direction == network.DirOutbound {
 		// A peer does not advertise all relays through which it can be reached,

@@ -39,7 +39,7 @@ func (n *Node) KeepConnected(addr string) error {
 	n.Protect(info.ID)
 	k := &maintainer{node: n, peer: info.ID, now: make(chan struct{}, 1)}
 	n.kept[info.ID] = k
-	n.spawn(k.run)
+	n.work.Go(k.run)
 	return nil
 }
 

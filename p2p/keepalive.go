@@ -18,7 +18,7 @@ func (n *Node) sendKeepalives() {
 			return
 		}
 		for _, id := range append(n.keptPeers(), n.Reach().Relays...) {
-			n.spawn(func() { n.probeLenient(id) })
+			n.work.Go(func() { n.probeLenient(id) })
 		}
 	}
 }

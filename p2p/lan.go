@@ -77,10 +77,10 @@ type mdnsNotifee struct {
 
 func (f *mdnsNotifee) HandlePeerFound(info peer.AddrInfo) {
 	n := f.node
-	if !n.begin() {
+	if !n.work.Enter() {
 		return
 	}
-	defer n.work.Done()
+	defer n.work.Leave()
 	select {
 	case f.room <- struct{}{}:
 		defer func() { <-f.room }()

@@ -185,7 +185,7 @@ func (c *link) writeLoop() {
 func (c *link) write(b []byte) error {
 	c.stream.SetWriteDeadline(time.Now().Add(stepTimeout))
 	if c.slowTimer == nil {
-		c.slowTimer = time.AfterFunc(slowStepTimeout, func() { c.l.node.spawn(func() { c.l.node.probeLenient(c.l.peer) }) })
+		c.slowTimer = time.AfterFunc(slowStepTimeout, func() { c.l.node.work.Go(func() { c.l.node.probeLenient(c.l.peer) }) })
 	} else {
 		c.slowTimer.Reset(slowStepTimeout)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/dstackless/dstackless/internal/lifecycle"
 	"github.com/dstackless/dstackless/internal/testhook"
 	"github.com/dstackless/dstackless/p2p/quota"
 )
@@ -45,14 +46,10 @@ type Node struct {
 	keepMu sync.Mutex
 	kept   map[ID]*maintainer
 
-	ctx    context.Context // ends with Close
-	cancel context.CancelFunc
-	hooks  *testhook.Hooks // or nil
-
-	mu       sync.Mutex
-	closed   bool
-	handlers sync.WaitGroup // running stream handlers
-	work     sync.WaitGroup // what else runs
+	ctx      context.Context // of work
+	work     *lifecycle.Gate
+	handlers *lifecycle.Gate // of streams; they end after the connections
+	hooks    *testhook.Hooks // or nil
 
 	closing  sync.Once
 	closeErr error
@@ -76,7 +73,8 @@ func Start(opts *Options) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &Node{streams: newStreamSet(), known: newKnown(), searches: newAttempts(firstPeerSearchInterval, peerSearchIntervalMax), dials: newAttempts(firstDialInterval, dialIntervalMax), messages: quota.New(messageBytes), kept: map[ID]*maintainer{}, clocks: clocks{peers: map[ID]clock{}}, log: o.Logger, hooks: o.TestHooks}
+	n := &Node{streams: newStreamSet(), known: newKnown(), searches: newAttempts(firstPeerSearchInterval, peerSearchIntervalMax), dials: newAttempts(firstDialInterval, dialIntervalMax), messages: quota.New(messageBytes), kept: map[ID]*maintainer{}, clocks: clocks{peers: map[ID]clock{}}, log: o.Logger, hooks: o.TestHooks, work: lifecycle.NewGate(), handlers: lifecycle.NewGate()}
+	n.ctx = n.work.Context()
 	if n.log == nil {
 		n.log = slog.New(slog.DiscardHandler)
 	}
@@ -104,7 +102,6 @@ func Start(opts *Options) (*Node, error) {
 		h.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)
 	}
-	n.ctx, n.cancel = context.WithCancel(context.Background())
 	if err := n.startBackground(&o, l); err != nil {
 		n.Close()
 		return nil, fmt.Errorf("p2p: start: %w", err)
@@ -176,10 +173,8 @@ func (n *Node) Host() host.Host { return n.host }
 // [ErrClosed], or nothing.
 func (n *Node) Close() error {
 	n.closing.Do(func() {
-		n.mu.Lock()
-		n.closed = true
-		n.mu.Unlock()
-		n.cancel()
+		n.handlers.Close()
+		n.work.Close()
 		n.work.Wait()
 		n.streams.close(func() {
 			if err := n.host.Close(); err != nil {
@@ -192,33 +187,9 @@ func (n *Node) Close() error {
 	return n.closeErr
 }
 
-// begin counts one piece of work that Close waits for, and reports whether the
-// node is still open. The caller must call n.work.Done when it is.
-func (n *Node) begin() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
-		return false
-	}
-	n.work.Add(1)
-	return true
-}
-
-// spawn runs f in a goroutine for which Close waits.
-func (n *Node) spawn(f func()) {
-	if n.begin() {
-		go func() {
-			defer n.work.Done()
-			f()
-		}()
-	}
-}
-
 // usable returns the context's error, or ErrClosed once the node is closed.
 func (n *Node) usable(ctx context.Context) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.closed {
+	if n.work.Closed() {
 		return ErrClosed
 	}
 	return ctx.Err()

@@ -253,6 +253,6 @@ func (n *Node) startReach() error {
 		sub.Close()
 		return fmt.Errorf("follow reachability: %w", err)
 	}
-	n.spawn(func() { n.watchReach(sub, guess) })
+	n.work.Go(func() { n.watchReach(sub, guess) })
 	return nil
 }

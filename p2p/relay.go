@@ -95,12 +95,12 @@ func (n *Node) relays(ctx context.Context, want int) <-chan peer.AddrInfo {
 			return false
 		}
 	}
-	if !n.begin() {
+	if !n.work.Enter() {
 		close(out)
 		return out
 	}
 	go func() {
-		defer n.work.Done()
+		defer n.work.Leave()
 		defer close(out)
 		told := map[ID]bool{n.ID(): true}
 		for _, id := range append(n.keptPeers(), n.host.Network().Peers()...) {

@@ -42,7 +42,7 @@ func (r *relayClients) AllowReserve(id ID, _ ma.Multiaddr) bool {
 	}
 	c := r.list[id]
 	if c == nil {
-		share := r.pool.Take(r.node.Holder(id), 1, func() { r.node.spawn(func() { r.dismiss(id) }) })
+		share := r.pool.Take(r.node.Holder(id), 1, func() { r.node.work.Go(func() { r.dismiss(id) }) })
 		if share == nil {
 			return false
 		}

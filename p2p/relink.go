@@ -17,7 +17,7 @@ func (l *resumable) relink() {
 		return
 	}
 	n := l.node
-	if !n.begin() {
+	if !n.work.Enter() {
 		l.fail(ErrClosed)
 		return
 	}
@@ -27,7 +27,7 @@ func (l *resumable) relink() {
 	default:
 	}
 	go func() {
-		defer n.work.Done()
+		defer n.work.Leave()
 		n.findLink(l)
 	}()
 }

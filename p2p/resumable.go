@@ -274,7 +274,7 @@ func (l *resumable) discardUnsent() {
 // evict resets a stream whose memory the pool has given to other peers. It does
 // not block.
 func (l *resumable) evict() {
-	l.node.spawn(func() {
+	l.node.work.Go(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.failFull()

@@ -122,7 +122,7 @@ func (ls *streamSet) markEnded(l *resumable) {
 		return
 	}
 	l.place.Return()
-	l.place = ls.ended.Take(l.node.resources.holder(l.peer), 1, func() { l.node.spawn(func() { ls.remove(l) }) })
+	l.place = ls.ended.Take(l.node.resources.holder(l.peer), 1, func() { l.node.work.Go(func() { ls.remove(l) }) })
 }
 
 // handle sets the handler of the streams in protocol p. A nil h removes it.
@@ -275,7 +275,7 @@ func (n *Node) acceptLink(s network.Stream) {
 		return
 	}
 	if n.hasBetterConn(s.Conn()) {
-		n.spawn(func() { n.probeContradicted(s.Conn().RemotePeer()) })
+		n.work.Go(func() { n.probeContradicted(s.Conn().RemotePeer()) })
 	}
 	l, handle, a := n.meet(s.Conn(), &h)
 	if l != nil {

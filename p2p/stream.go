@@ -110,7 +110,7 @@ const (
 )
 
 func (n *Node) openOnce(ctx context.Context, to ID, protocols []Protocol, resumable bool) (Stream, error) {
-	defer time.AfterFunc(slowStepTimeout, func() { n.spawn(func() { n.probeLenient(to) }) }).Stop()
+	defer time.AfterFunc(slowStepTimeout, func() { n.work.Go(func() { n.probeLenient(to) }) }).Stop()
 	// Without this a relayed connection blocks until ctx ends.
 	ctx = network.WithAllowLimitedConn(ctx, "stream")
 	if err := n.dial(ctx, to); err != nil {
@@ -166,15 +166,11 @@ func (n *Node) Limit(p Protocol, l quota.Limits) { n.resources.limit(p, l) }
 
 func (n *Node) handle(p Protocol, h func(Stream)) {
 	n.host.SetStreamHandler(p, func(s network.Stream) {
-		n.mu.Lock()
-		if n.closed {
-			n.mu.Unlock()
+		if !n.handlers.Enter() {
 			s.Reset()
 			return
 		}
-		n.handlers.Add(1)
-		n.mu.Unlock()
-		defer n.handlers.Done()
+		defer n.handlers.Leave()
 		h(s)
 	})
 }

@@ -61,7 +61,7 @@ func (s *streamScope) SetProtocol(p Protocol) error {
 func (s *streamScope) reset() {
 	s.revoked.Store(true)
 	n := s.resources.node
-	n.spawn(func() {
+	n.work.Go(func() {
 		h := n.started.Load()
 		if h == nil {
 			return

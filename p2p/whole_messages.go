@@ -66,7 +66,7 @@ func (w *wholeStream) fill() error {
 		return err
 	}
 	holder := w.node.resources.holder(w.Conn().RemotePeer())
-	w.share = w.node.messages.Open(holder, func() { w.node.spawn(func() { w.Stream.Reset() }) })
+	w.share = w.node.messages.Open(holder, func() { w.node.work.Go(func() { w.Stream.Reset() }) })
 	m, err := readWhole(w.r, w.limit, w.share)
 	w.message = m
 	return err
