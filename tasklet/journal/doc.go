@@ -7,6 +7,8 @@
 // when it was made, and what is behind that is not believed. A [Text] is what
 // a tasklet wrote.
 //
+// On a full disk entries can still be changed by [Journal.UpdateFromReserve].
+//
 // What the entries mean is the business of others. A journal belongs to one
 // process at a time.
 package journal
