@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/dstackless/dstackless/channel"
+	"github.com/dstackless/dstackless/internal/backoff"
 	"github.com/dstackless/dstackless/p2p"
 )
 
@@ -88,7 +89,8 @@ func (cs *channelState) reportGone(op *operation) {
 // started anew, it cannot know.
 func (cs *channelState) resume(to p2p.ID) {
 	start := time.Now()
-	for wait := 20 * time.Millisecond; ; wait = min(2*wait, time.Second) {
+	pause := backoff.Backoff{First: 20 * time.Millisecond, Max: time.Second}
+	for ; ; pause.Wait(cs.space.ctx) {
 		sn, err := cs.space.dial(cs.space.ctx, to)
 		over := cs.space.ctx.Err() != nil || time.Since(start) > resumeTimeout
 		cs.mu.Lock()
@@ -107,9 +109,5 @@ func (cs *channelState) resume(to p2p.ID) {
 			return
 		}
 		cs.mu.Unlock()
-		select {
-		case <-time.After(wait):
-		case <-cs.space.ctx.Done():
-		}
 	}
 }

@@ -93,10 +93,10 @@ func (cs *channelState) seekHome() {
 			}
 			// Peers that reach a third one, but not each other, would
 			// take the place from each other without end.
-			patience := rejoinTimeout << min(max(cs.homeLosses-1, 0), 6)
+			timeout := rejoinTimeout << min(max(cs.homeLosses-1, 0), 6)
 			cs.mu.Unlock()
 
-			ctx, cancel := context.WithTimeout(cs.space.ctx, patience-time.Since(start))
+			ctx, cancel := context.WithTimeout(cs.space.ctx, timeout-time.Since(start))
 			sn, err := cs.space.dial(ctx, sought.home)
 			cancel()
 
@@ -109,11 +109,11 @@ func (cs *channelState) seekHome() {
 			cs.unlock()
 			switch {
 			case err == nil:
-			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) >= patience:
+			case errors.Is(err, p2p.ErrUnknownPeer), time.Since(start) >= timeout:
 				cs.failover(sought)
 			default:
 				select {
-				case <-time.After(min(wait, patience-time.Since(start))):
+				case <-time.After(min(wait, timeout-time.Since(start))):
 				case <-cs.space.ctx.Done():
 				}
 			}
