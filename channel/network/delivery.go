@@ -81,7 +81,7 @@ func (cs *channelState) onMatch(s *session, f *frame) {
 			op.offer.via, op.offer.incarnation = sn, sn.incarnation
 			cs.sendOffer(op)
 		case cs.attachments[s] != nil:
-			cs.space.log.Debug("value goes by way of the home", "channel", cs.name, "peer", o.to, "home", s.peer, "reason", err)
+			cs.space.log.Debug("value is relayed by the home", "channel", cs.name, "peer", o.to, "home", s.peer, "error", err)
 			op.offer.via = s
 			cs.sendOffer(op)
 		default:

@@ -132,6 +132,6 @@ func (s *session) serve() {
 		err = *failure
 	}
 	if err != nil {
-		s.space.log.Debug("channel session ended", "peer", s.peer, "reason", err)
+		s.space.log.Debug("channel session ended", "peer", s.peer, "error", err)
 	}
 }
