@@ -96,7 +96,7 @@ func (h *Host) saveOutcome(tx *journal.Tx, id moveID, o outcome) error {
 	return put(tx, tableMoves, id.String(), &savedOutcome{o.state, o.id, o.to.String(), o.hop, o.claim, o.source, o.at, o.clockReadAt})
 }
 
-// saveHosted notes on disk how a tasklet stands here. The caller has its turn.
+// saveHosted notes on disk how a tasklet stands here. The caller holds opLock.
 func (p *process) saveHosted(s *checkpointEntry, more ...func(tx *journal.Tx) error) error {
 	if p.host.disk == nil {
 		return nil
@@ -133,7 +133,7 @@ func (s *checkpointEntry) head() *checkpointEntry {
 	return &h
 }
 
-// record reads what the disk has of a tasklet. The caller has its turn.
+// record reads what the disk has of a tasklet. The caller holds opLock.
 func (p *process) record() (*checkpointEntry, error) {
 	s := new(checkpointEntry)
 	err := p.host.disk.Get(tableHosted, string(p.id), func(data []byte) error { return decodeEntry(string(p.id), data, s) })
