@@ -188,5 +188,5 @@ func (n *Node) AwaitClocks(t *testing.T, count int) {
 // ClockText reads what a peer says that the time is, and says how far it is ahead.
 func ClockText(b []byte) (string, error) {
 	theirs, err := readTime(bytes.NewReader(b))
-	return aheadText(theirs.Sub(time.Now())), err
+	return aheadText(time.Until(theirs)), err
 }

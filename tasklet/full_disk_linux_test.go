@@ -62,7 +62,7 @@ func TestLeaveFullDisk(t *testing.T) {
 		spawn(ctx, t, host, "zoo", "hoard", "8"),
 		spawn(ctx, t, host, "zoo", "hoard", "8"),
 	} {
-		ballast = fill(t, dir)
+		fill(t, dir)
 		if err := stays.Checkpoint(ctx); !errors.Is(err, syscall.ENOSPC) {
 			t.Fatalf("a checkpoint on a full disk: %v", err)
 		}
