@@ -127,7 +127,7 @@ func TestStateNotSaved(t *testing.T) {
 		}
 	}
 	p.close()
-	if !said.says("could not be suspended; it will go on from its last record") || !said.says(why) {
+	if !said.says("could not be suspended; it will go on from its last checkpoint") || !said.says(why) {
 		t.Error("the log says nothing of it")
 	}
 
