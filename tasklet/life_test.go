@@ -93,7 +93,7 @@ func TestRefusedMoves(t *testing.T) {
 		{"to a peer that hosts no tasklets", mute.ID().String(), p2p.ErrProtocol, "speak"},
 		{"to a peer that is gone", dead.ID().String(), p2p.ErrUnreachable, ""},
 		{"to a peer that nobody knows", stranger.ID().String(), p2p.ErrUnknownPeer, ""},
-		{"to no peer", "somewhere", nil, "calls itself"},
+		{"to no peer", "somewhere", nil, "no peer that can be found has the name"},
 	} {
 		err := tl.Move(ctx, c.to)
 		if err == nil || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
