@@ -3,6 +3,7 @@ package dht
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -51,6 +52,9 @@ func complete(b []byte) bool {
 // withoutEnded returns an answer without the providers that have ended.
 func withoutEnded(answer []byte, ended func(p2p.ID) bool) ([]byte, error) {
 	_, n := binary.Uvarint(answer)
+	if n <= 0 {
+		return nil, errors.New("dht: answer: it has no length")
+	}
 	m := new(pb.Message)
 	if err := proto.Unmarshal(answer[n:], m); err != nil {
 		return nil, fmt.Errorf("dht: answer: %w", err)

@@ -177,7 +177,10 @@ func (h *Host) answer(c *conn, q *control) (*reply, error) {
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		p := h.processes[q.ID]
-		if h.departed.Contains(q.ID) || p != nil && p.moveID == q.Confirm {
+		switch {
+		case h.incoming[q.ID] != nil: // that it was here before says nothing of this move
+			return nil, fmt.Errorf("%w: %s, at peer %s", ErrPrepared, q.ID, h.self)
+		case h.departed.Contains(q.ID), p != nil && p.moveID == q.Confirm:
 			return &reply{}, nil
 		}
 		return nil, ErrNotFound

@@ -318,6 +318,31 @@ func TestAskerKilled(t *testing.T) {
 	}
 }
 
+// A destination at which the tasklet has been before is killed when it has all of it
+// again. It does not confirm the move before it has heard of the commit.
+func TestKilledWhereItWasBefore(t *testing.T) {
+	t.Parallel()
+	ctx := within(t, patience)
+	a, b := startProcess(t, true, ""), startProcess(t, true, "")
+	a.connect(ctx, b)
+	id := must[answer](t)(a.ask(ctx, "spawn", programFile(t, "plain"), "1000000")).Value
+	must[answer](t)(a.ask(ctx, "move", id, b.id))
+	must[answer](t)(b.ask(ctx, "move", id, a.id))
+	b.kill()
+	b.settings.Stop = "arrived"
+	b.start()
+	a.connect(ctx, b)
+	lines := a.counted(ctx, id, 20)
+	moved := a.begin("move", id, b.id)
+	b.reaches(ctx, "arrived", moved)
+	a.reaches(ctx, "commit", moved)
+	b.kill()
+	b.settings.Stop = ""
+	b.start() // it knows no address of a, which knows its own
+	eventually(ctx, t, "the tasklet at the destination alone", func() bool { return b.live(ctx, id) && !a.live(ctx, id) })
+	a.counted(ctx, id, lines+100)
+}
+
 // Whoever is killed, and whenever: with disks there is always one tasklet, and
 // its output has no gap and no repetition.
 func TestKilledAnyTime(t *testing.T) {

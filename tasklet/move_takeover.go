@@ -95,7 +95,9 @@ func (a *incomingMove) takeOver() error {
 		err := p.saveHosted(&s, func(tx *journal.Tx) error { return tx.Delete(tableDeparted, string(p.id)) })
 		if err != nil {
 			// The source has given it up, and this peer's record says that it
-			// is prepared: the next start asks again.
+			// is prepared: the next start asks again. Until then nobody may hear
+			// that it has come, because it was here before.
+			h.departed.Remove(p.id)
 			p.engine.unload()
 			p.release()
 			return err
