@@ -60,17 +60,25 @@ type connScope struct {
 	addr      netip.Addr
 	raw       io.Closer // below the handshake, or nil
 
+	revoked atomic.Bool
+	done    sync.Once
+
+	mu            sync.Mutex   // guards what follows: a connection may end during its handshake
+	ended         bool         // by Done
 	handshake     *quota.Share // or nil
 	share, memory *quota.Share // once the peer is known; share: if inbound
 	peer          ID
-	revoked       atomic.Bool
-	done          sync.Once
 }
 
 // SetPeer is called at the end of the handshake.
 func (c *connScope) SetPeer(id ID) error {
 	if err := c.ConnManagementScope.SetPeer(id); err != nil {
 		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return errShared
 	}
 	r := c.resources
 	r.mu.Lock()
@@ -93,6 +101,8 @@ func (c *connScope) SetPeer(id ID) error {
 // PeerScope implements [network.ConnManagementScope].
 func (c *connScope) PeerScope() network.PeerScope {
 	inner := c.ConnManagementScope.PeerScope()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if inner == nil || c.memory == nil {
 		return inner
 	}
@@ -108,11 +118,14 @@ func (c *connScope) cut() {
 			c.raw.Close()
 			return
 		}
+		c.mu.Lock()
+		peer := c.peer
+		c.mu.Unlock()
 		h := n.started.Load()
-		if h == nil || c.peer == "" {
+		if h == nil || peer == "" {
 			return
 		}
-		for _, conn := range (*h).Network().ConnsToPeer(c.peer) {
+		for _, conn := range (*h).Network().ConnsToPeer(peer) {
 			if conn.Scope() == network.ConnScope(c) {
 				conn.Close()
 			}
@@ -124,7 +137,11 @@ func (c *connScope) cut() {
 func (c *connScope) Done() {
 	c.ConnManagementScope.Done()
 	c.done.Do(func() {
-		for _, s := range []*quota.Share{c.handshake, c.share, c.memory} {
+		c.mu.Lock()
+		c.ended = true
+		shares, peer := []*quota.Share{c.handshake, c.share, c.memory}, c.peer
+		c.mu.Unlock()
+		for _, s := range shares {
 			if s != nil {
 				s.Return()
 			}
@@ -132,11 +149,11 @@ func (c *connScope) Done() {
 		r := c.resources
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if i := slices.Index(r.addrs[c.peer], c.addr); i >= 0 {
-			r.addrs[c.peer] = slices.Delete(r.addrs[c.peer], i, i+1)
+		if i := slices.Index(r.addrs[peer], c.addr); i >= 0 {
+			r.addrs[peer] = slices.Delete(r.addrs[peer], i, i+1)
 		}
-		if len(r.addrs[c.peer]) == 0 {
-			delete(r.addrs, c.peer)
+		if len(r.addrs[peer]) == 0 {
+			delete(r.addrs, peer)
 		}
 	})
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -48,10 +50,38 @@ func (n *Node) Connect(ctx context.Context, addr string) (ID, error) {
 	} else { // a relayed connection to the peer is not what was asked for
 		ctx = network.WithForceDirectDial(ctx, "connect")
 	}
-	if err := n.reachPeer(ctx, *info); err != nil {
+	err = n.reachPeer(ctx, *info)
+	for range bothDialedMax {
+		if err == nil || !bothDialed(err) || !pause(ctx, rand.N(bothDialedPause)) {
+			break
+		}
+		n.forgetFailures(info.ID)
+		err = n.reachPeer(ctx, *info)
+	}
+	if err != nil {
 		return "", fmt.Errorf("p2p: connect to %s: %w", addr, err)
 	}
 	return info.ID, nil
+}
+
+// Two peers that dial each other over TCP at the same moment may get one connection
+// on which both take themselves for the client. They dial again, so often and after
+// a random pause of up to bothDialedPause.
+const bothDialedMax, bothDialedPause = 3, 300 * time.Millisecond
+
+// bothDialed reports whether a handshake failed because the other side dialed, too.
+func bothDialed(err error) bool {
+	return strings.Contains(err.Error(), "received unexpected handshake message")
+}
+
+// pause waits, and reports whether ctx still stands.
+func pause(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // A nameError says that the name of a machine has no address.

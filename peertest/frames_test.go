@@ -36,6 +36,8 @@ var waited = map[string]ends{
 	string(tasklet.Protocol):             {30 * time.Second, 0},
 	string(content.Protocol):             {2 * time.Minute, 0},
 	"/dstackless/name/1":                 {0, 0},
+	"/dstackless/clock/1":                {10 * time.Second, 0},
+	"/dstackless/withdraw/1":             {0, 0},
 	resumable:                            {10 * time.Second, 0},
 	resumable + string(network.Protocol): {30 * time.Second, 0},
 	resumable + string(tasklet.Protocol): {time.Minute, 0},
